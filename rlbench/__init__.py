@@ -1,0 +1,30 @@
+"""rlbench: which DQN variant is better, by how much, on what evidence?
+
+`rlbench.run(variant, env, seeds, ...)` trains and returns results, `rlbench.load(path)` reads them; `rlbench.Variant` and the choices
+that it is made of describe an algorithm. The commands are `python -m rlbench.run`, `report`, `results`, `verify`, `sync`.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rlbench.lanes.variant import Environment, Variant
+    from rlbench.store import Results, load
+
+# Imported when first asked for: torch takes two seconds, and half of the commands do without it.
+_HOMES = {
+    "load": "rlbench.store",
+    "Results": "rlbench.store",
+    "Variant": "rlbench.lanes.variant",
+    "Environment": "rlbench.lanes.variant",
+}
+
+__all__ = ["Environment", "Results", "Variant", "load", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "run":
+        return importlib.import_module("rlbench.run")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'rlbench' has no attribute {name!r}")

@@ -1,0 +1,38 @@
+"""The console script: `rlbench COMMAND ...` is `python -m rlbench.COMMAND ...`."""
+
+import importlib
+import sys
+
+from rlbench.config.arguments import did_you_mean
+from rlbench.errors import EXIT_BAD_INPUT, EXIT_OK
+
+COMMANDS = {
+    "run": "train variants over seeds, and compare them",
+    "report": "write the report of an experiment",
+    "results": "print a table of results",
+    "verify": "re-run a lane alone and compare its digest",
+    "sync": "mirror to Weights & Biases what is not there yet",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Hand the arguments to the command; returns its exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: rlbench COMMAND [key=value ...]\n")
+        print("\n".join(f"  {name:<9}{meaning}" for name, meaning in COMMANDS.items()))
+        print("\nrlbench COMMAND --help says more.")
+        return EXIT_OK
+    command, *rest = arguments
+    if command not in COMMANDS:
+        print(
+            f"rlbench: unknown command {command!r}{did_you_mean(command, COMMANDS)}; commands: {', '.join(COMMANDS)}",
+            file=sys.stderr,
+        )
+        return EXIT_BAD_INPUT
+    module = importlib.import_module(f"rlbench.{command}")
+    return int(module.main(rest))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

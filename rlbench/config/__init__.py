@@ -1,0 +1,28 @@
+"""Configuration: a command line becomes a list of checked runs, and a run becomes JSON with an id.
+
+`resolve(argv)` is the way in from a command, `planned_runs(cells, seeds)` from Python; `spec_of`, `run_of` and `run_id`
+are what the store keeps of a run. Never writes anything.
+"""
+
+from rlbench.config.plan import Cell, PlannedRun, check_cell, planned_runs
+from rlbench.config.request import HelpRequested, Request, resolve
+from rlbench.config.seeds import parse_seeds
+from rlbench.config.settings import Settings, WandbOptions
+from rlbench.config.specification import run_id, run_id_of, run_of, spec_of
+
+__all__ = [
+    "Cell",
+    "HelpRequested",
+    "PlannedRun",
+    "Request",
+    "Settings",
+    "WandbOptions",
+    "check_cell",
+    "parse_seeds",
+    "planned_runs",
+    "resolve",
+    "run_id",
+    "run_id_of",
+    "run_of",
+    "spec_of",
+]

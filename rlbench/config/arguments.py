@@ -1,0 +1,103 @@
+"""The `key=value` words of the simple commands (report, results, sync ...), checked against the keys they know.
+
+In: the words after the command, and the allowed keys with their defaults. Out: a dict of texts, or one `ConfigError`
+that names the word, what is allowed and the nearest right name. Never: touches a file, or guesses what was meant.
+The commands that train take Hydra's grammar instead and do not come here.
+"""
+
+import difflib
+import os
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from rlbench.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, RlbenchError
+
+HELP_WORDS = ("--help", "-h")
+
+
+def did_you_mean(word: str, known: Collection[str]) -> str:
+    """A clause "; did you mean 'x'?" with the known name nearest to `word`, or an empty text where none is near."""
+    nearest = difflib.get_close_matches(word.lower(), {name.lower(): None for name in known}, n=1)
+    for name in known:
+        if nearest and name.lower() == nearest[0]:
+            return f"; did you mean '{name}'?"
+    return ""
+
+
+def check_choice(key: str, value: str, choices: Collection[str]) -> str:
+    """Return `value` if it is one of `choices`; raises ConfigError with the nearest one otherwise."""
+    if value in choices:
+        return value
+    raise ConfigError(f"unknown {key} '{value}'{did_you_mean(value, choices)} (one of: {', '.join(choices) or 'none'})")
+
+
+def parse_arguments(
+    argv: Sequence[str],
+    allowed: Mapping[str, str | None],
+    *,
+    prog: str,
+    doc: str,
+    choices: Mapping[str, Collection[str]] | None = None,
+) -> dict[str, str]:
+    """Read `key=value` words; a key that is not given takes its default, or is left out where that is None.
+
+    `choices` limits the values of some keys. `--help` or `-h` anywhere prints `doc` and the keys, and leaves by
+    SystemExit(0). Raises ConfigError on an unknown key or value, a key given twice or without a value, and on any
+    other word.
+    """
+    if any(word in HELP_WORDS for word in argv):
+        print(help_text(allowed, prog=prog, doc=doc, choices=choices))
+        raise SystemExit(EXIT_OK)
+    see_help = f" (see: {prog} --help)"
+    given: dict[str, str] = {}
+    for word in argv:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise ConfigError(f"expected key=value, got '{word}'{did_you_mean(word.lstrip('-'), allowed)}{see_help}")
+        if key not in allowed:
+            raise ConfigError(f"unknown key '{key}'{did_you_mean(key, allowed)}{see_help}")
+        if key in given:
+            raise ConfigError(f"'{key}' is given twice: {key}={given[key]} and {word}")
+        if not value:
+            raise ConfigError(f"'{key}=' has no value{see_help}")
+        given[key] = check_choice(key, value, choices[key]) if choices and key in choices else value
+    defaults = {key: default for key, default in allowed.items() if default is not None}
+    return defaults | given
+
+
+def help_text(
+    allowed: Mapping[str, str | None],
+    *,
+    prog: str,
+    doc: str,
+    choices: Mapping[str, Collection[str]] | None = None,
+) -> str:
+    """What `--help` prints: the command's own text, then every key with its default and its values."""
+    width = max(map(len, allowed), default=0)
+    lines = [f"usage: {prog} " + " ".join(f"[{key}=...]" for key in allowed), "", doc.strip(), "", "keys:"]
+    for key, default in allowed.items():
+        values = f"   one of: {', '.join(choices[key])}" if choices and key in choices else ""
+        lines.append(f"  {key.ljust(width)}   {'optional' if default is None else f'default: {default}'}{values}")
+    return "\n".join(lines)
+
+
+def run_command(prog: str, body: Callable[[], int]) -> int:
+    """Run a command and return its exit code, with every expected error as one line on stderr.
+
+    A closed pipe (`| head`) ends quietly with 0, Ctrl-C with 130.
+    """
+    try:
+        code = body()
+        sys.stdout.flush()
+        return code
+    except RlbenchError as error:
+        print(f"{prog}: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # The interpreter would flush stdout once more on its way out and complain; give it somewhere to write.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except SystemExit as leaving:
+        return int(leaving.code or EXIT_OK)

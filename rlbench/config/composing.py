@@ -1,0 +1,187 @@
+"""The groups composed by Hydra: what a named variant, recipe or member is, as a plain dict of every key.
+
+In: names of members, and perhaps a user's folder of groups. Out: dicts {group or key: value}, typed by the dataclasses
+through structured configs. Every error of Hydra, OmegaConf or YAML comes out as a one-line `ConfigError`. Hydra's
+process-wide state is put back afterwards, so that a program which itself runs under Hydra can call this one. Knows nothing
+of the command line.
+"""
+
+import contextlib
+import copy
+import dataclasses
+import importlib.resources
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir, initialize_config_module
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.errors import MissingConfigException
+from omegaconf import OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from rlbench.config import groups
+from rlbench.config.arguments import check_choice, did_you_mean
+from rlbench.config.keys import all_keys, find_choice_key, find_key, fixed_keys, keys_of, wanted
+from rlbench.errors import ConfigError
+from rlbench.lanes.choice import Choice
+
+PACKAGE = "rlbench.config"
+NAMED = ("variant", "recipe")  # groups whose files say something about any key
+DEFAULT_ENV = "cartpole"
+
+
+class Composer:
+    """Composes members; made by `composing`, and of use only inside it."""
+
+    def __init__(self, config_dir: Path | None) -> None:
+        self._config_dir = config_dir
+        self._composed: dict[str, dict[str, Any]] = {}
+        self.names: dict[str, tuple[str, ...]] = {
+            group: self._members(group) for group in (*NAMED, "env", *groups.CLASSES)
+        }
+
+    def base(self, group: str, name: str) -> dict[str, Any]:
+        """Every key of a run as a variant or recipe has it. Raises ConfigError for an unknown name or a wrong file."""
+        check_choice(group, name, self.names[group])
+        return self._compose(f"{group}@_global_={name}", f"{group}={name}")
+
+    def member(self, group: str, name: str) -> dict[str, Any]:
+        """The keys of one member of `env` or of a group of choices, at its defaults. Raises ConfigError as `base` does."""
+        check_choice(group, name, self.names[group])
+        found: dict[str, Any] = self._compose(f"{group}={name}", f"{group}={name}")[group]
+        return found
+
+    def _members(self, group: str) -> tuple[str, ...]:
+        packaged = [*groups.members(group)] if group in groups.CLASSES else _packaged(group)
+        own = sorted(path.stem for path in (self._config_dir / group).glob("*.yaml")) if self._config_dir else []
+        for name in own:
+            if name in packaged:
+                raise ConfigError(f"--config-dir: {group}/{name}.yaml has the name of a member of rlbench; rename it")
+        return (*packaged, *own)
+
+    def _compose(self, override: str, told: str) -> dict[str, Any]:
+        """Compose once, and give everybody a copy to change."""
+        if override not in self._composed:
+            try:
+                config = compose("base", overrides=[override])
+                container = OmegaConf.to_container(config, resolve=False, throw_on_missing=True)
+            except Exception as error:  # Hydra, OmegaConf, YAML and the file system each have their own
+                raise _in_one_line(error, told) from None
+            assert isinstance(container, dict)
+            data = {str(key): value for key, value in container.items()}
+            _check_composed(data, told)
+            self._composed[override] = data
+        return copy.deepcopy(self._composed[override])
+
+
+@contextlib.contextmanager
+def composing(config_dir: Path | None = None) -> Iterator[Composer]:
+    """A composer over the groups of the package and of `config_dir`."""
+    composer = Composer(config_dir)
+    Plugins.instance()  # they register themselves once, which must not happen in the copy below
+    hydra, store = GlobalHydra.instance(), ConfigStore.instance()
+    outer, outer_repo = hydra.hydra, store.repo
+    hydra.clear()
+    store.repo = dict(outer_repo)
+    try:
+        _register(store, searchpath=["pkg://" + PACKAGE] if config_dir else [])
+        with (
+            initialize_config_dir(str(config_dir), job_name="rlbench", version_base="1.3")
+            if config_dir
+            else initialize_config_module(PACKAGE, job_name="rlbench", version_base="1.3")
+        ):
+            yield composer
+    finally:
+        hydra.hydra, store.repo = outer, outer_repo
+
+
+def _packaged(group: str) -> list[str]:
+    """The members that are YAML files of the package."""
+    folder = importlib.resources.files(PACKAGE) / group
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def _register(store: ConfigStore, searchpath: list[str]) -> None:
+    """The structured configs: one per member of a group of choices, and the base that they hang on."""
+    defaults: list[Any] = ["_self_", {"env": DEFAULT_ENV}]
+    root: list[tuple[str, Any, Any]] = []
+    for group in groups.CLASSES:
+        store.repo.pop(f"{group}.yaml", None)
+        store.repo.pop(group, None)
+        for name, choice in groups.members(group).items():
+            store.store(group=group, name=name, node=_node(choice))
+        defaults.append({group: groups.default_member(group)})
+        root.append((group, Any, None))
+    nested: dict[str, list[tuple[str, Any, Any]]] = {}
+    for key in fixed_keys().values():
+        part, _, name = key.name.rpartition(".")
+        default = (
+            None if key.name in ("steps", "episodes") else key.default
+        )  # so that a file's budget can be told from none
+        (nested.setdefault(part, []) if part else root).append((name, key.hint, default))
+    for part, fields in nested.items():
+        node = _structured(part, fields)
+        root.append((part, node, dataclasses.field(default_factory=node)))
+    defaults += [{f"{group}@_global_": None} for group in NAMED]
+    if searchpath:
+        root.append(("hydra", Any, dataclasses.field(default_factory=lambda: {"searchpath": searchpath})))
+    root.append(("defaults", list[Any], dataclasses.field(default_factory=lambda: defaults)))
+    store.store(name="base", node=_structured("base", root))
+
+
+def _node(choice: Choice) -> type:
+    """A structured config like a choice: not frozen, since composing writes into it, and with its kind as a key."""
+    fields = [(key.name, key.hint, key.default) for key in keys_of(choice).values()]
+    return _structured(choice.kind, [("kind", str, choice.kind), *fields])
+
+
+def _structured(name: str, fields: list[tuple[str, Any, Any]]) -> type:
+    return dataclasses.make_dataclass(f"{name.capitalize()}Config", fields)
+
+
+def _check_composed(data: Mapping[str, Any], told: str) -> None:
+    """Refuse what structured configs let through: a member without kind, and interpolations."""
+    for group, classes in groups.CLASSES.items():
+        node = data[group]
+        if not isinstance(node, dict) or node.get("kind") not in [cls.kind for cls in classes]:
+            kinds = " or ".join(groups.members(group))
+            raise ConfigError(f"{told}: the file must build on a member of {group}: 'defaults: [{kinds}]'")
+    if "${" in str(data):
+        raise ConfigError(f"{told}: interpolations ${{...}} are not supported; write the value itself")
+
+
+def _in_one_line(error: BaseException, told: str) -> ConfigError:
+    """What went wrong while composing, for the person who wrote the file."""
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    for one in chain:
+        if isinstance(one, MissingConfigException) and one.missing_cfg_file:
+            group, _, name = one.missing_cfg_file.rpartition("/")
+            known = [str(option) for option in one.options or ()]
+            return ConfigError(
+                f"{told}: unknown {group} '{name}'{did_you_mean(name, known)} (one of: {', '.join(known)})"
+            )
+        if isinstance(one, OmegaConfBaseException) and one.full_key:
+            return ConfigError(f"{told}: {_key_error(str(one.full_key), one)}")
+    text = " ".join(str(chain[-1]).split()) or type(chain[-1]).__name__
+    return ConfigError(f"{told}: {text if len(text) < 300 else text[:297] + '...'}")
+
+
+def _key_error(name: str, error: OmegaConfBaseException) -> str:
+    """What is wrong with one key of a file."""
+    name = name.partition("[")[0]
+    try:
+        if isinstance(error, (ConfigAttributeError, ConfigKeyError)):
+            group = name.partition(".")[0]
+            kind = getattr(error.object_type, "kind", None)  # a structured config made by `_node`
+            find_choice_key(name, {group: kind}) if kind else find_key(name)
+    except ConfigError as known:
+        return str(known)
+    told = f"must be {wanted(all_keys()[name])}" if name in all_keys() else "is wrong"
+    return f"{name} {told} ({str(error).splitlines()[0]})"

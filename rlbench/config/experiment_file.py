@@ -1,0 +1,172 @@
+"""An experiment file: one question as a grid, read into the words that would ask it on the command line.
+
+In: a name and the folders to look in. Out: `ExperimentFile`. Scalars are read as the text that stands there and go through
+the same grammar as the command line, so that 1e-3, 0:16 or [64, 64] mean the same in both. Keys are strict, and nothing is
+composed.
+"""
+
+import dataclasses
+import importlib.resources
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rlbench.config.arguments import check_choice, did_you_mean
+from rlbench.errors import ConfigError
+
+_LISTS = ("variant", "recipe", "env")  # groups: one member, or several that make a factor
+_SCALARS = ("steps", "episodes", "final_window")
+_MAPPINGS = ("evaluation", "diagnostics")
+KEYS = ("question", *_LISTS, "grid", "set", "seeds", *_SCALARS, *_MAPPINGS, "comparisons")
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Comparisons declared before training: the name of the family, and pairs of cell labels, first against second."""
+
+    family: str
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExperimentFile:
+    """What one file says. `words` are key=value words of the command line's grammar."""
+
+    name: str
+    path: Path
+    question: str
+    words: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+
+
+class _Loader(yaml.BaseLoader):
+    """Plain YAML, every scalar as its text, that refuses a key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ConfigError(f"'{twice}' is given twice")
+        return super().construct_mapping(node, deep)
+
+
+def experiment_paths(config_dir: Path | None) -> dict[str, Path]:
+    """The experiment files by name: of --config-dir, ./experiments and the package; an earlier one hides a later one."""
+    folders = [config_dir / "experiment"] if config_dir else []
+    folders += [Path("experiments"), packaged_experiments()]
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else []:
+            found.setdefault(path.stem, path)
+    return found
+
+
+def packaged_experiments() -> Path:
+    """The folder of the experiments that come with rlbench: in a wheel inside the package, in a checkout beside it."""
+    package = Path(str(importlib.resources.files("rlbench")))
+    inside = package / "experiments"
+    return inside if inside.is_dir() else package.parent / "experiments"
+
+
+def read_experiment(name: str, config_dir: Path | None) -> ExperimentFile:
+    """The experiment file of this name. Raises ConfigError for an unknown name and for anything wrong in the file."""
+    paths = experiment_paths(config_dir)
+    path = paths[check_choice("experiment", name, paths)]
+    try:
+        return _read(name, path)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _read(name: str, path: Path) -> ExperimentFile:
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"cannot be read ({' '.join(str(error).split())})") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"an experiment file is a mapping of {', '.join(KEYS)}")
+    for key in data:
+        if key not in KEYS:
+            raise ConfigError(f"unknown key '{key}'{did_you_mean(str(key), KEYS)} (one of: {', '.join(KEYS)})")
+    if ("variant" in data) == ("recipe" in data):
+        raise ConfigError("needs either variant or recipe: one of the two")
+    question = data.get("question", "")
+    if not isinstance(question, str):
+        raise ConfigError("question is one text")
+    return ExperimentFile(name, path, question.strip(), tuple(_words(data)), _comparisons(data.get("comparisons", [])))
+
+
+def _words(data: Mapping[str, Any]) -> list[str]:
+    words = [f"{key}={_joined(key, data[key])}" for key in _LISTS if key in data]
+    words += [f"{key}={_value(key, data[key])}" for key in ("seeds", *_SCALARS) if key in data]
+    for part in _MAPPINGS:
+        words += [f"{part}.{key}={_value(f'{part}.{key}', value)}" for key, value in _mapping(part, data).items()]
+    for key, values in _mapping("grid", data).items():
+        if not isinstance(values, list):
+            raise ConfigError(f"grid.{key} is a list of values, [a, b]; one value for all cells belongs under set")
+        words.append(f"{key}={_joined(key, values)}")
+    return words + [f"{key}={_value(key, value)}" for key, value in _mapping("set", data).items()]
+
+
+def _mapping(key: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    value = data.get(key, {})
+    if not isinstance(value, dict):
+        raise ConfigError(f"{key} is a mapping, {{key: value}}")
+    return value
+
+
+def _joined(key: str, value: Any) -> str:
+    """One value, or a list as a comma list."""
+    if not isinstance(value, list):
+        return _value(key, value)
+    if not value:
+        raise ConfigError(f"{key} is an empty list")
+    return ",".join(_value(key, one) for one in value)
+
+
+def _value(key: str, value: Any) -> str:
+    """A text, or a list in brackets."""
+    if isinstance(value, list):
+        return f"[{','.join(_value(key, one) for one in value)}]"
+    if isinstance(value, dict):
+        raise ConfigError(f"{key} is a value or a list, not a mapping")
+    if not value:
+        raise ConfigError(f"{key} has no value")
+    return str(value)
+
+
+def _comparisons(data: Any) -> tuple[Comparison, ...]:
+    form = "comparisons is a list of {family: name, pairs: [[cell, other cell], ...]}"
+    if not isinstance(data, list):
+        raise ConfigError(form)
+    found = []
+    for one in data:
+        if not isinstance(one, dict) or set(one) != {"family", "pairs"} or not isinstance(one["family"], str):
+            raise ConfigError(form)
+        pairs = one["pairs"]
+        if not isinstance(pairs, list) or not pairs or not all(_is_pair(pair) for pair in pairs):
+            raise ConfigError(f"{form}; the pairs of '{one['family']}' are not pairs of two different cells")
+        found.append(Comparison(one["family"], tuple((first, second) for first, second in pairs)))
+    families = [comparison.family for comparison in found]
+    if len(set(families)) < len(families):
+        raise ConfigError("comparisons has two families of one name")
+    return tuple(found)
+
+
+def _is_pair(pair: Any) -> bool:
+    return (
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(one, str) for one in pair) and pair[0] != pair[1]
+    )
+
+
+def check_labels(comparisons: Sequence[Comparison], labels: Sequence[str]) -> None:
+    """Raise ConfigError for a comparison with a cell that the file does not have."""
+    for comparison in comparisons:
+        for label in (label for pair in comparison.pairs for label in pair):
+            if label not in labels:
+                hint = did_you_mean(label, labels)
+                raise ConfigError(
+                    f"comparisons '{comparison.family}': unknown cell '{label}'{hint} (one of: {', '.join(labels)})"
+                )

@@ -1,0 +1,68 @@
+"""The groups of choices and their members, straight from the classes of the engine.
+
+A group is a field of `Variant` that holds a choice; a member is a choice with the name that people type. Adding a class
+to its tuple in `rlbench.lanes` (say `LOSSES`) makes it a member of its group under its `kind`.
+Knows nothing of Hydra, files or the command line.
+"""
+
+from collections.abc import Mapping
+
+from rlbench.lanes.choice import Choice
+from rlbench.lanes.clipping import CLIPS
+from rlbench.lanes.exploration import EXPLORATIONS
+from rlbench.lanes.losses import LOSSES
+from rlbench.lanes.networks import NETWORKS
+from rlbench.lanes.optimizers import OPTIMIZERS
+from rlbench.lanes.replay import REPLAYS
+from rlbench.lanes.targets import TARGETS, Periodic
+from rlbench.lanes.variant import Variant
+
+CLASSES: Mapping[str, tuple[type[Choice], ...]] = {
+    "network": NETWORKS,
+    "loss": LOSSES,
+    "target": TARGETS,
+    "optimizer": OPTIMIZERS,
+    "clip": CLIPS,
+    "exploration": EXPLORATIONS,
+    "replay": REPLAYS,
+}
+
+# Members that are one class with different numbers; such a class has no member under its own kind.
+PRESETS: Mapping[str, Mapping[str, Choice]] = {
+    "target": {
+        "hard": Periodic(every=250, tau=1.0, unit="updates"),
+        "soft": Periodic(every=1, tau=0.005, unit="updates"),
+    },
+}
+
+MEANINGS: Mapping[str, str] = {
+    "variant": "the algorithm: a named bundle of the choices below",
+    "recipe": "in place of a variant: variant, environment and budget that reproduce a published script",
+    "env": "the environment: a member, any Gymnasium id, or module:Id-v0",
+    "experiment": "a file that asks one question: a grid with its budget, seeds and comparisons",
+    "network": "what estimates the action values",
+    "loss": "loss of the temporal-difference error",
+    "target": "how the target network follows the online network",
+    "optimizer": "how gradients change the weights",
+    "clip": "what bounds a lane's gradient",
+    "exploration": "probability of a random action over time",
+    "replay": "which stored transitions a minibatch takes",
+}
+
+
+def members(group: str) -> dict[str, Choice]:
+    """The members of a group of choices by name, each with its own defaults."""
+    presets = dict(PRESETS.get(group, {}))
+    covered = {type(choice) for choice in presets.values()}
+    return presets | {cls.kind: cls() for cls in CLASSES[group] if cls not in covered}
+
+
+def default_member(group: str) -> str:
+    """The member that `Variant` has when nothing else is said."""
+    default = getattr(Variant(), group)
+    return next(name for name, choice in members(group).items() if choice == default)
+
+
+def members_of_kind(group: str, kind: str) -> list[str]:
+    """The names of the members of one class."""
+    return [name for name, choice in members(group).items() if choice.kind == kind]

@@ -1,0 +1,228 @@
+"""Every key with its type, default and meaning, from the metadata of the dataclasses; and what is said to a wrong one.
+
+In: the dataclasses of the engine and of `settings`. Out: `Key` objects by dotted name, values of exactly the declared
+type, and one-line `ConfigError`s with the nearest right name. Knows nothing of Hydra.
+"""
+
+import dataclasses
+import functools
+import sys
+import types
+import typing
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from rlbench.config import groups
+from rlbench.config.arguments import check_choice, did_you_mean
+from rlbench.config.settings import Settings, WandbOptions
+from rlbench.errors import ConfigError
+from rlbench.lanes.choice import Choice
+from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Variant
+
+SEE_HELP = "(see: python -m rlbench.run --help)"
+LARGEST = 2**63 - 1  # what a stored column holds
+
+# Two ways to say one thing: giving the first drops the second, and the other way round.
+ALTERNATIVES = (("steps", "episodes"), ("exploration.decay_steps", "exploration.decay_fraction"))
+
+# What other libraries call a key whose name here is too different to be guessed.
+ELSEWHERE = {
+    "gamma": "discount",
+    "total_timesteps": "steps",
+    "buffer_size": "replay.capacity",
+    "learning_starts": "replay.warmup",
+    "train_frequency": "update_period",
+    "target_network_frequency": "target.every",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """One key: its dotted name and what may stand behind it. `hint` is an annotation, Any where a parser decides."""
+
+    name: str
+    hint: Any
+    default: Any
+    meaning: str
+    bound: str = ""
+    allowed: tuple[str, ...] = ()
+
+    @property
+    def is_optional(self) -> bool:
+        return types.NoneType in typing.get_args(self.hint)
+
+    @property
+    def plain_hint(self) -> Any:
+        """The annotation without `| None`."""
+        if not self.is_optional:
+            return self.hint
+        return next(hint for hint in typing.get_args(self.hint) if hint is not types.NoneType)
+
+    @property
+    def is_list(self) -> bool:
+        return typing.get_origin(self.plain_hint) is tuple
+
+
+def keys_of(part: Any, prefix: str = "") -> dict[str, Key]:
+    """The fields of a dataclass instance by dotted name, with their values as defaults; choices inside it are left out."""
+    cls: type = type(part)
+    hints = _hints(cls)
+    found: dict[str, Key] = {}
+    for field in dataclasses.fields(part):
+        name, default, told = prefix + field.name, getattr(part, field.name), field.metadata
+        if not isinstance(default, Choice):
+            bound, allowed = told.get("bound", ""), told.get("allowed", ())
+            found[name] = Key(name, hints[field.name], default, told.get("meaning", ""), bound, allowed)
+    return found
+
+
+@functools.cache
+def _hints(cls: type) -> Mapping[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+@functools.cache
+def fixed_keys() -> Mapping[str, Key]:
+    """The keys that exist whatever is chosen."""
+    return {
+        **keys_of(Variant()),
+        **keys_of(Environment(), "env."),
+        **keys_of(Budget()),
+        **keys_of(Evaluation(), "evaluation."),
+        **keys_of(Diagnostics(), "diagnostics."),
+        **command_keys(),
+    }
+
+
+@functools.cache
+def command_keys() -> Mapping[str, Key]:
+    """The keys of the command itself: one value each, not part of a run."""
+    return {**keys_of(Settings()), **keys_of(WandbOptions(), "wandb.")}
+
+
+@functools.cache
+def keys_of_choice(group: str, kind: str) -> Mapping[str, Key]:
+    """The keys of a group when a choice of this kind is taken."""
+    cls = next(cls for cls in groups.CLASSES[group] if cls.kind == kind)
+    return keys_of(cls(), f"{group}.")
+
+
+@functools.cache
+def all_keys() -> Mapping[str, Key]:
+    """Every key that some choice of members has; of keys that several members share, the first one."""
+    found = dict(fixed_keys())
+    for group, classes in groups.CLASSES.items():
+        for cls in classes:
+            for name, key in keys_of_choice(group, cls.kind).items():
+                found.setdefault(name, key)
+    return found
+
+
+def find_key(name: str) -> Key:
+    """The key of this name, whatever is chosen. Raises ConfigError for a name that no choice has."""
+    known = all_keys()
+    if name in known:
+        return known[name]
+    group, _, rest = name.partition(".")
+    if rest and group in groups.CLASSES:
+        own = [key for key in known if key.startswith(f"{group}.")]
+        meant = [key for key in own if known[key].meaning == rest.replace("_", " ")]
+        fields = [key.removeprefix(f"{group}.") for key in own]
+        hint = f"; did you mean '{meant[0]}'?" if meant else did_you_mean(rest, fields)
+        raise ConfigError(f"unknown key '{name}'{hint} (keys: {', '.join(own)})")
+    inside = [key for key in known if key.startswith(f"{name}.")]
+    if inside:
+        raise ConfigError(f"'{name}' is not a key itself; its keys are {', '.join(inside)} {SEE_HELP}")
+    raise ConfigError(f"unknown key '{name}'{_nearest(name, [*known, *groups.MEANINGS])} {SEE_HELP}")
+
+
+def find_choice_key(name: str, kinds: Mapping[str, str]) -> Key:
+    """The key of this name where `kinds` says which kind of choice each group has.
+
+    Raises ConfigError where no choice, or only another one, has it: loss.delta while the loss is mse.
+    """
+    find_key(name)
+    group = name.partition(".")[0]
+    if group not in groups.CLASSES or name == group:
+        return fixed_keys()[name]
+    own = keys_of_choice(group, kinds[group])
+    if name in own:
+        return own[name]
+    having = [cls.kind for cls in groups.CLASSES[group] if name in keys_of_choice(group, cls.kind)]
+    owners = [member for kind in having for member in groups.members_of_kind(group, kind)]
+    taken = " or ".join(groups.members_of_kind(group, kinds[group]))
+    allowed = f"keys: {', '.join(own)}" if own else f"{group}={taken} has no keys"
+    raise ConfigError(
+        f"'{name}' does not apply: {group}={taken} has no '{name.partition('.')[2]}', only "
+        f"{' and '.join(f'{group}={owner}' for owner in owners)} ({allowed})"
+    )
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    """did-you-mean that also knows a key by its last word (lr), its meaning (learning_rate), its name elsewhere (gamma)."""
+    if name in ELSEWHERE:
+        return f"; did you mean '{ELSEWHERE[name]}'?"
+    ending = [key for key in known if key.endswith(f".{name}")]
+    meant = [key.name for key in all_keys().values() if key.meaning == name.replace("_", " ")]
+    for candidates in (ending, meant):
+        if candidates:
+            return f"; did you mean {' or '.join(repr(key) for key in candidates)}?"
+    return did_you_mean(name, known)
+
+
+def convert(key: Key, value: Any) -> Any:
+    """`value` as exactly the type that `key` declares; raises ConfigError where that would change it."""
+    if (value is None and key.is_optional) or key.hint is Any:
+        return value
+    if key.is_list:
+        return _convert_list(key, value)
+    return _convert_one(key, key.plain_hint, value)
+
+
+def _convert_list(key: Key, value: Any) -> tuple[Any, ...]:
+    element = typing.get_args(key.plain_hint)[0]
+    if not isinstance(value, (list, tuple)):
+        raise ConfigError(f"{key.name} is a list: write {key.name}=[{show(value)}]")
+    return tuple(_convert_one(key, element, one) for one in value)
+
+
+def _convert_one(key: Key, hint: Any, value: Any) -> Any:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is str and (isinstance(value, str) or is_number):
+        text = str(value)
+        if not text:
+            raise ConfigError(f"{key.name}= has no value")
+        return check_choice(key.name, text, key.allowed) if key.allowed else text
+    if hint is bool and isinstance(value, bool):
+        return value
+    # The sum makes one zero of 0.0 and -0.0, and so one run of the two.
+    if hint is float and is_number and abs(value) <= sys.float_info.max:
+        return float(value) + 0.0
+    if hint is int and is_number and abs(value) <= LARGEST and value == int(value):
+        return int(value)
+    too_large = (
+        f" (at most {LARGEST})" if hint is int and isinstance(value, int) and not isinstance(value, bool) else ""
+    )
+    raise ConfigError(f"{key.name} must be {wanted(key)}{too_large}; got {show(value)}")
+
+
+def wanted(key: Key) -> str:
+    """What may stand behind a key, in words: "a whole number or null"."""
+    hint = typing.get_args(key.plain_hint)[0] if key.is_list else key.plain_hint
+    words = {float: "a finite number", int: "a whole number", bool: "true or false", str: "a text"}.get(hint, "a value")
+    if key.is_list:
+        words = f"a [list], each {words}"
+    return words + (" or null" if key.is_optional else "")
+
+
+def show(value: Any) -> str:
+    """A value as it is typed on the command line."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value == value and abs(value) < 1e15 and value == int(value):
+        return str(int(value))
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(map(show, value))}]"
+    return str(value)

@@ -1,0 +1,106 @@
+"""Cells times seeds: the list of runs, each checked, resolved and with its id.
+
+In: cells (one algorithm on one environment with one budget) and seeds. Out: `PlannedRun`s, cell by cell. Nothing impossible
+and no run that stands twice leaves here. Knows nothing of Hydra, of the command line or of the store.
+"""
+
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from rlbench.config.arguments import did_you_mean
+from rlbench.config.specification import resolved, run_id_of, spec_of
+from rlbench.envs.registry import describe
+from rlbench.errors import ConfigError
+from rlbench.lanes.choice import check
+from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant, check_run
+
+NAMESPACE = "train"
+LARGEST_PLAN = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """Everything about a run but its seed. `overrides` are the settings that made it, as JSON."""
+
+    label: str
+    variant: Variant
+    env: Environment = Environment()
+    budget: Budget = Budget()
+    evaluation: Evaluation = Evaluation()
+    diagnostics: Diagnostics = Diagnostics()
+    overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def run(self, seed: int, namespace: str = NAMESPACE) -> Run:
+        """The run of one seed."""
+        return Run(self.variant, self.env, self.budget, self.evaluation, self.diagnostics, seed, namespace)
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedRun:
+    """One run of an experiment: the label of its cell (the column `variant`) and its place in the plan."""
+
+    run: Run
+    variant: str
+    position: int
+    run_id: str
+
+
+def planned_runs(
+    cells: Sequence[Cell], seeds: Sequence[int], *, namespace: str = NAMESPACE, env_members: Collection[str] = ()
+) -> tuple[PlannedRun, ...]:
+    """The runs of all cells and seeds, resolved. Raises ConfigError for an impossible cell, or two cells that are one."""
+    if len(cells) * len(seeds) > LARGEST_PLAN:
+        raise ConfigError(f"{len(cells)} cells with {len(seeds)} seeds each are too many runs; at most {LARGEST_PLAN}")
+    planned: list[PlannedRun] = []
+    labels: dict[str, str] = {}
+    checked: set[Environment] = set()
+    for cell in cells:
+        first = check_cell(cell, namespace=namespace, env_members=env_members, checked=checked)
+        spec = spec_of(first)
+        for seed in seeds:
+            one = run_id_of({**spec, "seed": seed})
+            if one in labels:
+                raise ConfigError(
+                    f"the cells '{labels[one]}' and '{cell.label}' on {cell.env.id} are the same runs:"
+                    " their settings do not differ"
+                )
+            labels[one] = cell.label
+            planned.append(PlannedRun(dataclasses.replace(first, seed=seed), cell.label, len(planned), one))
+    return tuple(planned)
+
+
+def check_cell(
+    cell: Cell,
+    *,
+    namespace: str = NAMESPACE,
+    env_members: Collection[str] = (),
+    checked: set[Environment] | None = None,
+) -> Run:
+    """The cell's run of seed 0, resolved. Raises ConfigError for an impossible value, combination or environment.
+
+    `checked` holds environments that were looked up before; `env_members` are names that an unknown id may have meant.
+    """
+    for part in ("env", "evaluation", "diagnostics"):
+        check(getattr(cell, part), f"{part}.")
+    run = cell.run(0, namespace)
+    check_run(run)
+    checked = set() if checked is None else checked
+    if run.env not in checked:
+        _check_environment(run.env, env_members)
+        checked.add(run.env)
+    return resolved(run)
+
+
+def _check_environment(env: Environment, members: Collection[str]) -> None:
+    try:
+        limit = describe(env.id, env.max_env_steps).max_episode_steps
+    except ConfigError:
+        hint = "" if ":" in env.id or "-v" in env.id else did_you_mean(env.id, members)
+        if not hint:
+            raise
+        raise ConfigError(f"unknown env '{env.id}'{hint} (one of: {', '.join(members)}; or any Gymnasium id)") from None
+    if limit is None:
+        raise ConfigError(
+            f"environment '{env.id}' has no time limit, so an episode might never end: set env.max_env_steps"
+        )

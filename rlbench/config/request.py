@@ -1,0 +1,153 @@
+"""A command line resolved: what to train, in what order, into which store.
+
+In: argv of a command that trains. Out: a `Request`, checked to the last value, or one `ConfigError`. Writes and trains
+nothing.
+"""
+
+import dataclasses
+import os
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rlbench.config.cells import expand
+from rlbench.config.composing import Composer, composing
+from rlbench.config.experiment_file import ExperimentFile, check_labels, experiment_paths, read_experiment
+from rlbench.config.help import help_text
+from rlbench.config.keys import keys_of, show
+from rlbench.config.plan import Cell, PlannedRun, planned_runs
+from rlbench.config.seeds import parse_seeds
+from rlbench.config.settings import Settings, WandbOptions
+from rlbench.config.words import Setting, merged, parse_words, split_flags
+from rlbench.errors import ConfigError
+from rlbench.lanes.choice import check
+
+PROG = ("python", "-m", "rlbench.run")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class HelpRequested(Exception):  # noqa: N818 (not an error)
+    """--help was among the words; the text to print is the exception's text."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a command asks for. `definition` is JSON-able, `tracking` are the wandb keys as given, `argv` is as given."""
+
+    definition: dict[str, Any]
+    planned: tuple[PlannedRun, ...]
+    store: Path
+    workers: int
+    lanes: int
+    checkpoint_seconds: float
+    tracking: WandbOptions
+    dry_run: bool
+    argv: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the experiment."""
+        return str(self.definition["name"])
+
+
+def resolve(argv: Sequence[str]) -> Request:
+    """The request that `argv` makes.
+
+    Raises:
+        ConfigError: an unknown key or name, a wrong type, an impossible value or combination; one line.
+        HelpRequested: --help.
+
+    """
+    try:
+        return _resolve(argv)
+    except ConfigError as error:
+        # What was typed may itself hold line breaks and control characters.
+        raise ConfigError("".join(letter if letter.isprintable() else " " for letter in str(error))) from None
+
+
+def _resolve(argv: Sequence[str]) -> Request:
+    flags, words = split_flags(argv)
+    with composing(flags.config_dir) as composer:
+        names = {**composer.names, "experiment": tuple(experiment_paths(flags.config_dir))}
+        if flags.help:
+            raise HelpRequested(help_text(names))
+        settings = parse_words(words, names)
+        file = None
+        if "experiment" in settings:
+            file = read_experiment(str(settings.pop("experiment").values[0]), flags.config_dir)
+            settings = merged(_file_settings(file, names, composer), settings)
+        cells, command = expand(settings, composer)
+    if file is not None and "name" not in settings:
+        command["name"] = file.name
+    options = _options(command)
+    return Request(
+        definition=_definition(options, file, cells, [word for word in argv if word != "--dry-run"]),
+        planned=planned_runs(cells, options.seeds, env_members=names["env"]),
+        store=Path(options.store).expanduser(),
+        workers=options.workers,
+        lanes=options.lanes,
+        checkpoint_seconds=options.checkpoint_seconds,
+        tracking=WandbOptions(
+            **{name.removeprefix("wandb."): command[name] for name in keys_of(WandbOptions(), "wandb.")}
+        ),
+        dry_run=flags.dry_run,
+        argv=tuple(argv),
+    )
+
+
+def _file_settings(
+    file: ExperimentFile, names: Mapping[str, Collection[str]], composer: Composer
+) -> dict[str, Setting]:
+    """The settings of an experiment file, its comparisons checked against the cells that the file has by itself."""
+    try:
+        settings = parse_words(file.words, names)
+        cells, _ = expand(settings, composer)
+        check_labels(file.comparisons, list(dict.fromkeys(cell.label for cell in cells)))
+    except ConfigError as error:
+        raise ConfigError(f"{file.path}: {error}") from None
+    return settings
+
+
+def _options(command: Mapping[str, Any]) -> Settings:
+    """The command's own keys, checked, with seeds and workers as numbers."""
+    options = Settings(**{name: command[name] for name in keys_of(Settings())})
+    options = dataclasses.replace(options, seeds=parse_seeds(options.seeds), workers=_workers(options.workers))
+    check(options)
+    if not _NAME.fullmatch(options.name):
+        raise ConfigError(
+            f"name={options.name}: a name has 1 to 100 letters, digits, dots, dashes and underscores,"
+            " and begins with a letter or digit"
+        )
+    return options
+
+
+def _workers(value: Any) -> int:
+    if value == "auto":
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"workers must be auto, or a whole number of at least 1; got {show(value)}")
+    return value
+
+
+def _definition(
+    options: Settings, file: ExperimentFile | None, cells: Sequence[Cell], argv: Sequence[str]
+) -> dict[str, Any]:
+    """The experiment as JSON. Declared comparisons stay as far as both their cells are part of this command."""
+    labels = {cell.label for cell in cells}
+    comparisons = []
+    for comparison in file.comparisons if file else ():
+        pairs = [list(pair) for pair in comparison.pairs if labels.issuperset(pair)]
+        if pairs:
+            comparisons.append({"family": comparison.family, "pairs": pairs})
+    return {
+        "name": options.name,
+        "question": file.question if file else "",
+        "cells": [{"variant": cell.label, "env": cell.env.id, "overrides": dict(cell.overrides)} for cell in cells],
+        "seeds": list(options.seeds),
+        "final_window": options.final_window,
+        "comparisons": comparisons,
+        "command": [*PROG, *argv],
+    }

@@ -1,0 +1,115 @@
+"""A run as JSON and back, and its id.
+
+In: a `Run`, or the dict that a store keeps of it. Out: the other one, exactly: no number changes on the way there and
+back. The id is a digest of what determines a run's result: numbers by value and not by how they were typed (1, 1.0 and 1e0
+are one learning rate), with everything resolved that depends on the budget. Never guesses: a missing or unknown key is an
+error.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
+
+from rlbench.config import groups
+from rlbench.config.keys import convert, keys_of, keys_of_choice
+from rlbench.errors import ConfigError
+from rlbench.lanes.choice import Choice
+from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
+
+RUN_ID_DIGITS = 16
+PARTS: Mapping[str, Any] = {
+    "env": Environment(),
+    "budget": Budget(),
+    "evaluation": Evaluation(),
+    "diagnostics": Diagnostics(),
+}
+
+T = TypeVar("T")
+
+
+def spec_of(run: Run) -> dict[str, Any]:
+    """The specification of a run, JSON-able; every choice is {"kind": ..., its fields}. Raises ConfigError on wrong types."""
+    run = resolved(run)
+    return {
+        "variant": _data_of(run.variant, ""),
+        **{name: _data_of(getattr(run, name), f"{name}.") for name in PARTS},
+        "seed": run.seed,
+        "namespace": run.namespace,
+    }
+
+
+def run_of(spec: Mapping[str, Any]) -> Run:
+    """The run of a specification. Raises ConfigError for a missing or unknown key, or a value of a wrong type."""
+    _check_names(spec, ["variant", *PARTS, "seed", "namespace"], "")
+    parts = {name: part_of(default, spec[name], f"{name}.") for name, default in PARTS.items()}
+    return Run(variant=variant_of(spec["variant"]), seed=spec["seed"], namespace=spec["namespace"], **parts)
+
+
+def run_id(run: Run) -> str:
+    """The run's id: 16 hex digits that are a function of its specification."""
+    return run_id_of(spec_of(run))
+
+
+def run_id_of(spec: Mapping[str, Any]) -> str:
+    """The id of the run with this specification."""
+    text = json.dumps(spec, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:RUN_ID_DIGITS]
+
+
+def resolved(run: Run) -> Run:
+    """The run with everything written out that depends on its budget. Raises ConfigError where that is impossible."""
+    choices = {group: getattr(run.variant, group).resolved(run.budget.steps) for group in groups.CLASSES}
+    return dataclasses.replace(run, variant=dataclasses.replace(run.variant, **choices))
+
+
+def variant_of(data: Mapping[str, Any]) -> Variant:
+    """The variant of {"kind": "dqn", group: {"kind": ..., fields}, scalars}. Raises ConfigError as `run_of` does."""
+    keys = keys_of(Variant())
+    _check_names(data, ["kind", *groups.CLASSES, *keys], "")
+    if data["kind"] != Variant.kind:
+        raise ConfigError(f"unknown kind of variant {data['kind']!r} (one of: {Variant.kind})")
+    fields: dict[str, Any] = {group: choice_of(group, data[group]) for group in groups.CLASSES}
+    return Variant(**fields | {name: convert(key, data[name]) for name, key in keys.items()})
+
+
+def choice_of(group: str, data: Mapping[str, Any]) -> Choice:
+    """The choice of {"kind": ..., fields}. Raises ConfigError as `run_of` does."""
+    kinds = {cls.kind: cls for cls in groups.CLASSES[group]}
+    kind = data.get("kind")
+    if kind not in kinds:
+        raise ConfigError(f"unknown kind of {group} {kind!r} (one of: {', '.join(kinds)})")
+    keys = keys_of_choice(group, kind)
+    fields = {name.partition(".")[2]: key for name, key in keys.items()}
+    _check_names(data, ["kind", *fields], f"{group}.")
+    return kinds[kind](**{name: convert(key, data[name]) for name, key in fields.items()})
+
+
+def part_of(default: T, data: Mapping[str, Any], prefix: str) -> T:
+    """A flat dataclass of the type of `default` from a dict of all its fields. Raises ConfigError as `run_of` does."""
+    fields = {name.removeprefix(prefix): key for name, key in keys_of(default, prefix).items()}
+    _check_names(data, fields, prefix)
+    return type(default)(**{field: convert(key, data[field]) for field, key in fields.items()})
+
+
+def _data_of(part: Any, prefix: str) -> dict[str, Any]:
+    data: dict[str, Any] = {"kind": part.kind} if isinstance(part, Choice) else {}
+    for name, key in keys_of(part, prefix).items():
+        value = convert(key, key.default)
+        data[name.removeprefix(prefix)] = list(value) if isinstance(value, tuple) else value
+    for field in dataclasses.fields(part):
+        value = getattr(part, field.name)
+        if isinstance(value, Choice):
+            data[field.name] = _data_of(value, f"{prefix}{field.name}.")
+    return data
+
+
+def _check_names(data: Mapping[str, Any], names: Collection[str], prefix: str) -> None:
+    """Raise ConfigError unless the keys of `data` are exactly `names`."""
+    for name in names:
+        if name not in data:
+            raise ConfigError(f"the specification has no '{prefix}{name}'")
+    for name in data:
+        if name not in names:
+            raise ConfigError(f"the specification has an unknown key '{prefix}{name}'")

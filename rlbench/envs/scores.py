@@ -1,0 +1,82 @@
+"""The mean returns that put different environments on one scale: 0 is a uniformly random policy, 1 the reference.
+
+In: an environment id and returns. Out: normalised returns. Fixed numbers with their sources.
+Must never be computed from a store's own runs, or a score would change with what it is compared to.
+
+The random returns are means over 100 000 episodes of the tensor environments with uniformly random actions;
+`tests/envs/test_scores.py` measures them again.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rlbench.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class NormalisationScore:
+    """Two anchors of one environment's scale: undiscounted mean episode returns, and where the numbers come from."""
+
+    env_id: str
+    random: float
+    reference: float
+    source: str
+
+
+_SCORES: dict[str, NormalisationScore] = {
+    score.env_id: score
+    for score in (
+        NormalisationScore(
+            "CartPole-v0",
+            random=22.262,
+            reference=200.0,
+            source="random: 100 000 episodes, standard error 0.038; "
+            "reference: the largest possible return, 1 for each of 200 steps",
+        ),
+        NormalisationScore(
+            "CartPole-v1",
+            random=22.262,
+            reference=500.0,
+            source="random: 100 000 episodes, standard error 0.038; "
+            "reference: the largest possible return, 1 for each of 500 steps",
+        ),
+        NormalisationScore(
+            "MountainCar-v0",
+            random=-200.0,
+            reference=-110.0,
+            source="random: 100 000 episodes, none of which reached the goal; "
+            "reference: reward_threshold in Gymnasium's registry",
+        ),
+        NormalisationScore(
+            "Acrobot-v1",
+            random=-498.711,
+            reference=-100.0,
+            source="random: 100 000 episodes, standard error 0.039; "
+            "reference: reward_threshold in Gymnasium's registry",
+        ),
+    )
+}
+
+
+def normalisation(env_id: str) -> NormalisationScore:
+    """Return the anchors of `env_id`.
+
+    Raises:
+        ConfigError: the table has no such environment.
+    """
+    score = _SCORES.get(env_id)
+    if score is None:
+        raise ConfigError(f"no normalisation score for environment '{env_id}'; there is one for: {', '.join(_SCORES)}")
+    return score
+
+
+def normalise(env_id: str, returns: ArrayLike) -> NDArray[np.float64]:
+    """Map `returns` [...] to (returns - random) / (reference - random), float64 of the same shape.
+
+    Raises:
+        ConfigError: the table has no such environment.
+    """
+    score = normalisation(env_id)
+    return (np.asarray(returns, np.float64) - score.random) / (score.reference - score.random)

@@ -1,0 +1,24 @@
+"""The errors that a user can cause, each with the exit code of the command that meets it.
+
+Everything raised on purpose derives from `RlbenchError`; its text is one clear line, written for the person who made the mistake.
+"""
+
+EXIT_OK = 0
+EXIT_DIFFERENCE = 1  # a check (verify, lint) found a difference
+EXIT_BAD_INPUT = 2
+EXIT_RUNS_FAILED = 3  # some runs failed or diverged
+EXIT_INTERRUPTED = 130
+
+
+class RlbenchError(Exception):
+    """Base of every error that rlbench raises on purpose."""
+
+    exit_code = EXIT_BAD_INPUT
+
+
+class ConfigError(RlbenchError):
+    """What was asked for is impossible: an unknown name, a wrong type, an impossible value. Nothing was written."""
+
+
+class StoreError(RlbenchError):
+    """The results folder cannot be read or written: no permission, no space, a foreign or newer format."""

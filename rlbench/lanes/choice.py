@@ -1,0 +1,120 @@
+"""A choice: one setting with its behaviour, a small frozen dataclass that carries its numbers and can be called.
+
+Each field is declared as a *number* (may differ from lane to lane) or as *structure* (must agree within a cohort), with one line of
+meaning and the values that are possible. `stack` turns the choices of many lanes into one choice whose numbers are tensors [lanes, 1];
+`structure` is what must be equal for lanes to share a program; `check` refuses impossible values.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self, TypeVar
+
+import torch
+
+from rlbench.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """Base of all choices: `kind` is the name that configurations use."""
+
+    kind: ClassVar[str]
+    precise: ClassVar[bool] = False  # numbers are stacked as float64 instead of float32
+
+    def resolved(self, budget_steps: int | None) -> Self:
+        """This choice with everything that depends on the budget written out."""
+        return self
+
+
+C = TypeVar("C", bound=Choice)
+
+
+def number(default: Any, meaning: str, bound: str = "") -> Any:
+    """A field that may differ from lane to lane. `bound` is a test such as "> 0" or "0 <= x <= 1"; empty allows every finite value."""
+    return dataclasses.field(default=default, metadata={"role": "number", "meaning": meaning, "bound": bound})
+
+
+def structural(default: Any, meaning: str, bound: str = "", allowed: tuple[str, ...] = ()) -> Any:
+    """A field that must agree within a cohort: it changes shapes, work or schedule."""
+    metadata = {"role": "structure", "meaning": meaning, "bound": bound, "allowed": allowed}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def structure(choice: Any) -> tuple[Any, ...]:
+    """What must be equal for two choices to be lanes of one program: the class and every structural field, nested choices included."""
+    parts: list[Any] = [type(choice).__name__]
+    for field in dataclasses.fields(choice):
+        value = getattr(choice, field.name)
+        if isinstance(value, Choice):
+            parts.append((field.name, structure(value)))
+        elif field.metadata.get("role") == "structure":
+            parts.append((field.name, value))
+    return tuple(parts)
+
+
+def stack(choices: Sequence[C]) -> C:
+    """One choice whose numbers are tensors [lanes, 1] (None becomes NaN); the choices must agree in structure."""
+    first = choices[0]
+    if any(structure(choice) != structure(first) for choice in choices):
+        raise ValueError("only choices of one structure can be stacked")
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(first):
+        values = [getattr(choice, field.name) for choice in choices]
+        if isinstance(values[0], Choice):
+            changes[field.name] = stack(values)
+        elif field.metadata.get("role") == "number":
+            filled = [math.nan if value is None else float(value) for value in values]
+            dtype = torch.float64 if first.precise else torch.float32
+            changes[field.name] = torch.tensor(filled, dtype=dtype)[:, None]
+    return dataclasses.replace(first, **changes)
+
+
+def numbers(choice: Any, prefix: str = "") -> dict[str, Any]:
+    """The number fields of a choice and its nested choices, by dotted name."""
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(choice):
+        value = getattr(choice, field.name)
+        if isinstance(value, Choice):
+            found |= numbers(value, f"{prefix}{field.name}.")
+        elif field.metadata.get("role") == "number":
+            found[prefix + field.name] = value
+    return found
+
+
+def with_numbers(choice: C, values: dict[str, Any], prefix: str = "") -> C:
+    """The same structure with its numbers replaced: the inverse of `numbers`."""
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(choice):
+        value = getattr(choice, field.name)
+        if isinstance(value, Choice):
+            changes[field.name] = with_numbers(value, values, f"{prefix}{field.name}.")
+        elif field.metadata.get("role") == "number":
+            changes[field.name] = values[prefix + field.name]
+    return dataclasses.replace(choice, **changes)
+
+
+def check(choice: Any, prefix: str = "") -> None:
+    """Raise ConfigError, one line, for the first impossible value in a choice or in the choices that it holds."""
+    for field in dataclasses.fields(choice):
+        value, name = getattr(choice, field.name), prefix + field.name
+        if dataclasses.is_dataclass(value):
+            check(value, f"{name}.")
+            continue
+        allowed = field.metadata.get("allowed", ())
+        if allowed and value not in allowed:
+            raise ConfigError(f"{name} must be one of {', '.join(allowed)}; got {value!r}")
+        bound = field.metadata.get("bound", "")
+        for one in value if isinstance(value, tuple) else (value,):
+            if one is None or isinstance(one, (bool, str)):
+                continue
+            if not math.isfinite(one) or not _within(bound, one):
+                raise ConfigError(f"{name} must be {bound or 'finite'}; got {one!r}")
+
+
+def _within(bound: str, x: float) -> bool:
+    """Whether a number satisfies a bound such as "> 0" or "0 <= x < 1"; bounds are literals of this package."""
+    if not bound:
+        return True
+    expression = bound if "x" in bound else f"x {bound}"
+    return bool(eval(expression, {"__builtins__": {}}, {"x": x}))

@@ -1,0 +1,39 @@
+"""How lanes are cut into chunks that learn together: as many as fit the cache, in a few fixed widths so that little is compiled."""
+
+import itertools
+
+from rlbench.envs.registry import EnvInfo
+from rlbench.lanes.networks import MLP
+from rlbench.lanes.variant import Run
+
+# Working set of one chunk's update that ran fastest: 8 lanes at batch 128 and 128-128 units, 32 at 64 and 64-64, 64 at 32 and 24.
+CHUNK_BYTES = 6_000_000
+MAX_WIDTH = 64
+NO_LEARNING_WIDTH = 64
+
+
+def chunk_width(run: Run, info: EnvInfo) -> int:
+    """Lanes of one chunk, a power of two: what keeps weights, optimiser state and activations of an update in the cache."""
+    if not isinstance(run.variant.network, MLP):
+        return NO_LEARNING_WIDTH
+    sizes = (info.obs_size, *run.variant.network.units, info.num_actions)
+    weights = parameter_count(run.variant.network, info)
+    tensors = 3 + len(run.variant.optimizer.slots([]))
+    activations = run.variant.batch_size * 4 * sum(sizes)
+    lanes = CHUNK_BYTES // (4 * (weights * tensors + activations))
+    return max(1, min(MAX_WIDTH, 1 << (max(1, lanes).bit_length() - 1)))
+
+
+def parameter_count(network: MLP, info: EnvInfo) -> int:
+    """Weights and biases of one lane's network."""
+    sizes = (info.obs_size, *network.units, info.num_actions)
+    return sum(fan_in * fan_out + fan_out for fan_in, fan_out in itertools.pairwise(sizes))
+
+
+def chunks(num_lanes: int, width: int) -> list[tuple[int, int]]:
+    """(start, width) of each chunk: full ones, then one of the smallest power of two that holds the rest (its last lanes idle)."""
+    full, rest = divmod(num_lanes, width)
+    layout = [(i * width, width) for i in range(full)]
+    if rest:
+        layout.append((full * width, 1 << (rest - 1).bit_length()))
+    return layout

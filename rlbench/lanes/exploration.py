@@ -1,0 +1,92 @@
+"""Exploration schedules: `epsilon(n)`, the probability of a uniform random action after n earlier actions.
+
+`n` is a float64 tensor [lanes, steps]; the numbers are tensors [lanes, 1]. Computed ahead for a block of steps, lane by lane in rows.
+"""
+
+import dataclasses
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from rlbench.errors import ConfigError
+from rlbench.lanes.choice import Choice, number
+
+
+@dataclasses.dataclass(frozen=True)
+class Constant(Choice):
+    """The same epsilon throughout."""
+
+    kind: ClassVar[str] = "constant"
+    precise: ClassVar[bool] = True
+    value: float = number(0.1, "probability of a random action", "0 <= x <= 1")
+
+    def epsilon(self, n: Tensor) -> Tensor:
+        """n [L, K] -> epsilon [L, K]."""
+        return torch.zeros_like(n) + self.value
+
+
+@dataclasses.dataclass(frozen=True)
+class Linear(Choice):
+    """From `start` to `end` in a straight line over `decay_steps` actions, then `end`."""
+
+    kind: ClassVar[str] = "linear"
+    precise: ClassVar[bool] = True
+    start: float = number(1.0, "epsilon of the first action", "0 <= x <= 1")
+    end: float = number(0.05, "epsilon after the decay", "0 <= x <= 1")
+    decay_fraction: float | None = number(0.2, "length of the decay as a fraction of the budget in steps", "0 < x <= 1")
+    decay_steps: int | None = number(None, "length of the decay in steps; replaces decay_fraction", ">= 1")
+
+    def epsilon(self, n: Tensor) -> Tensor:
+        """n [L, K] -> epsilon [L, K]."""
+        assert self.decay_steps is not None
+        share = (n / self.decay_steps).clamp(max=1.0)
+        return self.start + (self.end - self.start) * share
+
+    def resolved(self, budget_steps: int | None) -> Self:
+        """With `decay_steps` written out; ConfigError when the budget is in episodes and only a fraction is given."""
+        if self.decay_steps is not None:
+            return dataclasses.replace(self, decay_fraction=None)
+        if self.decay_fraction is None:
+            raise ConfigError("exploration=linear needs exploration.decay_steps or exploration.decay_fraction")
+        if budget_steps is None:
+            raise ConfigError(
+                "exploration.decay_fraction needs a budget in steps; with episodes=N set exploration.decay_steps"
+            )
+        return dataclasses.replace(
+            self, decay_fraction=None, decay_steps=max(1, round(self.decay_fraction * budget_steps))
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Exponential(Choice):
+    """end + (start - end) * exp(-n / decay_steps)."""
+
+    kind: ClassVar[str] = "exponential"
+    precise: ClassVar[bool] = True
+    start: float = number(0.9, "epsilon of the first action", "0 <= x <= 1")
+    end: float = number(0.05, "epsilon in the limit", "0 <= x <= 1")
+    decay_steps: float = number(1000.0, "actions in which the distance to the end falls to 1/e", "> 0")
+
+    def epsilon(self, n: Tensor) -> Tensor:
+        """n [L, K] -> epsilon [L, K]."""
+        return self.end + (self.start - self.end) * torch.exp(-n / self.decay_steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class Multiplicative(Choice):
+    """Multiplied by `factor` with every action, never below `floor`: max(floor, start * factor**n)."""
+
+    kind: ClassVar[str] = "multiplicative"
+    precise: ClassVar[bool] = True
+    start: float = number(1.0, "epsilon of the first action", "0 <= x <= 1")
+    factor: float = number(0.995, "factor per action", "0 < x <= 1")
+    floor: float = number(0.01, "smallest epsilon", "0 <= x <= 1")
+
+    def epsilon(self, n: Tensor) -> Tensor:
+        """n [L, K] -> epsilon [L, K]."""
+        decayed = self.start * torch.as_tensor(self.factor) ** n
+        return torch.maximum(decayed, torch.zeros_like(decayed) + self.floor)
+
+
+EXPLORATIONS: tuple[type[Choice], ...] = (Constant, Linear, Exponential, Multiplicative)

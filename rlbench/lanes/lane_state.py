@@ -1,0 +1,86 @@
+"""The state of lanes as a value: a dict of tensors, each with leading axis lanes, that can be joined, taken apart, saved and loaded.
+
+Everything that changes while a run trains is in here (weights, optimiser, replay, environment, counters), so a checkpoint is "save these".
+Environments that live outside tensors add a note per lane, kept beside it by the trainer.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from rlbench.envs.registry import describe, lane_env
+from rlbench.lanes.chunks import parameter_count
+from rlbench.lanes.networks import MLP
+from rlbench.lanes.noise import first_states
+from rlbench.lanes.replay import ROW_EXTRAS
+from rlbench.lanes.streams import Namespace
+from rlbench.lanes.targets import Periodic
+from rlbench.lanes.update import Tensors
+from rlbench.lanes.variant import Run
+
+ENDLESS = 2**62
+LAST = ("loss", "q_mean", "q_max", "grad_norm")
+
+
+def namespace_number(run: Run) -> int:
+    """The number that stands for the run's seed namespace in its random streams."""
+    return int(Namespace[run.namespace.upper()])
+
+
+def initial_state(run: Run) -> Tensors:
+    """The state of one run before its first step: every tensor [1, ...]."""
+    info = describe(run.env.id, run.env.max_env_steps)
+    variant, namespace = run.variant, namespace_number(run)
+    params = variant.network.init_params(
+        seed=run.seed, namespace=namespace, obs_size=info.obs_size, num_actions=info.num_actions
+    )
+    state: Tensors = {f"online.{i}": p for i, p in enumerate(params)}
+    if isinstance(variant.target, Periodic):
+        state |= {f"target.{i}": p.clone() for i, p in enumerate(params)}
+    if isinstance(variant.network, MLP):
+        for name, slots in variant.optimizer.slots(params).items():
+            state |= {f"optimizer.{name}.{i}": tensor for i, tensor in enumerate(slots)}
+        state |= {f"power.{name}": torch.ones(1, 1, dtype=torch.float64) for name in variant.optimizer.power_names}
+        state["replay"] = torch.zeros(1, variant.replay.capacity, 2 * info.obs_size + ROW_EXTRAS)
+        state |= {f"last.{name}": torch.full((1,), torch.nan) for name in LAST}
+
+    def count(value: int) -> Tensor:
+        return torch.tensor([value], dtype=torch.int64)
+
+    state |= {"seed": count(run.seed), "namespace": count(namespace), "diverged_at": count(-1)}
+    state |= {name: count(0) for name in ("env_steps", "updates", "episodes", "length")}
+    state |= {
+        "budget_steps": count(ENDLESS if run.budget.steps is None else run.budget.steps),
+        "budget_episodes": count(ENDLESS if run.budget.episodes is None else run.budget.episodes),
+        "episode_return": torch.zeros(1, dtype=torch.float64),
+        "alive": torch.ones(1, dtype=torch.bool),
+        "active": torch.ones(1, dtype=torch.bool),
+    }
+    env = lane_env(run.env.id, run.env.max_env_steps)
+    if env is not None:
+        state["env"] = first_states(env, state["seed"], state["namespace"], state["episodes"], count(0))
+    else:
+        state["obs"] = torch.zeros(1, info.obs_size)
+    return state
+
+
+def join(states: Sequence[Tensors]) -> Tensors:
+    """The lanes of several states, in order, as one."""
+    return {name: torch.cat([state[name] for state in states]) for name in states[0]}
+
+
+def take(state: Tensors, lanes: Iterable[int]) -> Tensors:
+    """The chosen lanes, in that order, as a state of their own (copies)."""
+    chosen = torch.tensor(list(lanes), dtype=torch.int64)
+    return {name: tensor[chosen] for name, tensor in state.items()}
+
+
+def bytes_per_lane(run: Run) -> int:
+    """Memory of one lane's state, in bytes, without allocating it."""
+    info = describe(run.env.id, run.env.max_env_steps)
+    if not isinstance(run.variant.network, MLP):
+        return 256
+    weights = parameter_count(run.variant.network, info)
+    copies = 2 + len(run.variant.optimizer.slots([]))
+    return 4 * (weights * copies + run.variant.replay.capacity * (2 * info.obs_size + ROW_EXTRAS)) + 256

@@ -1,0 +1,66 @@
+"""Random numbers of a span of steps, drawn ahead for all lanes: what to explore, which transitions to replay, where episodes begin.
+
+Every number is a pure function of (seed, namespace, stream, step, index), so drawing ahead changes nothing, and integer arithmetic
+gives the same bits on any machine. Outside the compiled computations, because compiling Philox took longer than anything else in them.
+"""
+
+import dataclasses
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlbench.envs.lane_env import LaneEnv
+from rlbench.lanes.streams import TWO32, Stream, uniforms, words
+from rlbench.lanes.update import Tensors
+from rlbench.lanes.variant import Variant
+
+TABLE_STRIDE = 16  # epsilon is computed in rows of whole vectors, so that a lane's bits cannot depend on its row
+SPAN_ELEMENTS = 4096  # lane-steps drawn at once: amortises the calls, and the tables stay in the cache
+MAX_SPAN = 1024
+
+
+def span_length(num_lanes: int) -> int:
+    """How many steps to draw ahead."""
+    return max(32, min(MAX_SPAN, SPAN_ELEMENTS // num_lanes))
+
+
+@dataclasses.dataclass(frozen=True)
+class ActingNoise:
+    """Of a span of T steps: epsilon [L, T] float64, explores [T, L] bool, uniform_action [T, L] int64, and first_states [L, T, S] float64,
+    where episode `base + 1 + k` of a lane begins (None when the environment is not made of tensors)."""
+
+    epsilon: Tensor
+    explores: Tensor
+    uniform_action: Tensor
+    first_states: Tensor | None
+
+
+def acting_noise(lanes: Tensors, variant: Variant, span: int, num_actions: int, env: LaneEnv | None) -> ActingNoise:
+    """The acting noise of the next `span` steps of all lanes; `variant` is the stacked variant."""
+    seed, namespace, base = lanes["seed"], lanes["namespace"], lanes["env_steps"]
+    columns = -(-span // TABLE_STRIDE) * TABLE_STRIDE
+    n = base.double()[:, None] + torch.arange(columns, dtype=torch.float64)
+    epsilon = variant.exploration.epsilon(n)[:, :span]
+    step = base[:, None] + torch.arange(span)
+    draw, pick, _, _ = words(seed[:, None], namespace[:, None], Stream.EXPLORATION, step, torch.zeros_like(step))
+    explores = draw < (epsilon * TWO32).floor().long()
+    first = None
+    if env is not None:
+        episode = lanes["episodes"][:, None] + torch.arange(1, span + 1)
+        first = first_states(env, seed[:, None], namespace[:, None], episode, torch.zeros_like(episode))
+    return ActingNoise(epsilon, explores.T.contiguous(), ((pick * num_actions) >> 32).T.contiguous(), first)
+
+
+def replay_words(lanes: Tensors, ordinals: np.ndarray, batch_size: int) -> Tensor:
+    """Words of minibatches [U, L, B] int64; `ordinals` [U, L] int64 numbers the minibatches of each lane."""
+    update = torch.from_numpy(ordinals)[..., None]
+    block = torch.arange((batch_size + 3) // 4)
+    drawn = words(lanes["seed"][:, None], lanes["namespace"][:, None], Stream.REPLAY, update + 0 * block, block)
+    return torch.stack(drawn, dim=-1).flatten(2)[..., :batch_size].contiguous()
+
+
+def first_states(env: LaneEnv, seed: Tensor, namespace: Tensor, episode: Tensor, index: Tensor) -> Tensor:
+    """States [..., S] at the start of an episode, from (seed, namespace, episode, index) alone; arguments [...] int64."""
+    drawn = uniforms(seed, namespace, Stream.RESET, episode, index)
+    return env.reset(torch.stack(drawn[: env.num_reset_uniforms], -1))

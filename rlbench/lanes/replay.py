@@ -1,0 +1,56 @@
+"""Replay memory: which stored transitions a minibatch takes, as indices computed from random words.
+
+A transition is one float32 row: observation before, observation after, action, reward, and whether the bootstrap is masked.
+Drawing an index from n rows is (word * n) >> 32; the probability of a row is off by less than 2**-32.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from rlbench.lanes.choice import Choice, structural
+
+ROW_EXTRAS = 3  # action, reward, masked
+
+
+@dataclasses.dataclass(frozen=True)
+class Uniform(Choice):
+    """Uniform replay over the last `capacity` transitions."""
+
+    kind: ClassVar[str] = "uniform"
+    capacity: int = structural(10_000, "transitions kept", ">= 1")
+    warmup: int = structural(1_000, "transitions stored before the first update", ">= 1")
+    replacement: bool = structural(True, "whether one minibatch may take a transition twice")
+
+    def indices(self, words: Tensor, size: Tensor) -> Tensor:
+        """Rows of a minibatch [L, B] int64 in [0, size), from random words [L, B] int64; size [L] int64 transitions are stored."""
+        if self.replacement:
+            return (words * size[:, None]) >> 32
+        return _partial_shuffle(words, size)
+
+
+def _partial_shuffle(word: Tensor, size: Tensor) -> Tensor:
+    """The first B entries of a uniform random permutation of range(size), without touching the other entries; word [L, B], size [L].
+
+    Fisher and Yates swap entry j with a uniform entry r[j] >= j, for j = 0 ... B-1. The swaps are not carried out: entry j is traced back
+    through the earlier swaps that moved it, by pointer doubling, so the work is B**2 comparisons and log2(B) gathers.
+    """
+    count = word.shape[1]
+    j = torch.arange(count)[None]
+    r = j + ((word * (size[:, None] - j)) >> 32)
+    # The last earlier swap that wrote to position p put there what stood at its own index: -1 where there is none.
+    earlier = torch.arange(count)
+    before = earlier[None, None, :] < earlier[None, :, None]
+    wrote_r = torch.where(before & (r[:, None, :] == r[:, :, None]), earlier, -1).amax(2)
+    wrote_j = torch.where(before & (r[:, None, :] == earlier[None, :, None]), earlier, -1).amax(2)
+    origin = torch.where(
+        wrote_j < 0, j, wrote_j
+    )  # what stood at position j just before swap j stood at `origin` before swap `origin`
+    for _ in range(max(1, (count - 1).bit_length())):
+        origin = origin.gather(1, origin)
+    return torch.where(wrote_r < 0, r, origin.gather(1, wrote_r.clamp(min=0)))
+
+
+REPLAYS: tuple[type[Choice], ...] = (Uniform,)

@@ -1,0 +1,31 @@
+"""Target rules: when and how far the target network moves towards the online network.
+
+Hard and soft are one rule: every `every` steps, updates or episodes, target = lerp(target, online, tau). Hard is tau 1, soft is every 1.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+from rlbench.lanes.choice import Choice, number, structural
+
+
+@dataclasses.dataclass(frozen=True)
+class Periodic(Choice):
+    """Move the target by the fraction `tau` once every `every` of `unit`."""
+
+    kind: ClassVar[str] = "periodic"
+    precise: ClassVar[bool] = True
+    every: int = number(250, "how many of `unit` between two moves of the target", ">= 1")
+    tau: float = number(1.0, "how far the target moves: 1 copies (hard), less averages (soft)", "0 < x <= 1")
+    unit: str = structural("updates", "what `every` counts", allowed=("steps", "updates", "episodes"))
+
+
+@dataclasses.dataclass(frozen=True)
+class NoTarget(Choice):
+    """No target network: the online network, cut from the gradient graph, is its own target."""
+
+    kind: ClassVar[str] = "none"
+
+
+TargetRule = Periodic | NoTarget
+TARGETS: tuple[type[Choice], ...] = (Periodic, NoTarget)

@@ -1,0 +1,325 @@
+"""The lane engine: many runs of one cohort trained as lanes of one program.
+
+In go runs of one structure, each fresh or from a checkpoint; out come the rows that they produce and which lanes have ended. A lane's bits
+do not depend on its slot, its neighbours, the number of slots, or where `advance` is cut. Knows nothing of files, W&B or Optuna.
+
+How a span of steps runs: the schedule (which chunk of lanes has an update at which step) is decided beforehand from the counters,
+random numbers are drawn ahead, then each step is one call for all lanes and one call per chunk that learns. Spans end where any lane has
+an evaluation, a diagnostics row or the end of its budget, so nothing inside a span looks at a value.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlbench.envs.gymnasium_lanes import LaneSnapshot
+from rlbench.envs.registry import describe, lane_env
+from rlbench.lanes import acting, evaluation
+from rlbench.lanes.choice import numbers, stack, with_numbers
+from rlbench.lanes.chunks import chunk_width, chunks
+from rlbench.lanes.compiling import compiled
+from rlbench.lanes.environments import HostEnvironments
+from rlbench.lanes.lane_state import ENDLESS, join, take
+from rlbench.lanes.networks import MLP
+from rlbench.lanes.noise import acting_noise, replay_words, span_length
+from rlbench.lanes.targets import Periodic
+from rlbench.lanes.update import Tensors, group, is_multiple, move_target, update
+from rlbench.lanes.variant import Run, Variant
+
+
+@dataclasses.dataclass(frozen=True)
+class Lane:
+    """One run as a value: its specification, its state ([1, ...] tensors), and what its environment needs to be restored (or None)."""
+
+    run: Run
+    state: Tensors
+    env_note: LaneSnapshot | None = None
+
+
+@dataclasses.dataclass
+class Events:
+    """What happened to one lane: rows in the order of their time, without the run's name."""
+
+    episodes: list[tuple[int, int, int, float, bool]] = dataclasses.field(default_factory=list)
+    """(episode, env_steps at its end, length, episode return, terminated)"""
+    evaluations: list[tuple[int, int, float, int]] = dataclasses.field(default_factory=list)
+    """(env_steps, episode, episode return, length)"""
+    diagnostics: list[tuple[int, int, float, float, float, float, float, float]] = dataclasses.field(
+        default_factory=list
+    )
+    """(env_steps, updates, loss, q_mean, q_max, grad_norm, epsilon, target_distance)"""
+    status: str | None = None
+    """done or diverged once the lane has ended"""
+
+
+_tick = compiled(acting.tick)
+_choose = compiled(acting.choose)
+_absorb = compiled(acting.absorb)
+_update = compiled(update)
+_move_target = compiled(move_target)
+_evaluation_step = compiled(evaluation.evaluation_step)
+_greedy_actions = compiled(evaluation.greedy_actions)
+
+
+class Trainer:
+    """Lanes in slots. `slots[i]` is the run in slot i, or None where the slot is idle."""
+
+    def __init__(self, lanes: Sequence[Lane]) -> None:
+        """Lanes of one cohort key; raises ValueError otherwise. Idle slots fill up the last chunk."""
+        first = lanes[0].run
+        if any(lane.run.cohort_key() != first.cohort_key() for lane in lanes):
+            raise ValueError("lanes of one trainer must have one cohort key")
+        self.info = describe(first.env.id, first.env.max_env_steps)
+        self.env = lane_env(first.env.id, first.env.max_env_steps)
+        self.learns = isinstance(first.variant.network, MLP)
+        self.num_eval_episodes = first.evaluation.episodes
+        self.width = chunk_width(first, self.info)
+        self.layout = chunks(len(lanes), self.width)
+        num_slots = self.layout[-1][0] + self.layout[-1][1]
+        idle = [take(lanes[0].state, [0])] * (num_slots - len(lanes))
+        self.state = join([lane.state for lane in lanes] + idle)
+        self.state["alive"][len(lanes) :] = False
+        self.slots: list[Run | None] = [lane.run for lane in lanes] + [None] * len(idle)
+        self.variant: Variant = stack([lane.run.variant for lane in lanes] + [first.variant] * len(idle))
+        self.host = None
+        if self.env is None:
+            self.host = HostEnvironments(first.env, num_slots, self.width, self.num_eval_episodes)
+            for slot, lane in enumerate(lanes):
+                self.host.place(slot, lane.env_note, self.state)
+        self._views()
+
+    def _views(self) -> None:
+        """Each chunk's window on the state and on the stacked numbers; windows stay valid because everything changes in place."""
+        values = numbers(self.variant)
+        self._chunks: list[tuple[Tensors, Variant]] = []
+        for start, width in self.layout:
+            window = slice(start, start + width)
+            own = {name: tensor[window] for name, tensor in self.state.items() if name not in ("env", "obs")}
+            self._chunks.append((own, with_numbers(self.variant, {k: v[window] for k, v in values.items()})))
+        self._acting = {
+            k: v
+            for k, v in self.state.items()
+            if not k.startswith(("target.", "optimizer.", "power.", "replay", "last."))
+        }
+
+    @property
+    def running(self) -> list[int]:
+        """Slots whose run has not ended."""
+        return [slot for slot, run in enumerate(self.slots) if run is not None]
+
+    def lane(self, slot: int) -> Lane:
+        """The run in a slot as a value of its own."""
+        run = self.slots[slot]
+        assert run is not None
+        note = None if self.host is None else self.host.note(slot)
+        return Lane(run, take(self.state, [slot]), note)
+
+    def place(self, slot: int, lane: Lane) -> None:
+        """Put a lane of the same cohort into an idle slot."""
+        assert self.slots[slot] is None
+        self.slots[slot] = lane.run
+        for name, tensor in lane.state.items():
+            self.state[name][slot] = tensor[0]
+        own = numbers(stack([lane.run.variant]))
+        for name, tensor in numbers(self.variant).items():
+            tensor[slot] = own[name][0]
+        if self.host is not None:
+            self.host.place(slot, lane.env_note, self.state)
+
+    def vacate(self, slot: int) -> None:
+        """Stop a slot's run here: the slot is idle."""
+        self.slots[slot] = None
+        self.state["alive"][slot] = False
+
+    def advance(self, ticks: int) -> dict[int, Events]:
+        """Run up to `ticks` steps of every running lane; returns what happened by slot. Lanes that ended have left their slots' books
+        with `status` set, but keep their state until the slot is placed anew or vacated."""
+        events = {slot: Events() for slot in self.running}
+        while ticks > 0:
+            going = [slot for slot in self.running if events[slot].status is None]
+            if not going:
+                break
+            span = min(ticks, span_length(len(self.slots)), self._steps_to_event(going))
+            self._run_span(span, events)
+            ticks -= span
+        return events
+
+    def _steps_to_event(self, going: list[int]) -> int:
+        env_steps = self.state["env_steps"].numpy()
+        ticks = ENDLESS
+        for slot in going:
+            run, steps = self.slots[slot], int(env_steps[slot])
+            assert run is not None
+            distance = run.evaluation.period - steps % run.evaluation.period
+            distance = min(distance, run.diagnostics.period - steps % run.diagnostics.period)
+            if run.budget.steps is not None:
+                distance = min(distance, run.budget.steps - steps)
+            ticks = min(ticks, distance)
+        return ticks
+
+    @torch.no_grad()
+    def _run_span(self, span: int, events: dict[int, Events]) -> None:
+        state = self.state
+        base, base_episodes = state["env_steps"].numpy().copy(), state["episodes"].numpy().copy()
+        noise = acting_noise(state, self.variant, span, self.info.num_actions, self.env)
+        episodes = state["episodes"].clone()
+        due, replay_noise = self._due(base, span)
+        record = torch.zeros(span, len(base), 4, dtype=torch.float64)
+        replay = state["replay"].view(-1, state["replay"].shape[2]) if self.learns else None
+        moves_by_tick = (
+            self.learns and isinstance(self.variant.target, Periodic) and self.variant.target.unit != "updates"
+        )
+        for t in range(span):
+            explores, uniform_action = noise.explores[t], noise.uniform_action[t]
+            if self.env is not None and noise.first_states is not None:
+                row, place, ended = _tick(
+                    self._acting, self.variant, explores, uniform_action, noise.first_states, episodes, self.env
+                )
+            else:
+                row, place, ended = self._host_tick(explores, uniform_action)
+            record[t] = ended
+            if replay is None:
+                continue
+            replay.index_copy_(0, place, row)
+            for chunk, ordinal in due[t]:
+                start, width = self.layout[chunk]
+                for words in replay_noise[ordinal]:
+                    _update(*self._chunks[chunk], words[start : start + width])
+            if moves_by_tick:
+                self._move_targets(ended[:, 0] > 0)
+        self._collect(base, base_episodes, record.numpy(), noise.epsilon.numpy(), events)
+
+    def _host_tick(self, explores: Tensor, uniform_action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        assert self.host is not None
+        obs_tm1 = self.state["obs"].clone()
+        action = _choose(self._acting, self.variant, explores, uniform_action, obs_tm1)
+        outcome = self.host.step(action, self.state)
+        described: tuple[Tensor, Tensor, Tensor] = _absorb(
+            self._acting, self.variant, obs_tm1=obs_tm1, action=action, **outcome
+        )
+        self.host.reset_ended(described[2], self.state, outcome["obs_t"])
+        return described
+
+    def _due(self, base: np.ndarray, span: int) -> tuple[list[list[tuple[int, int]]], Tensor]:
+        """For each step of a span the chunks in which some lane may learn, each with the place of its words in the second result,
+        [update steps, updates per period, lanes, batch]."""
+        if not self.learns:
+            return [[]] * span, torch.zeros(0)
+        variant = self.variant
+        steps = base[None] + np.arange(1, span + 1)[:, None]
+        occupied = np.array([run is not None for run in self.slots])
+        lane_due = occupied & (steps >= variant.replay.warmup) & (steps % variant.update_period == 0)
+        by_chunk = np.stack([lane_due[:, start : start + width].any(1) for start, width in self.layout], 1)
+        update_steps = np.flatnonzero(by_chunk.any(1))
+        per_period = variant.updates_per_period
+        earlier = (np.cumsum(lane_due, 0) - lane_due)[update_steps] * per_period + self.state["updates"].numpy()
+        ordinals = (earlier[:, None] + np.arange(per_period)[:, None]).reshape(-1, len(base))
+        drawn = replay_words(self.state, ordinals, variant.batch_size).unflatten(0, (len(update_steps), per_period))
+        place = {int(t): i for i, t in enumerate(update_steps)}
+        return [[(int(chunk), place[t]) for chunk in np.flatnonzero(row)] for t, row in enumerate(by_chunk)], drawn
+
+    def _move_targets(self, episode_ended: Tensor) -> None:
+        rule = self.variant.target
+        assert isinstance(rule, Periodic)
+        state = self.state
+        if rule.unit == "steps":
+            moves = is_multiple(state["env_steps"], rule.every)
+        else:
+            moves = episode_ended & is_multiple(state["episodes"], rule.every)
+        moves &= state["active"] & state["alive"]
+        for (start, width), (lanes, variant) in zip(self.layout, self._chunks, strict=True):
+            if moves[start : start + width].any():
+                _move_target(lanes, variant, moves[start : start + width])
+
+    def _collect(
+        self,
+        base: np.ndarray,
+        base_episodes: np.ndarray,
+        record: np.ndarray,
+        epsilons: np.ndarray,
+        events: dict[int, Events],
+    ) -> None:
+        state = self.state
+        env_steps, diverged_at = state["env_steps"].numpy(), state["diverged_at"].numpy()
+        ended_t, ended_slot = np.nonzero(record[:, :, 0])
+        seen = base_episodes.copy()
+        for t, slot in zip(ended_t.tolist(), ended_slot.tolist(), strict=True):
+            at = int(base[slot]) + t + 1
+            if slot not in events or 0 <= diverged_at[slot] < at:
+                continue
+            _, length, episode_return, terminated = record[t, slot].tolist()
+            events[slot].episodes.append((int(seen[slot]), at, int(length), episode_return, bool(terminated)))
+            seen[slot] += 1
+        at_evaluation: list[int] = []
+        for slot in self.running:
+            run, at = self.slots[slot], int(env_steps[slot])
+            assert run is not None
+            if at == base[slot] or events[slot].status is not None:
+                continue
+            if diverged_at[slot] < 0:
+                if at % run.evaluation.period == 0:
+                    at_evaluation.append(slot)
+                if at % run.diagnostics.period == 0:
+                    events[slot].diagnostics.append(self._diagnose(slot, epsilons[slot, at - int(base[slot]) - 1]))
+            self._close(slot, run, at, events[slot])
+        if at_evaluation:
+            self._evaluate(at_evaluation, events)
+
+    def _close(self, slot: int, run: Run, env_steps: int, events: Events) -> None:
+        """Set the status of a lane that has ended."""
+        state = self.state
+        if int(state["diverged_at"][slot]) >= 0:
+            events.status = "diverged"
+        elif env_steps >= int(state["budget_steps"][slot]) or state["episodes"][slot] >= state["budget_episodes"][slot]:
+            finite = all(bool(p[slot].isfinite().all()) for p in group(state, "online"))
+            events.status = "done" if finite else "diverged"
+
+    def _diagnose(self, slot: int, epsilon: float) -> tuple[int, int, float, float, float, float, float, float]:
+        state = self.state
+        if not self.learns:
+            nan = float("nan")
+            return int(state["env_steps"][slot]), 0, nan, nan, nan, nan, float(epsilon), nan
+        loss, q_mean, q_max, grad_norm = (
+            float(state[f"last.{name}"][slot]) for name in ("loss", "q_mean", "q_max", "grad_norm")
+        )
+        squares = [
+            float(((o[slot].double() - t[slot].double()) ** 2).sum())
+            for o, t in zip(group(state, "online"), group(state, "target"), strict=False)
+        ]
+        counts = int(state["env_steps"][slot]), int(state["updates"][slot])
+        return *counts, loss, q_mean, q_max, grad_norm, float(epsilon), sum(squares) ** 0.5
+
+    def _evaluate(self, slots: list[int], events: dict[int, Events]) -> None:
+        for begin in range(0, len(slots), self.width):
+            some = slots[begin : begin + self.width]
+            width = chunks(len(some), self.width)[0][1]
+            padded = torch.tensor(some + [some[0]] * (width - len(some)))
+            ordinal = torch.tensor([self._ordinal(int(slot)) for slot in padded])
+            lanes = evaluation.evaluation_lanes(self.state, padded, ordinal)
+            if self.env is not None:
+                returns, lengths = evaluation.evaluate_tensor_env(
+                    _evaluation_step, lanes, self.variant_of(padded), self.env, self.num_eval_episodes
+                )
+            else:
+                assert self.host is not None
+                returns, lengths = evaluation.evaluate_gymnasium(
+                    _greedy_actions, lanes, self.variant_of(padded), self.host.evaluation_envs, self.num_eval_episodes
+                )
+            for row, slot in enumerate(some):
+                at = int(self.state["env_steps"][slot])
+                pairs = zip(returns[row].tolist(), lengths[row].tolist(), strict=True)
+                events[slot].evaluations += [
+                    (at, episode, value, length) for episode, (value, length) in enumerate(pairs)
+                ]
+
+    def _ordinal(self, slot: int) -> int:
+        run = self.slots[slot]
+        assert run is not None
+        return int(self.state["env_steps"][slot]) // run.evaluation.period
+
+    def variant_of(self, slots: Tensor) -> Variant:
+        """The stacked variant of the chosen slots [n] int64."""
+        return with_numbers(self.variant, {name: tensor[slots] for name, tensor in numbers(self.variant).items()})

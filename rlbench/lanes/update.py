@@ -1,0 +1,120 @@
+"""One learning update of a chunk of lanes as one pure computation: sample, TD target, loss, gradient, clipping, optimiser, target network.
+
+In go the chunk's tensors (views into the trainer's state, leading axis lanes) and its stacked variant; the tensors are changed in place.
+Every lane has its own numbers, counters and random stream; a lane that is not due keeps its bits. Reductions never cross lanes.
+A lane whose loss stops being finite is not updated: it is marked with the step at which that happened and leaves (`alive`).
+"""
+
+import torch
+from torch import Tensor
+
+from rlbench.lanes.networks import MLP
+from rlbench.lanes.optimizers import Slots
+from rlbench.lanes.reductions import tree_mean, tree_sum
+from rlbench.lanes.replay import ROW_EXTRAS
+from rlbench.lanes.targets import Periodic
+from rlbench.lanes.variant import Variant
+
+Tensors = dict[str, Tensor]
+
+
+def group(tensors: Tensors, prefix: str) -> list[Tensor]:
+    """The tensors `prefix.0`, `prefix.1`, ... in order."""
+    found: list[Tensor] = []
+    while f"{prefix}.{len(found)}" in tensors:
+        found.append(tensors[f"{prefix}.{len(found)}"])
+    return found
+
+
+def bootstrap_values(
+    variant: Variant, online_params: list[Tensor], target_params: list[Tensor], obs_t: Tensor
+) -> Tensor:
+    """The value of the next observation, obs_t [L, B, D] -> [L, B]: max over target values, or double DQN (van Hasselt et al., 2016)."""
+    assert isinstance(variant.network, MLP)
+    q_t = variant.network.q_values(target_params, obs_t)
+    if not variant.double:
+        return q_t.amax(2)
+    best = variant.network.q_values(online_params, obs_t).argmax(2, keepdim=True)
+    return q_t.gather(2, best)[..., 0]
+
+
+def update(lanes: Tensors, variant: Variant, words: Tensor) -> None:
+    """One update of every lane that is due: active, warmed up, and at a multiple of its update period.
+
+    words: [L, B] int64, the random words from which the minibatch is drawn.
+    """
+    network, replay = variant.network, variant.replay
+    assert isinstance(network, MLP)
+    env_steps, updates = lanes["env_steps"], lanes["updates"]
+    due = lanes["active"] & lanes["alive"] & (env_steps >= replay.warmup) & (env_steps % variant.update_period == 0)
+
+    size = env_steps.clamp(min=1, max=replay.capacity)
+    index = replay.indices(words, size)
+    width = lanes["replay"].shape[2]
+    rows = lanes["replay"].gather(1, index[..., None].expand(-1, -1, width))
+    features = (width - ROW_EXTRAS) // 2
+    obs_tm1, obs_t = rows[..., :features], rows[..., features : 2 * features]
+    a_tm1, r_t, masked = rows[..., -3].long(), rows[..., -2], rows[..., -1]
+
+    online, slots = group(lanes, "online"), optimizer_slots(lanes)
+    has_target = isinstance(variant.target, Periodic)
+    target = group(lanes, "target") if has_target else online
+    goal = r_t + variant.discount * (1 - masked) * bootstrap_values(variant, online, target, obs_t)
+
+    def loss_of(params: list[Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+        q_tm1 = network.q_values(params, obs_tm1)
+        q_taken = q_tm1.gather(2, a_tm1[..., None])[..., 0]
+        lane_loss = tree_mean(variant.loss(q_taken - goal))
+        # The sum over lanes of per-lane means gives each lane its own gradient.
+        return lane_loss.sum(), (lane_loss, tree_mean(q_taken), q_tm1.amax((1, 2)))
+
+    gradients, (loss, q_mean, q_max) = torch.func.grad(loss_of, has_aux=True)(online)
+    norm = sum((tree_sum((g * g).sum(1)) for g in gradients), torch.zeros(())).sqrt()[:, None]
+    clipped = variant.clip(gradients, norm)
+    powers = {name: lanes[f"power.{name}"] for name in variant.optimizer.power_names}
+    new_online, new_slots, new_powers = variant.optimizer.step(online, clipped, slots, powers)
+
+    finite = loss.isfinite()
+    takes = due & finite
+    keep = takes[:, None, None]
+    updates = updates + takes
+    if isinstance(variant.target, Periodic) and variant.target.unit == "updates":
+        moves = takes & is_multiple(updates, variant.target.every)
+        weight = torch.where(moves[:, None], variant.target.tau, 0.0).float()[..., None]
+        for old, new in zip(target, new_online, strict=True):
+            old.copy_(torch.lerp(old, torch.where(keep, new, old), weight))
+    for old, new in zip(online, new_online, strict=True):
+        old.copy_(torch.where(keep, new, old))
+    for name, tensors in new_slots.items():
+        for old, new in zip(slots[name], tensors, strict=True):
+            old.copy_(torch.where(keep, new, old))
+    for name, power in new_powers.items():
+        powers[name].copy_(torch.where(takes[:, None], power, powers[name]))
+    lanes["updates"].copy_(updates)
+    lanes["diverged_at"].copy_(torch.where(due & ~finite, env_steps, lanes["diverged_at"]))
+    lanes["alive"].copy_(lanes["alive"] & ~(due & ~finite))
+    for name, value in (("loss", loss), ("q_mean", q_mean), ("q_max", q_max), ("grad_norm", norm[:, 0])):
+        lanes[f"last.{name}"].copy_(torch.where(due, value, lanes[f"last.{name}"]))
+
+
+def move_target(lanes: Tensors, variant: Variant, moves: Tensor) -> None:
+    """Move the target networks of the lanes [L] bool by their tau: for rules that count environment steps or episodes."""
+    assert isinstance(variant.target, Periodic)
+    weight = torch.where(moves[:, None], torch.as_tensor(variant.target.tau), 0.0).float()[..., None]
+    for old, new in zip(group(lanes, "target"), group(lanes, "online"), strict=True):
+        old.copy_(torch.lerp(old, new, weight))
+
+
+def is_multiple(count: Tensor, every: float | Tensor) -> Tensor:
+    """Whether count [L] int64 is a multiple of every [L, 1] float64.
+
+    In float64, exact for counts below 2**53: the compiler's vectorised integer remainder divides by zero in its masked tail.
+    """
+    period = torch.as_tensor(every)[:, 0]
+    return torch.floor(count / period) * period == count
+
+
+def optimizer_slots(lanes: Tensors) -> Slots:
+    """The optimiser's state, by slot."""
+    names = dict.fromkeys(name.split(".")[1] for name in lanes if name.startswith("optimizer."))
+    return {name: group(lanes, f"optimizer.{name}") for name in names}

@@ -1,0 +1,113 @@
+"""A variant: the bundle of choices that is one algorithm; and a lane's order: variant, environment, budget and seed of one run."""
+
+import dataclasses
+from typing import ClassVar
+
+from rlbench.errors import ConfigError
+from rlbench.lanes.choice import Choice, check, number, structural, structure
+from rlbench.lanes.clipping import ClipNorm, ClipValue, NoClip
+from rlbench.lanes.exploration import Constant, Exponential, Linear, Multiplicative
+from rlbench.lanes.losses import Huber, Squared
+from rlbench.lanes.networks import MLP, UniformPolicy
+from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
+from rlbench.lanes.replay import Uniform
+from rlbench.lanes.targets import NoTarget, Periodic
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant(Choice):
+    """One DQN algorithm as data. The difference of two variants is the difference of two algorithms."""
+
+    kind: ClassVar[str] = "dqn"
+    network: MLP | UniformPolicy = MLP()
+    loss: Squared | Huber = Squared()
+    target: Periodic | NoTarget = Periodic()
+    optimizer: Adam | AdamW | RMSprop | SGD = Adam()
+    clip: NoClip | ClipValue | ClipNorm = NoClip()
+    exploration: Constant | Linear | Exponential | Multiplicative = Linear()
+    replay: Uniform = Uniform()
+    double: bool = structural(
+        False, "double DQN: the online network picks the next action, the target network values it"
+    )
+    discount: float = number(0.99, "discount of future rewards", "0 <= x <= 1")
+    batch_size: int = structural(64, "transitions in a minibatch", ">= 1")
+    update_period: int = structural(1, "environment steps between updates", ">= 1")
+    updates_per_period: int = structural(1, "updates, each on its own minibatch, at an update step", ">= 1")
+    final_reward: float | None = number(
+        None, "reward stored for the step that ends an episode; null keeps the environment's"
+    )
+    bootstrap_on_truncation: bool = number(True, "whether an episode cut by the time limit still bootstraps")
+
+
+@dataclasses.dataclass(frozen=True)
+class Environment:
+    """Which Gymnasium environment, and after how many steps an episode is cut (null: the registered limit)."""
+
+    id: str = structural("CartPole-v1", "Gymnasium id, or module:id")
+    max_env_steps: int | None = structural(
+        None, "time limit of an episode in steps; null takes the registered one", ">= 1"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """How long a run lasts: environment steps or training episodes, whichever is given."""
+
+    steps: int | None = structural(50_000, "environment steps", ">= 1")
+    episodes: int | None = structural(None, "training episodes", ">= 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Greedy evaluation on a fixed grid of environment steps, on environment seeds that training never uses."""
+
+    period: int = structural(2_500, "environment steps between evaluations", ">= 1")
+    episodes: int = structural(10, "episodes of one evaluation", ">= 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnostics:
+    """Cadence of the diagnostics rows."""
+
+    period: int = structural(1_000, "environment steps between diagnostics", ">= 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Everything that determines a run's result, and nothing else. `seed` in [0, 2**32); `namespace` names the family of seeds."""
+
+    variant: Variant
+    env: Environment
+    budget: Budget
+    evaluation: Evaluation
+    diagnostics: Diagnostics
+    seed: int
+    namespace: str = "train"
+
+    def cohort_key(self) -> tuple[object, ...]:
+        """Runs with equal keys can be lanes of one program."""
+        return (structure(self.variant), self.env, self.evaluation.episodes)
+
+
+def check_run(run: Run) -> None:
+    """Raise ConfigError, one line, for an impossible value or an impossible combination."""
+    for part in (run.env, run.budget, run.evaluation, run.diagnostics, run.variant):
+        check(part)
+    variant, replay = run.variant, run.variant.replay
+    if variant.batch_size > replay.capacity:
+        raise ConfigError(
+            f"batch_size {variant.batch_size} is larger than replay.capacity {replay.capacity}: a minibatch cannot be drawn"
+        )
+    if replay.warmup > replay.capacity:
+        raise ConfigError(
+            f"replay.warmup {replay.warmup} is larger than replay.capacity {replay.capacity}: learning would never start"
+        )
+    if not replay.replacement and replay.warmup < variant.batch_size:
+        raise ConfigError(
+            f"replay.replacement=false needs replay.warmup of at least batch_size {variant.batch_size}; got {replay.warmup}"
+        )
+    if (run.budget.steps is None) == (run.budget.episodes is None):
+        raise ConfigError("the budget is either steps=N or episodes=N: exactly one of them")
+    optimizer = variant.optimizer
+    if isinstance(optimizer, SGD) and optimizer.nesterov and (optimizer.momentum == 0 or optimizer.dampening != 0):
+        raise ConfigError("optimizer.nesterov needs optimizer.momentum above 0 and optimizer.dampening 0")

@@ -1,0 +1,123 @@
+"""What the figures share: their look, and the forms in which they are written.
+
+In: a matplotlib figure that was drawn under `STYLE`. Out: a `Drawing` with standalone SVG and PNG, and SVG for the
+page, whose colours are CSS variables, so that it follows light and dark. Never: opens a window, or touches global state.
+
+A figure is drawn at the width of a phone, with text to match, and scaled up on wider screens.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+WIDTH, HEIGHT = 400.0, 292.0  # points; a phone shows about 360
+# Okabe and Ito (2008), the hues that colour-blind readers tell apart, without the yellow that white paper swallows.
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#b04a86", "#c98a00", "#3f9fd6", "#7a5230", "#5b6470")
+# Seven dashes beside eight hues: the pair repeats after 56 variants, and neighbours differ in grey too.
+DASHES: tuple[Any, ...] = (
+    "solid",
+    (0, (5, 1.6)),
+    (0, (1.4, 1.3)),
+    (0, (6, 1.5, 1.4, 1.5)),
+    (0, (9, 2.5)),
+    (0, (4, 1.3, 1.2, 1.3, 1.2, 1.3)),
+    (0, (2.6, 1.2)),
+)
+INK, MUTED, GRID, PAPER = "#1d2430", "#5d6673", "#dde1e7", "#ffffff"
+# Colour in the drawing -> CSS variable on the page.
+CSS_COLOURS = {
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    GRID: "var(--grid)",
+    PAPER: "var(--paper)",
+    **{colour: f"var(--series-{index})" for index, colour in enumerate(SERIES)},
+}
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10.0,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "rlbench",
+    "path.simplify": True,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": MUTED,
+    "axes.linewidth": 0.8,
+    "axes.unicode_minus": False,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "text.usetex": False,
+}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One figure in the forms in which it is written."""
+
+    svg: str  # standalone, on white
+    png: bytes
+    page_svg: str  # for inlining: no prolog, colours as CSS variables, ids under a prefix of its own
+    summary: str  # what it shows, for readers who cannot see it
+
+
+def colour_of(index: int) -> str:
+    """The colour of the variant with this index."""
+    return SERIES[index % len(SERIES)]
+
+
+def dash_of(index: int) -> Any:
+    """The line style of the variant with this index, as matplotlib takes it."""
+    return DASHES[index % len(DASHES)]
+
+
+def panel(height: float, *, left: float, right: float, bottom: float, top: float) -> tuple[Figure, Axes]:
+    """An empty figure of `height` points with one axes, and margins in points."""
+    figure = Figure(figsize=(WIDTH / 72, height / 72), facecolor=PAPER)
+    box = (left / WIDTH, bottom / height, (WIDTH - left - right) / WIDTH, (height - bottom - top) / height)
+    axes = figure.add_axes(box, facecolor="none")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(length=3, labelsize=9)
+    return figure, axes
+
+
+def write(axes: Axes, x: float, y: float, text: str, size: float, colour: str, **placement: Any) -> None:
+    """Put literal text at (x, y)."""
+    # parse_math: a name with dollars in it is a name, not mathematics.
+    axes.text(x, y, text, fontsize=size, color=colour, parse_math=False, **placement)
+
+
+def render(figure: Figure, name: str, summary: str) -> Drawing:
+    """A finished figure in all its forms; `name` is the prefix of its ids on the page."""
+    svg, png = io.StringIO(), io.BytesIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with warnings.catch_warnings():
+        # A variant's name in a script that DejaVu lacks: boxes in the PNG, right in the SVG and on the page.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(svg, format="svg", metadata=nothing)
+        figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
+    text = svg.getvalue()
+    return Drawing(text, png.getvalue(), inline_svg(text, name), summary)
+
+
+def inline_svg(svg: str, name: str) -> str:
+    """A standalone SVG made fit for a page: no prolog or metadata, its own ids, colours as CSS variables."""
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
+    # Its rule for `*` would hold for the whole page; the page's own style has it for figures.
+    body = re.sub(r"<style\b.*?</style>\s*", "", body, flags=re.DOTALL)
+    body = re.sub(r'(<svg\b[^>]*?) width="[^"]*"', r"\1", body, count=1)
+    body = re.sub(r'(<svg\b[^>]*?) height="[^"]*"', r"\1", body, count=1)
+    body = body.replace("<svg", '<svg aria-hidden="true" focusable="false"', 1)
+    body = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', body)
+    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", body)
+    body = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', body)
+    for colour, variable in CSS_COLOURS.items():
+        body = body.replace(colour, variable)
+    return body.strip()

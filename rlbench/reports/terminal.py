@@ -1,0 +1,86 @@
+"""The summary that a command ends with: a table for the terminal.
+
+In: `Results` and an experiment's name. Out: a `rich` table, which the caller prints. Never: computes a number that the
+report would not show.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from rlbench.reports.summary import STATUSES, Cell, Summary, summarise
+from rlbench.reports.text import number, span
+
+if TYPE_CHECKING:
+    from rlbench.store import Results
+
+_STYLES = {
+    "diverged": "bold red",
+    "failed": "bold red",
+    "missing": "bold red",
+    "running": "yellow",
+    "pending": "yellow",
+}
+
+
+def summary_table(results: Results, experiment: str) -> Table:
+    """A row per environment and variant: n, what is not done, final return with interval, AUC, training return.
+
+    Raises StoreError for an unknown experiment.
+    """
+    return table_of(summarise(results, experiment))
+
+
+def table_of(summary: Summary) -> Table:
+    """The same from numbers that are already there."""
+    several = len(summary.envs) > 1
+    incomplete = any(cell.done < cell.planned for cell in summary.cells)
+    # A Text: brackets in a name would be read as markup.
+    table = Table(
+        box=box.SIMPLE_HEAD, title=Text(summary.experiment, style="bold"), title_justify="left", pad_edge=False
+    )
+    table.add_column("variant", overflow="fold")
+    table.add_column("n", justify="right", no_wrap=True)
+    table.add_column("final return", justify="right", no_wrap=True)
+    table.add_column("95 % interval", justify="right", no_wrap=True)
+    table.add_column("AUC", justify="right", no_wrap=True)
+    table.add_column("train last 100", justify="right", no_wrap=True)
+    if incomplete:
+        table.add_column("not done")
+    for env in summary.envs:
+        if several:
+            table.add_section()
+            table.add_row(Text(env, style="bold cyan"))
+        for cell in summary.cells_of(env):
+            final = cell.metrics["final_return"]
+            row: list[Text | str] = [
+                Text(cell.variant),
+                Text(str(final.n), style="red" if cell.is_small else ""),
+                Text(number(final.iqm), style="bold"),
+                span(final.interval.low, final.interval.high) if final.interval else number(None),
+                number(cell.metrics["auc"].mean),
+                number(cell.metrics["train_return_last100"].mean),
+            ]
+            table.add_row(*row, *([_not_done(cell)] if incomplete else []))
+    table.caption = Text(_caption(summary.cells))
+    table.caption_justify = "left"
+    return table
+
+
+def _not_done(cell: Cell) -> Text:
+    counts = {status: cell.counts[status] for status in STATUSES if status != "done"} | {"missing": cell.missing}
+    return Text(", ").join(Text(f"{amount} {status}", _STYLES[status]) for status, amount in counts.items() if amount)
+
+
+def _caption(cells: tuple[Cell, ...]) -> str:
+    methods = {cell.metrics["final_return"].interval.method for cell in cells if cell.metrics["final_return"].interval}
+    told = []
+    if "Student t" in methods:
+        told.append("t interval of the mean, under 10 runs")
+    if "percentile bootstrap" in methods:
+        told.append("bootstrap interval of the IQM")
+    return "final return: IQM over done runs" + (f"; {'; '.join(told)}" if told else "")

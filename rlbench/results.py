@@ -1,0 +1,75 @@
+"""`python -m rlbench.results`: print a table of the stored results.
+
+In: key=value words. Out: CSV, JSON or a table for the eye on stdout, an exit code. Never: changes the results, or
+leaves rows out of CSV and JSON.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+
+import pandas as pd
+
+from rlbench.config.arguments import check_choice, parse_arguments, run_command
+from rlbench.errors import EXIT_OK
+from rlbench.store import load
+
+PROG = "python -m rlbench.results"
+DOC = """Print a table of the results.
+
+  table        runs: one row a run; episodes: of training; evaluations: greedy episodes; diagnostics: of the updates
+  format       csv and json hold every row; table is for reading and shows the first 100
+  experiment   only this experiment's runs
+  store        the folder of results"""
+TABLES = ("runs", "episodes", "evaluations", "diagnostics")
+FORMATS = ("csv", "json", "table")
+MAX_SHOWN = 100
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command on `argv` (default: the process's own words) and return its exit code."""
+    return run_command(PROG, lambda: _print_table(sys.argv[1:] if argv is None else argv))
+
+
+def _print_table(argv: Sequence[str]) -> int:
+    allowed = {"table": "runs", "format": "table", "experiment": None, "store": "results"}
+    choices = {"table": TABLES, "format": FORMATS}
+    arguments = parse_arguments(argv, allowed, prog=PROG, doc=DOC, choices=choices)
+    results = load(arguments["store"])
+    if "experiment" in arguments:
+        results = results.experiment(check_choice("experiment", arguments["experiment"], list(results.experiments)))
+    frame: pd.DataFrame = getattr(results, arguments["table"])
+    if arguments["format"] == "csv":
+        frame.to_csv(sys.stdout, index=False, lineterminator="\n")
+    elif arguments["format"] == "json":
+        _write_json(frame)
+    else:
+        _show(frame)
+    return EXIT_OK
+
+
+def _write_json(frame: pd.DataFrame) -> None:
+    """An array of one object a row, each on its line. Floats as they are stored; what JSON cannot hold becomes null."""
+    # Row by row and not `DataFrame.to_json`, which rounds to 15 decimals.
+    names = list(frame.columns)
+    columns = [frame[name].astype(object).tolist() for name in names]
+    separator = "[\n"
+    for row in zip(*columns, strict=True):
+        values = (None if pd.isna(value) or value in (math.inf, -math.inf) else value for value in row)
+        sys.stdout.write(separator + json.dumps(dict(zip(names, values, strict=True)), ensure_ascii=False))
+        separator = ",\n"
+    print("\n]" if len(frame) else "[]")
+
+
+def _show(frame: pd.DataFrame) -> None:
+    if frame.empty:
+        print("no rows")
+        return
+    print(frame.head(MAX_SHOWN).to_string(index=False, na_rep="-", max_colwidth=40))
+    if len(frame) > MAX_SHOWN:
+        print(f"... {len(frame) - MAX_SHOWN} more of {len(frame)} rows; format=csv prints them all")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+"""`python -m rlbench.run`: train what the words ask for, mirror it, compare it. Also callable from Python as `rlbench.run(...)`.
+
+In: key=value words (see --help). Out: results in the store, a summary on the screen, a report; the exit code says how it went. Running the
+same command again completes what is missing and trains nothing twice.
+"""
+
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from rlbench.config.arguments import run_command
+from rlbench.errors import EXIT_DIFFERENCE, EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, ConfigError
+
+if TYPE_CHECKING:
+    from rlbench.config import Request
+    from rlbench.lanes.variant import Environment, Variant
+    from rlbench.store import Results
+
+PROG = "python -m rlbench.run"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command on `argv` (default: the process's own words) and return its exit code."""
+    return run_command(PROG, lambda: _run(sys.argv[1:] if argv is None else list(argv)))
+
+
+def _run(argv: Sequence[str]) -> int:
+    from rlbench.config import HelpRequested, resolve
+
+    try:
+        request = resolve(argv)
+    except HelpRequested as help_text:
+        print(help_text)
+        return EXIT_OK
+    if request.dry_run:
+        _print_plan(request)
+        return EXIT_OK
+    interrupted = _train(request)
+    from rlbench.store import load
+
+    results = load(request.store).experiment(request.name)
+    return _conclude(request, results, interrupted)
+
+
+def _tasks(request: "Request") -> list[Any]:
+    from rlbench.runner.plan import Task
+
+    return [Task(planned.run_id, planned.variant, planned.run) for planned in request.planned]
+
+
+def _train(request: "Request") -> bool:
+    """Record the experiment and train what is missing; True when interrupted."""
+    from rich.console import Console
+
+    from rlbench.config import spec_of
+    from rlbench.runner.job import Settings
+    from rlbench.runner.launch import launch
+    from rlbench.runner.progress import Progress
+    from rlbench.store import Member, Store
+    from rlbench.tracking.process import Follower, require_login
+    from rlbench.tracking.settings import TrackingSettings
+
+    wandb = request.tracking
+    tracking = TrackingSettings(wandb.mode, wandb.project, wandb.entity, tuple(wandb.tags), wandb.artifacts)
+    require_login(tracking)
+    store = Store.open(request.store)
+    members = [Member(planned.run_id, planned.variant, planned.position) for planned in request.planned]
+    specs = {planned.run_id: spec_of(planned.run) for planned in request.planned}
+    store.record_experiment(request.name, request.definition, members, specs)
+    tasks = _tasks(request)
+    missing = {task.run_id for task in tasks} - store.final_runs()
+    if missing:
+        under_way = len(missing & set(store.progress()))
+        resumed = f", {under_way} of them from their last checkpoint" if under_way else ""
+        Console(stderr=True).print(
+            f"{request.name}: {len(missing)} of {len(tasks)} runs to train{resumed}, {request.workers} workers",
+            highlight=False,
+        )
+    settings = Settings(request.lanes, request.checkpoint_seconds, launcher="local")
+    with Follower(request.store, tracking):
+        outcome = launch(store, tasks, num_workers=request.workers, settings=settings, progress=Progress())
+    return outcome.interrupted
+
+
+def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
+    """Show what came out; the exit code by what is left undone."""
+    from rich.console import Console
+
+    from rlbench.reports import report_folder
+    from rlbench.reports.report import write_summary
+    from rlbench.reports.summary import summarise
+    from rlbench.reports.terminal import table_of
+    from rlbench.store import audit
+
+    command = shlex.join([*PROG.split(), *request.argv])
+    runs = results.runs
+    if interrupted:
+        left = int((~runs["status"].isin(["done", "diverged"])).sum())
+        print(
+            f"interrupted: {len(runs) - left} of {len(runs)} runs are done; the same command goes on from here:\n  {command}"
+        )
+        return EXIT_INTERRUPTED
+    summary = summarise(results, request.name)
+    page = write_summary(summary, report_folder(request.store, request.name))
+    Console().print(table_of(summary))
+    print(f"report: {page}")
+    findings = audit(results)
+    for finding in findings:
+        print(f"audit: {finding}", file=sys.stderr)
+    if findings:
+        return EXIT_DIFFERENCE
+    lost = runs[runs["status"].isin(["diverged", "failed"])]
+    for row in lost.itertuples():
+        last = str(row.error).strip().splitlines()[-1:] or [""]
+        print(f"{row.status}: {row.variant} seed {row.seed} on {row.env} ({row.run_id}) {last[0]}", file=sys.stderr)
+    return EXIT_RUNS_FAILED if len(lost) else EXIT_OK
+
+
+def _print_plan(request: "Request") -> None:
+    """What would be trained, together with what, and what that costs; writes nothing."""
+    from rlbench.runner.plan import cohorts, forecast
+    from rlbench.store import Store
+
+    tasks = _tasks(request)
+    final: set[str] = set()
+    if (request.store / "format.json").exists():
+        final = Store.open(request.store, create=False).final_runs()
+    missing = [task for task in tasks if task.run_id not in final]
+    print(
+        f"experiment {request.name}: {len(tasks)} runs, {len(tasks) - len(missing)} of them done, {len(missing)} to train"
+    )
+    for number, cohort in enumerate(cohorts(missing), start=1):
+        names = ", ".join(dict.fromkeys(task.variant for task in cohort))
+        first = cohort[0].run
+        budget = f"{first.budget.steps} steps" if first.budget.steps else f"{first.budget.episodes} episodes"
+        print(f"  cohort {number}: {len(cohort)} lanes on {first.env.id}, {budget}: {names}")
+    cost = forecast(missing, request.workers, request.lanes)
+    minutes = cost.seconds / 60
+    print(f"  memory: {cost.num_bytes / 2**20:.0f} MiB of lanes at once, on {request.workers} workers")
+    print(
+        f"  expected time: about {minutes:.0f} min"
+        if minutes >= 1.5
+        else f"  expected time: about {cost.seconds:.0f} s"
+    )
+    print("nothing was written")
+
+
+def run(
+    variant: "str | Variant",
+    env: "str | Environment" = "CartPole-v1",
+    seeds: int | Iterable[int] = 10,
+    *,
+    steps: int | None = None,
+    episodes: int | None = None,
+    store: str | os.PathLike[str] = "results",
+    name: str = "adhoc",
+    label: str | None = None,
+    workers: int | None = None,
+    **settings: Any,
+) -> "Results":
+    """Train one variant over seeds, and return the results of the experiment `name`.
+
+    Args:
+        variant: the name of a variant, or an `rlbench.Variant`.
+        env: a Gymnasium id or the name of an environment group member.
+        seeds: how many (0, 1, ...), or which.
+        steps, episodes: the budget, one of them; default as the command line's.
+        store: the folder of results. name: the experiment. label: the variant's name in tables, for a `Variant` object.
+        workers: processes; default one per core.
+        settings: further keys of the command line, dots as double underscores: `optimizer__lr=1e-3`; only with a variant's name.
+
+    Raises ConfigError for impossible input, RuntimeError when interrupted. Failed and diverged runs are rows with that status.
+    """
+    from rlbench.store import load
+
+    words = [
+        f"env={env if isinstance(env, str) else env.id}",
+        f"store={os.fspath(store)}",
+        f"name={name}",
+        "wandb.mode=disabled",
+    ]
+    if not isinstance(env, str) and env.max_env_steps is not None:
+        words.append(f"env.max_env_steps={env.max_env_steps}")
+    words.append(f"seeds={seeds}" if isinstance(seeds, int) else f"seeds={list(seeds)}")
+    words += [f"steps={steps}"] if steps is not None else []
+    words += [f"episodes={episodes}"] if episodes is not None else []
+    words += [f"workers={workers}"] if workers is not None else []
+    words += [f"{key.replace('__', '.')}={value}" for key, value in settings.items()]
+    request = _request(variant, words, label)
+    if _train(request):
+        raise RuntimeError("interrupted; calling it again goes on from the last checkpoint")
+    return load(store).experiment(name)
+
+
+def _request(variant: "str | Variant", words: list[str], label: str | None) -> "Request":
+    """The request of the words, for a variant by name or by value."""
+    import dataclasses
+
+    from rlbench.config import Cell, planned_runs, resolve
+
+    if isinstance(variant, str):
+        return resolve([f"variant={variant}", *words])
+    if label is None:
+        raise ConfigError("a Variant object needs label=NAME, its name in tables and plots")
+    request = resolve(words)
+    first = request.planned[0].run
+    cell = Cell(label, variant, first.env, first.budget, first.evaluation, first.diagnostics)
+    seeds = list(request.definition["seeds"])
+    definition = request.definition | {
+        "cells": [{"variant": label, "env": first.env.id, "overrides": {}}],
+        "command": [],
+    }
+    return dataclasses.replace(request, planned=planned_runs([cell], seeds), definition=definition)
+
+
+class _CallableModule(ModuleType):
+    """`rlbench.run` is a module, because it is a command, and a function, because that is what one calls from Python."""
+
+    __call__ = staticmethod(run)
+
+
+sys.modules[__name__].__class__ = _CallableModule
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""From a plan to finished runs: worker processes, the live view, and signals.
+
+In: a store with a recorded experiment, and its tasks. Out: what became of them; the store is where the results are. Runs that another
+command is training on the same store are waited for, and taken over if that command dies.
+"""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from types import FrameType
+
+from rlbench.errors import RlbenchError, StoreError
+from rlbench.runner.job import Settings
+from rlbench.runner.plan import Task, share_out
+from rlbench.runner.progress import Progress, WorkerUpdate
+from rlbench.runner.worker import Message, RunFailed, WorkerFailed, work
+from rlbench.store import Store
+
+POLL_SECONDS = 0.2
+OTHERS_POLL_SECONDS = 1.0
+MAX_CRASHES = 2  # how often worker processes may die without any run having ended since
+
+
+@dataclass
+class Outcome:
+    """What a launch came to."""
+
+    interrupted: bool = False
+    failures: dict[str, str] = field(default_factory=dict)
+    """run_id -> one line"""
+
+
+class _Signals:
+    """SIGINT and SIGTERM as a flag; the second one of a kind is the default again, for those in a hurry."""
+
+    def __init__(self) -> None:
+        self.received = False
+
+    def __enter__(self) -> "_Signals":
+        self._old = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.received = True
+        signal.signal(number, self._old[signal.Signals(number)])
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+
+def launch(
+    store: Store,
+    tasks: Sequence[Task],
+    *,
+    num_workers: int,
+    settings: Settings,
+    progress: Progress,
+) -> Outcome:
+    """Train every task that is not final, and return when all are, or when interrupted, or when some failed.
+
+    Raises StoreError when the store cannot be written, and RlbenchError when worker processes keep dying.
+    """
+    outcome = Outcome()
+    crashes = 0
+    with _Signals() as signals:
+        waiting_for_others = False
+        while not signals.received:
+            final = store.final_runs()
+            open_tasks = [task for task in tasks if task.run_id not in final and task.run_id not in outcome.failures]
+            if not open_tasks:
+                break
+            claimed = store.claimed()
+            free = [task for task in open_tasks if task.run_id not in claimed]
+            if not free:
+                if not waiting_for_others:
+                    progress.say(
+                        f"{len(open_tasks)} runs are being trained by another command on this store; waiting for them"
+                    )
+                    waiting_for_others = True
+                time.sleep(OTHERS_POLL_SECONDS)
+                continue
+            died = _train(store, free, num_workers, settings, progress, signals, outcome)
+            if died and not signals.received:
+                crashes = 0 if len(store.final_runs()) > len(final) else crashes + 1
+                if crashes > MAX_CRASHES:
+                    raise RlbenchError(
+                        f"worker processes keep dying ({died}); what is done is stored, the same command goes on from there"
+                    )
+                progress.say(f"a worker process died ({died}); its runs go on from their last checkpoint")
+    outcome.interrupted = signals.received
+    return outcome
+
+
+def _train(
+    store: Store,
+    tasks: Sequence[Task],
+    num_workers: int,
+    settings: Settings,
+    progress: Progress,
+    signals: _Signals,
+    outcome: Outcome,
+) -> str:
+    """One round of worker processes; returns how one died, or an empty text."""
+    context = multiprocessing.get_context("spawn")
+    processes: dict[Connection, BaseProcess] = {}
+    trouble: list[str] = []
+    died = ""
+    with progress:
+        for worker, jobs in enumerate(share_out(tasks, num_workers)):
+            here, there = context.Pipe(duplex=False)
+            process: BaseProcess = context.Process(target=work, args=(worker, store.root, jobs, settings, there), daemon=True)
+            process.start()
+            there.close()
+            processes[here] = process
+        told = False
+        try:
+            while processes:
+                if (signals.received or trouble) and not told:
+                    told = True
+                    for running in processes.values():
+                        _terminate(running)
+                for connection in wait(list(processes), POLL_SECONDS):
+                    assert isinstance(connection, Connection)
+                    try:
+                        message: Message = connection.recv()
+                    except EOFError:
+                        ended = processes.pop(connection)
+                        ended.join()
+                        if ended.exitcode:
+                            died = _exit_text(ended.exitcode)
+                        continue
+                    _take(message, progress, outcome, trouble)
+        finally:
+            for running in processes.values():
+                running.kill()
+                running.join()
+    if trouble:
+        raise StoreError(trouble[0])
+    return died
+
+
+def _terminate(process: BaseProcess) -> None:
+    if process.pid is not None and process.is_alive():
+        os.kill(process.pid, signal.SIGTERM)
+
+
+def _take(message: Message, progress: Progress, outcome: Outcome, trouble: list[str]) -> None:
+    if isinstance(message, WorkerUpdate):
+        progress.update(message)
+    elif isinstance(message, RunFailed):
+        outcome.failures[message.run_id] = message.message
+        progress.say(f"run {message.run_id} failed: {message.message}")
+    elif isinstance(message, WorkerFailed):
+        trouble.append(message.message)
+
+
+def _exit_text(code: int) -> str:
+    return f"by {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"

@@ -1,0 +1,108 @@
+"""From runs to jobs: which runs train together, in which process, and what that costs.
+
+In: the runs that are still to do. Out: for every worker a list of jobs; a job is runs of one cohort. Knows nothing of files.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from rlbench.envs.registry import describe
+from rlbench.lanes.chunks import parameter_count
+from rlbench.lanes.lane_state import bytes_per_lane
+from rlbench.lanes.networks import MLP
+from rlbench.lanes.variant import Run
+
+# A cost model of one core, for splitting work and for the plan: updates * (operations / rate + overhead) + steps * acting.
+# Fitted on a 2-core x86-64 machine with AVX2 at 32 or more lanes; good to a factor of two elsewhere.
+FLOPS_PER_SECOND = 45e9
+UPDATE_SECONDS = 12e-6
+STEP_SECONDS = 8e-6
+EPISODE_STEPS_GUESS = 200  # a budget in episodes is planned with this length
+STARTUP_SECONDS = 25.0  # importing, and compiling a new cohort once
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One run to train: its id, the label of its variant, and what determines it."""
+
+    run_id: str
+    variant: str
+    run: Run
+
+
+Job = tuple[Task, ...]
+
+
+def steps_of(run: Run) -> int:
+    """Environment steps of a run's budget, guessed where the budget is in episodes."""
+    if run.budget.steps is not None:
+        return run.budget.steps
+    assert run.budget.episodes is not None
+    return run.budget.episodes * (describe(run.env.id, run.env.max_env_steps).max_episode_steps or EPISODE_STEPS_GUESS)
+
+
+def expected_seconds(run: Run) -> float:
+    """Seconds of one core that a run is expected to take among enough other lanes."""
+    steps, variant = steps_of(run), run.variant
+    if not isinstance(variant.network, MLP):
+        return steps * STEP_SECONDS / 4
+    info = describe(run.env.id, run.env.max_env_steps)
+    weights = parameter_count(variant.network, info)
+    flops = 2 * weights * variant.batch_size * (4 + variant.double) + 40 * weights
+    updates = steps / variant.update_period * variant.updates_per_period
+    evaluation = run.evaluation.episodes * EPISODE_STEPS_GUESS / run.evaluation.period
+    acting = steps * (1 + evaluation) * (STEP_SECONDS + 2 * weights / FLOPS_PER_SECOND)
+    return (
+        updates * (flops / FLOPS_PER_SECOND + UPDATE_SECONDS)
+        + acting
+        + (0 if info.fast else steps * (1 + evaluation) * 3e-5)
+    )
+
+
+def cohorts(tasks: Sequence[Task]) -> list[Job]:
+    """The tasks by cohort, in the order in which each cohort first appears."""
+    found: dict[object, list[Task]] = {}
+    for task in tasks:
+        found.setdefault(task.run.cohort_key(), []).append(task)
+    return [tuple(members) for members in found.values()]
+
+
+def share_out(tasks: Sequence[Task], num_workers: int) -> list[list[Job]]:
+    """Jobs for each worker, of about equal expected time; a cohort is cut only where a worker's share is full."""
+    costs = {task.run_id: expected_seconds(task.run) for task in tasks}
+    share = sum(costs.values()) / num_workers
+    shares: list[list[Job]] = [[] for _ in range(num_workers)]
+    filled = [0.0] * num_workers
+    worker = 0
+    for cohort in sorted(cohorts(tasks), key=lambda job: -sum(costs[task.run_id] for task in job)):
+        job: list[Task] = []
+        for task in cohort:
+            # A run belongs to the worker in whose share its middle lies.
+            if worker < num_workers - 1 and filled[worker] + costs[task.run_id] / 2 > share:
+                if job:
+                    shares[worker].append(tuple(job))
+                job, worker = [], worker + 1
+            job.append(task)
+            filled[worker] += costs[task.run_id]
+        if job:
+            shares[worker].append(tuple(job))
+    return [jobs for jobs in shares if jobs]
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """What a plan costs: seconds of wall time with so many workers, bytes of memory for the lanes that train at once."""
+
+    seconds: float
+    num_bytes: int
+
+
+def forecast(tasks: Sequence[Task], num_workers: int, max_lanes: int) -> Forecast:
+    """The expected cost of training these tasks."""
+    if not tasks:
+        return Forecast(0.0, 0)
+    shares = share_out(tasks, num_workers)
+    seconds = max(sum(expected_seconds(task.run) for job in jobs for task in job) for jobs in shares)
+    num_bytes = sum(max(min(len(job), max_lanes) * bytes_per_lane(job[0].run) for job in jobs) for jobs in shares)
+    compiles = max(len(jobs) for jobs in shares)
+    return Forecast(seconds + compiles * STARTUP_SECONDS, num_bytes)

@@ -1,0 +1,328 @@
+"""The live view of training: what each variant has done, how fast it goes and when it ends.
+
+In: a `WorkerUpdate` from every worker about once a second. Out: a table that keeps itself up to date on a terminal, or
+a line every 10 s where there is none. Never: reads the store, starts a thread, or slows a worker: it only adds up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Self
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.control import Control
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.segment import ControlType, Segment
+from rich.table import Table
+from rich.text import Text
+
+LINE_PERIOD_SECONDS = 10.0
+REFRESH_PERIOD_SECONDS = 0.2
+# The first line waits until the other workers have spoken too, or its totals would be those of one of them.
+FIRST_LINE_SECONDS = 1.0
+# Over how long a variant's speed is measured: long enough to smooth evaluations, short enough to follow a new cohort.
+SPEED_WINDOW_SECONDS = 15.0
+_NAMED_IN_LINE = 3
+
+
+@dataclass(frozen=True)
+class VariantProgress:
+    """A worker's share of one variant.
+
+    done_steps and total_steps are environment steps over all its runs, finished ones included; a total of 0 says that
+    it is not known (a budget in episodes), and runs are counted instead. recent_return: mean of recent training
+    episodes.
+    """
+
+    done_steps: int
+    total_steps: int
+    runs_done: int
+    runs_total: int
+    recent_return: float | None = None
+    lanes_running: int = 0
+
+
+@dataclass(frozen=True)
+class WorkerUpdate:
+    """All that one worker has to say; it replaces whatever the same worker said before."""
+
+    worker: int
+    lanes_running: int
+    per_variant: Mapping[str, VariantProgress]
+    lane_steps_per_second: float
+
+
+@dataclass
+class _Speed:
+    """Steps per second of one variant over the last seconds."""
+
+    seen: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def observe(self, now: float, steps: int) -> None:
+        if self.seen and steps < self.seen[-1][1]:  # a worker was lost, and its work with it
+            self.seen.clear()
+        self.seen.append((now, steps))
+        while len(self.seen) > 2 and now - self.seen[0][0] > SPEED_WINDOW_SECONDS:
+            self.seen.popleft()
+
+    def per_second(self) -> float:
+        (start, before), (end, after) = self.seen[0], self.seen[-1]
+        return (after - before) / (end - start) if end > start else 0.0
+
+
+class Progress:
+    """Shows the updates of all workers while it is entered as a context, and gives the terminal back at its end.
+
+    console: where to show it, stderr by default, so that stdout stays a result. clock: seconds, for tests.
+    """
+
+    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console or Console(stderr=True)
+        self._clock = clock
+        self._planned: dict[str, VariantProgress] = {}
+        self._updates: dict[int, WorkerUpdate] = {}
+        self._speeds: dict[str, _Speed] = {}
+        self._live: Live | None = None
+        self._due_at: float | None = None
+        self._is_stale = False
+        self._drawn_widths: list[int] = []
+        self._drawn_for = 0
+
+    @property
+    def is_live(self) -> bool:
+        """Whether there is a terminal whose lines can be redrawn."""
+        return self._console.is_terminal and not self._console.is_dumb_terminal
+
+    def __enter__(self) -> Self:
+        """Start a round of workers: what those of an earlier round said no longer counts."""
+        self._updates.clear()
+        self._speeds.clear()
+        self._due_at, self._is_stale = None, False
+        self._drawn_widths, self._drawn_for = [], 0
+        if self.is_live:
+            self._live = Live(console=self._console, auto_refresh=False, get_renderable=self._view)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._is_stale:
+                self._show()
+        finally:
+            if self._live is not None:
+                self._live.stop()
+                self._live = None
+
+    def expect(self, planned: Mapping[str, VariantProgress]) -> None:
+        """Say what the whole round is, so that work which no worker has begun is counted in percent and time left.
+
+        Without it the totals are the sums of what the workers report; with it they are never smaller than planned.
+        """
+        self._planned = dict(planned)
+
+    def update(self, update: WorkerUpdate) -> None:
+        """Take in one worker's news, and show it if it is time."""
+        self._updates[update.worker] = update
+        for variant, total in self.totals().items():
+            self._speeds.setdefault(variant, _Speed()).observe(self._clock(), total.done_steps)
+        self._is_stale = True
+        if self._due_at is None:
+            self._due_at = self._clock() + (0.0 if self._live is not None else FIRST_LINE_SECONDS)
+        if self._clock() >= self._due_at:
+            self._show()
+
+    def drop(self, worker: int) -> None:
+        """Forget a worker that died: whoever takes its runs reports them again."""
+        self._updates.pop(worker, None)
+
+    def say(self, line: str) -> None:
+        """Print a line that stays, above the table."""
+        self._console.print(Text(line))
+
+    def totals(self) -> dict[str, VariantProgress]:
+        """Each variant over all workers, as planned or else first heard of."""
+        heard = (name for update in self._updates.values() for name in update.per_variant)
+        totals = {}
+        for name in dict.fromkeys([*self._planned, *heard]):
+            shares = [update.per_variant[name] for update in self._updates.values() if name in update.per_variant]
+            totals[name] = _at_least(_added(shares), self._planned[name]) if name in self._planned else _added(shares)
+        return totals
+
+    def steps_per_second(self) -> float:
+        """Environment steps a second over all workers, as they report it."""
+        return sum(update.lane_steps_per_second for update in self._updates.values() if update.lanes_running)
+
+    def line(self) -> str:
+        """The state as one line of text."""
+        totals = self.totals()
+        overall = _added(totals.values())
+        running = [(name, total) for name, total in totals.items() if total.lanes_running]
+        lanes = ", ".join(
+            f"{name} {total.lanes_running}/{total.runs_total}" for name, total in running[:_NAMED_IN_LINE]
+        )
+        if not running:
+            lanes = str(sum(update.lanes_running for update in self._updates.values()))
+        elif len(running) > _NAMED_IN_LINE:
+            lanes += f" and {len(running) - _NAMED_IN_LINE} more variants"
+            lanes = f"{lanes}, {overall.lanes_running}"
+        speed = self.steps_per_second()
+        parts = [f"{100 * _fraction(overall):4.0f} %", f"{lanes} lanes", f"{_count(speed)} steps/s"]
+        if len(totals) > 1 or overall.runs_done:
+            parts.insert(1, f"{overall.runs_done}/{overall.runs_total} runs")
+        left = _seconds_left(overall, speed)
+        return "  ".join([*parts, "done" if _is_done(overall) else f"{left} left" if left else "time left unknown"])
+
+    def _show(self) -> None:
+        self._is_stale = False
+        if self._live is not None:
+            self._due_at = self._clock() + REFRESH_PERIOD_SECONDS
+            self._erase_wrapped()
+            self._live.refresh()
+        else:
+            self._due_at = self._clock() + LINE_PERIOD_SECONDS
+            self._console.print(Text(self.line()), soft_wrap=True)
+
+    def _erase_wrapped(self) -> None:
+        """Make up for lines that a narrower window has wrapped: `Live` goes up as many lines as it wrote."""
+        width = self._console.width
+        if width < self._drawn_for:
+            added = sum((length - 1) // width for length in self._drawn_widths if length)
+            step = ((ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1))
+            self._console.control(Control(*step * added))
+        lines = self._console.render_lines(self._view(), pad=False)
+        self._drawn_widths = [Segment.get_line_length(line) for line in lines]
+        self._drawn_for = width
+
+    def _view(self) -> RenderableType:
+        """The table, fitted to the terminal as it is now."""
+        if not self._updates:
+            return Text("waiting for the first worker ...", style="dim")
+        width, height = self._console.size
+        totals = self.totals()
+        columns = _columns_that_fit(width)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+        _add_columns(table, columns, width)
+        shown, num_hidden = _rows_that_fit(totals, max(1, height - 5))
+        for name, total in shown:
+            speed = self._speeds[name].per_second() if name in self._speeds else 0.0
+            table.add_row(*_cells(name, total, speed, columns))
+        if len(totals) > 1:
+            table.add_section()
+            overall = _added(totals.values())
+            lanes = sum(update.lanes_running for update in self._updates.values())
+            table.add_row(*_cells("all", overall, self.steps_per_second(), columns, lanes=lanes), style="bold")
+        hidden = [Text(f"and {num_hidden} more variants", style="dim")] if num_hidden else []
+        return Group(table, *hidden)
+
+
+_ALWAYS = ("variant", "", "runs", "left")
+# In the order in which a wider terminal gains them, with the width from which it does.
+_OPTIONAL = (("%", 46), ("return", 60), ("steps/s", 72), ("lanes", 84))
+_WIDTHS = {"%": 5, "runs": 7, "lanes": 5, "steps/s": 7, "left": 7, "return": 7}
+_ORDER = ("variant", "", "%", "runs", "lanes", "steps/s", "left", "return")
+
+
+def _columns_that_fit(width: int) -> tuple[str, ...]:
+    gained = {name for name, least in _OPTIONAL if width >= least}
+    return tuple(name for name in _ORDER if name in gained or name in _ALWAYS)
+
+
+def _add_columns(table: Table, columns: Sequence[str], width: int) -> None:
+    """Numbers get their room first, then the bar, and the name what is left."""
+    bar = min(24, max(6, width // 6))
+    numbers = sum(_WIDTHS[name] + 2 for name in columns if name in _WIDTHS)
+    for name in columns:
+        if name == "variant":
+            table.add_column(name, overflow="ellipsis", no_wrap=True, max_width=max(7, width - numbers - bar - 2))
+        elif name == "":
+            table.add_column(name, width=bar)
+        else:
+            table.add_column(name, justify="right", no_wrap=True, min_width=_WIDTHS[name])
+
+
+def _rows_that_fit(
+    totals: Mapping[str, VariantProgress], room: int
+) -> tuple[Sequence[tuple[str, VariantProgress]], int]:
+    """As many variants as there are lines: those under way first, the finished last, else in their order."""
+    if len(totals) <= room:
+        return list(totals.items()), 0
+    urgency = sorted(totals.items(), key=lambda item: (_is_done(item[1]), not item[1].lanes_running))
+    kept = {name for name, _ in urgency[: room - 1]}
+    return [item for item in totals.items() if item[0] in kept], len(totals) - len(kept)
+
+
+def _cells(
+    name: str, total: VariantProgress, speed: float, columns: Sequence[str], lanes: int | None = None
+) -> list[RenderableType]:
+    is_done = _is_done(total)
+    lanes = total.lanes_running if lanes is None else lanes
+    left = _seconds_left(total, speed)
+    shown: dict[str, RenderableType] = {
+        "variant": Text(name),
+        "": ProgressBar(total=1.0, completed=_fraction(total)),
+        "%": f"{100 * _fraction(total):.0f} %",
+        "runs": f"{total.runs_done}/{total.runs_total}",
+        "lanes": str(lanes) if lanes else "",
+        "steps/s": _count(speed) if speed > 0 and not is_done else "",
+        "left": Text("done", style="green") if is_done else left or "waiting",
+        "return": "" if total.recent_return is None else f"{total.recent_return:.1f}",
+    }
+    return [shown[column] for column in columns]
+
+
+def _added(shares: Iterable[VariantProgress]) -> VariantProgress:
+    """Several shares as one; the return is weighted by runs, and unknown totals make the sum unknown."""
+    known = list(shares)
+    heard = [(share.recent_return, share.runs_total) for share in known if share.recent_return is not None]
+    weight = sum(runs for _, runs in heard)
+    return VariantProgress(
+        done_steps=sum(share.done_steps for share in known),
+        total_steps=sum(share.total_steps for share in known) if all(share.total_steps for share in known) else 0,
+        runs_done=sum(share.runs_done for share in known),
+        runs_total=sum(share.runs_total for share in known),
+        recent_return=sum(value * runs for value, runs in heard) / weight if weight else None,
+        lanes_running=sum(share.lanes_running for share in known),
+    )
+
+
+def _at_least(total: VariantProgress, planned: VariantProgress) -> VariantProgress:
+    """The sum of what was heard, out of no less than what was planned; unknown where the plan does not know."""
+    steps = max(total.total_steps, planned.total_steps) if planned.total_steps else 0
+    return replace(total, runs_total=max(total.runs_total, planned.runs_total), total_steps=steps)
+
+
+def _is_done(total: VariantProgress) -> bool:
+    return total.runs_done >= total.runs_total
+
+
+def _fraction(total: VariantProgress) -> float:
+    if _is_done(total):
+        return 1.0
+    # Below 1 until the last run has ended, whatever the rounding says.
+    share = total.done_steps / total.total_steps if total.total_steps else total.runs_done / total.runs_total
+    return min(max(share, 0.0), 0.99)
+
+
+def _seconds_left(total: VariantProgress, speed: float) -> str:
+    """The time left as 0:45 or 3:05:09; an empty text where nobody can tell."""
+    if not total.total_steps or speed <= 0:
+        return ""
+    whole = max(0, round((total.total_steps - total.done_steps) / speed))
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+def _count(value: float) -> str:
+    """A whole number with its thousands apart: 12 900, and three digits are enough for a speed."""
+    if value >= 1000:
+        digits = len(str(int(value))) - 3
+        value = round(value, -digits)
+    return f"{value:,.0f}".replace(",", " ")

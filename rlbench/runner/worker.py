@@ -1,0 +1,128 @@
+"""A worker process: trains its jobs one after the other with one torch thread, and tells its parent how far it is.
+
+A stop request (SIGTERM from the parent, or the parent's death) ends the current job with a commit. A job that raises is cut in halves and
+tried again from its last commit, down to the one run that fails alone; that run is recorded as failed and the others go on.
+"""
+
+import os
+import signal
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import FrameType
+
+from rlbench.errors import StoreError
+from rlbench.runner.job import JobRun, Settings
+from rlbench.runner.plan import Job
+from rlbench.runner.progress import VariantProgress, WorkerUpdate
+from rlbench.store import Finished, Store
+
+
+@dataclass(frozen=True)
+class WorkerFailed:
+    """The worker cannot go on, in one line for the user (the store is full, say)."""
+
+    worker: int
+    message: str
+
+
+@dataclass(frozen=True)
+class RunFailed:
+    """One run failed alone: its id, and the last line of what was raised."""
+
+    run_id: str
+    message: str
+
+
+Message = WorkerUpdate | WorkerFailed | RunFailed
+
+
+def work(worker: int, root: Path, jobs: Sequence[Job], settings: Settings, connection: Connection) -> None:
+    """The body of a worker process."""
+    # Imported late: the parent unpickles this function's module in the child before torch has to be there.
+    from rlbench.lanes.compiling import prepare_process
+
+    parent, stopped = os.getppid(), False
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        nonlocal stopped
+        stopped = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to everybody; the parent passes it on as SIGTERM
+    prepare_process()
+
+    def should_stop() -> bool:
+        return stopped or os.getppid() != parent
+
+    done: dict[str, VariantProgress] = {}
+    latest = done
+
+    def report(per_variant: dict[str, VariantProgress], lanes_running: int, speed: float) -> None:
+        nonlocal latest
+        latest = _sum(done, per_variant)
+        _send(connection, WorkerUpdate(worker, lanes_running, latest, speed))
+
+    waiting = list(jobs)
+    try:
+        store = Store.open(root)
+        while waiting and not should_stop():
+            job = waiting.pop(0)
+            latest = done
+            try:
+                JobRun(store, job, settings, should_stop, report).run()
+                done = latest
+            except StoreError:
+                raise
+            except Exception as error:
+                if len(job) > 1:
+                    waiting[:0] = [job[: len(job) // 2], job[len(job) // 2 :]]
+                else:
+                    _record_failure(store, job, settings, error)
+                    _send(connection, RunFailed(job[0].run_id, _last_line(error)))
+    except StoreError as error:
+        _send(connection, WorkerFailed(worker, str(error)))
+    finally:
+        connection.close()
+
+
+def _sum(done: dict[str, VariantProgress], current: dict[str, VariantProgress]) -> dict[str, VariantProgress]:
+    """Progress of earlier jobs and of the current one, by variant."""
+    total = dict(done)
+    for variant, share in current.items():
+        before = total.get(variant)
+        if before is None:
+            total[variant] = share
+            continue
+        total[variant] = VariantProgress(
+            done_steps=before.done_steps + share.done_steps,
+            total_steps=before.total_steps + share.total_steps if before.total_steps and share.total_steps else 0,
+            runs_done=before.runs_done + share.runs_done,
+            runs_total=before.runs_total + share.runs_total,
+            recent_return=share.recent_return if share.recent_return is not None else before.recent_return,
+            lanes_running=share.lanes_running,
+        )
+    return total
+
+
+def _record_failure(store: Store, job: Job, settings: Settings, error: Exception) -> None:
+    from rlbench.lanes.compiling import platform_name
+
+    run_id = job[0].run_id
+    with store.program([run_id]) as program:
+        if run_id not in program.run_ids:
+            return
+        failure = Finished(run_id, "failed", 0, 0, 0, 0.0, error="".join(traceback.format_exception(error)))
+        program.commit({}, None, [failure], platform_name(), settings.launcher)
+
+
+def _last_line(error: Exception) -> str:
+    return traceback.format_exception_only(error)[-1].strip().splitlines()[0]
+
+
+def _send(connection: Connection, message: Message) -> None:
+    with suppress(OSError):  # the parent is gone: `should_stop` sees it
+        connection.send(message)

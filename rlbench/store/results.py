@@ -1,0 +1,194 @@
+"""Reading results back as pandas DataFrames.
+
+In: a store, and perhaps the name of one of its experiments. Out: `Results`, a snapshot of what was published when it
+was made, each table read when it is first asked for. Never writes, takes no lock, needs only permission to read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlbench.errors import StoreError
+from rlbench.store import parts
+from rlbench.store.records import FINAL_STATUSES
+from rlbench.store.schema import ROW_ORDER, digest_rows, run_digest
+from rlbench.store.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+RUN_COLUMNS = [
+    "run_id",
+    "experiment",
+    "variant",
+    "env",
+    "seed",
+    "status",
+    "env_steps",
+    "updates",
+    "episodes",
+    "final_return",
+    "auc",
+    "train_return_last100",
+    "wall_s",
+    "digest",
+    "version",
+    "platform",
+    "launcher",
+    "namespace",
+    "study",
+    "trial",
+    "error",
+]
+FINAL_WINDOW = 5  # evaluation points, unless the experiment's definition says otherwise
+LAST_EPISODES = 100
+_TEXT_OF_THE_END = ["digest", "version", "platform", "launcher", "error"]
+
+
+def load(path: str | os.PathLike[str], experiment: str | None = None) -> Results:
+    """The results in a folder, of all experiments or of one.
+
+    Raises StoreError where there is no results folder, or no experiment of that name in it.
+    """
+    results = Results(Store.open(path, create=False))
+    return results if experiment is None else results.experiment(experiment)
+
+
+class Results:
+    """What a store held at one moment.
+
+    runs: one row a run, by the order of experiments and the position within. A run of several experiments stands under
+        the first that recorded it, unless the results are those of one experiment. Of an unfinished run `env_steps` is
+        the state from which it would go on, `updates` and `episodes` what its published rows show.
+    episodes, evaluations, diagnostics: rows sorted by run_id and then in the order in which the run made them; those
+        of failed and diverged runs stay.
+    """
+
+    def __init__(self, store: Store, experiment: str | None = None, snapshot: Mapping[str, Any] | None = None) -> None:
+        self.store = store
+        self.name = experiment
+        # Outcomes are listed before rows, and published after them: a run that is done here has all its rows.
+        self._snapshot = snapshot or {
+            "experiments": store.experiments(),
+            "memberships": store.memberships(),
+            "specs": store.specs(),
+            "claimed": store.claimed(),
+            "outcomes": store.outcomes(),
+            "progress": store.progress(),
+            "parts": {table: store.parts(table) for table in ROW_ORDER},
+        }
+
+    @property
+    def path(self) -> Path:
+        return self.store.root
+
+    @property
+    def experiments(self) -> dict[str, dict[str, Any]]:
+        """Name -> definition of every experiment in the store, also where the results are those of one."""
+        return dict(self._snapshot["experiments"])
+
+    def experiment(self, name: str) -> Results:
+        """The same snapshot, restricted to one experiment. Raises StoreError for an unknown name."""
+        known = self._snapshot["experiments"]
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(known)) or 'none'}"
+            raise StoreError(f"no experiment {name!r} in {self.path}; {hint}")
+        return Results(self.store, name, self._snapshot)
+
+    @cached_property
+    def _members(self) -> list[dict[str, Any]]:
+        """One membership a run, in the order of `runs`."""
+        first: dict[str, dict[str, Any]] = {}
+        for row in self._snapshot["memberships"]:
+            if self.name in (None, row["experiment"]):
+                first.setdefault(row["run_id"], row)
+        return list(first.values())
+
+    @cached_property
+    def episodes(self) -> pd.DataFrame:
+        return self._rows("episodes")
+
+    @cached_property
+    def evaluations(self) -> pd.DataFrame:
+        return self._rows("evaluations")
+
+    @cached_property
+    def diagnostics(self) -> pd.DataFrame:
+        return self._rows("diagnostics")
+
+    def _rows(self, table: str) -> pd.DataFrame:
+        run_ids = None if self.name is None else [row["run_id"] for row in self._members]
+        rows = parts.read_parts(table, self._snapshot["parts"][table], run_ids).to_pandas()
+        return rows.sort_values(["run_id", *ROW_ORDER[table]], kind="stable", ignore_index=True)
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        import pandas as pd
+
+        run_ids = [row["run_id"] for row in self._members]
+        runs = pd.DataFrame([self._facts(row) for row in self._members], index=run_ids, columns=RUN_COLUMNS)
+        by_run = self.episodes.groupby("run_id")
+        seen = by_run.size()
+        updates = self.diagnostics.groupby("run_id")["updates"].max()
+        unfinished = [run_id for run_id in run_ids if run_id not in self._snapshot["outcomes"]]
+        for column, shown in (("episodes", seen), ("updates", updates)):
+            runs.loc[unfinished, column] = shown.reindex(unfinished, fill_value=0)
+        runs["train_return_last100"] = by_run.tail(LAST_EPISODES).groupby("run_id")["episode_return"].mean()
+        points = self.evaluations.groupby(["run_id", "env_steps"])["episode_return"].mean()
+        runs["auc"] = points.groupby("run_id").mean()
+        windows = pd.Series({row["run_id"]: self._final_window(row["experiment"]) for row in self._members}, dtype=int)
+        for window in windows.unique():
+            own = windows.index[windows == window]
+            last = points[points.index.get_level_values("run_id").isin(own)].groupby("run_id").tail(window)
+            runs.loc[own, "final_return"] = last.groupby("run_id").mean().reindex(own)
+        counts = dict.fromkeys(["seed", "env_steps", "updates", "episodes"], "int64")
+        measures = dict.fromkeys(["final_return", "auc", "train_return_last100", "wall_s"], "float64")
+        return runs.astype({**counts, **measures, "trial": "Int64"}).reset_index(drop=True)
+
+    def _final_window(self, experiment: str) -> int:
+        return int(self._snapshot["experiments"].get(experiment, {}).get("final_window") or FINAL_WINDOW)
+
+    def _facts(self, member: Mapping[str, Any]) -> dict[str, Any]:
+        """What is known of a run without reading its rows."""
+        run_id = member["run_id"]
+        spec = self._snapshot["specs"][run_id]
+        outcome = self._snapshot["outcomes"].get(run_id, {})
+        status = outcome.get("status", "pending")
+        if status not in FINAL_STATUSES and run_id in self._snapshot["claimed"]:
+            status = "running"
+        return {
+            **{key: member[key] for key in ("run_id", "experiment", "variant", "study", "trial")},
+            "env": spec["env"]["id"],
+            "seed": spec["seed"],
+            "namespace": spec["namespace"],
+            "status": status,
+            "env_steps": outcome.get("env_steps", self._snapshot["progress"].get(run_id, 0)),
+            "updates": outcome.get("updates", 0),
+            "episodes": outcome.get("episodes", 0),
+            "wall_s": outcome.get("wall_s", float("nan")),
+            **{key: outcome.get(key, "") for key in _TEXT_OF_THE_END},
+        }
+
+    def weights_path(self, run_id: str) -> Path:
+        """Where a run's final weights lie; a run without weights has no file there."""
+        return self.store.layout.weights(run_id)
+
+    def weights(self, run_id: str) -> dict[str, torch.Tensor]:
+        """A run's final weights under the names of a plain `nn.Sequential`; empty for a run without."""
+        from safetensors.torch import load_file
+
+        path = self.weights_path(run_id)
+        return load_file(path) if path.exists() else {}
+
+    def stored_digest(self, run_id: str) -> str:
+        """A run's digest recomputed from its stored rows and weights; differs from `runs.digest` where they changed."""
+        frames = {table: getattr(self, table) for table in ROW_ORDER}
+        own = {table: frame[frame["run_id"] == run_id] for table, frame in frames.items()}
+        return run_digest(digest_rows(own), self.weights(run_id))

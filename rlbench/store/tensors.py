@@ -1,0 +1,87 @@
+"""Writing and reading safetensors files (https://github.com/huggingface/safetensors, "Format").
+
+In: named CPU tensors and a metadata text. Out: a file that the safetensors library reads. Written here because the
+library's own writer leaves files that only their owner can read, orders metadata at random (so equal content gives
+unequal bytes), copies, and reports a full disk as a text without its number. Never renames or publishes anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from rlbench.store import files
+
+if TYPE_CHECKING:
+    import torch
+
+_DTYPES = {
+    "float64": "F64",
+    "float32": "F32",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "int64": "I64",
+    "int32": "I32",
+    "int16": "I16",
+    "int8": "I8",
+    "uint8": "U8",
+    "bool": "BOOL",
+}
+_SIZE = struct.Struct("<Q")  # of the header, ahead of it; also what the header is padded to
+
+
+def _kind(tensor: torch.Tensor) -> str:
+    return _DTYPES[str(tensor.dtype).removeprefix("torch.")]
+
+
+def _chunks(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> Iterator[Any]:
+    import torch
+
+    # The widest elements first keeps every tensor aligned; then by name, so that equal content gives equal bytes.
+    ordered = sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0]))
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
+    end = 0
+    for name, tensor in ordered:
+        start, end = end, end + tensor.numel() * tensor.element_size()
+        header[name] = {"dtype": _kind(tensor), "shape": list(tensor.shape), "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _SIZE.size)
+    yield _SIZE.pack(len(text))
+    yield text
+    for _, tensor in ordered:
+        yield tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+
+
+def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a new safetensors file and wait until it has reached the disk. Raises StoreError where it cannot."""
+    files.write_file(path, _chunks(tensors, metadata))
+
+
+def read_metadata(path: Path) -> dict[str, str] | None:
+    """The metadata of a safetensors file, without torch; None where there is no file."""
+    with files.reading(path):
+        try:
+            with open(path, "rb") as file:
+                return _metadata(file)
+        except FileNotFoundError:
+            return None
+
+
+def _metadata(file: BinaryIO) -> dict[str, str]:
+    size = file.read(_SIZE.size)
+    if len(size) < _SIZE.size or _SIZE.unpack(size)[0] > os.fstat(file.fileno()).st_size:
+        raise ValueError("not a safetensors file")
+    return dict(json.loads(file.read(_SIZE.unpack(size)[0])).get("__metadata__", {}))
+
+
+def data_bytes(path: Path) -> bytes:
+    """What follows the header of a safetensors file: the tensors' bytes, without their metadata."""
+    with files.reading(path):
+        content = path.read_bytes()
+        if len(content) < _SIZE.size:
+            raise ValueError("not a safetensors file")
+    return content[_SIZE.size + _SIZE.unpack_from(content)[0] :]

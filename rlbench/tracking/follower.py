@@ -1,0 +1,207 @@
+"""The follower: a process that mirrors a store to W&B until it is told to stop, and then what is left.
+
+In: a store's path and what is tracked. Out: W&B runs, lines in `<store>/wandb/follower.log`, an exit code: 0 when all
+that is published has been mirrored, 2 for input that cannot work, 3 when W&B could not be reached. It is told to stop
+by anything on its standard input, by its end, or by the end of its parent. It can be killed and paused at any moment.
+Must never hold up a training program: it has the lowest priority, takes none of the store's locks, and nobody waits
+for it.
+
+    python -m rlbench.tracking.follower STORE --mode online --project rlbench
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import select
+import shutil
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rlbench.errors import EXIT_BAD_INPUT, EXIT_OK, RlbenchError
+from rlbench.store import Store
+from rlbench.tracking.client import Client
+from rlbench.tracking.environment import client_environment, scratch_environment
+from rlbench.tracking.ledger import Ledger, Lock, destination_folder, remember, wandb_folder
+from rlbench.tracking.mirror import Mirror
+from rlbench.tracking.server import TrackingError
+from rlbench.tracking.settings import MODES, TrackingSettings
+
+EXIT_LEFT = TrackingError.exit_code
+_POLL_SECONDS = 3.0
+_FIRST_PAUSE_SECONDS = 5.0  # after W&B could not be reached; doubled each time
+_LONGEST_PAUSE_SECONDS = 60.0
+_HANDOVER_SECONDS = 15.0  # how long to wait, when told to stop, for another follower that may be ending too
+_SETTLE_SECONDS = 3.0  # for what a killed follower's service had sent to get through the server
+
+
+class Stop:
+    """The word to stop, from the process that started us."""
+
+    def __init__(self, stream: int) -> None:
+        """stream: a descriptor; whatever comes, or its end, is the word."""
+        self._stream = stream
+        self._parent = os.getppid()
+        self.is_said = False
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the word, so long at most; whether it has been said."""
+        if not self.is_said:
+            readable, _, _ = select.select([self._stream], [], [], seconds)
+            self.is_said = bool(readable) or os.getppid() != self._parent
+        return self.is_said
+
+
+class Log:
+    """One line for everything that went wrong, and none for what did not."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, text: str) -> None:
+        stamp = datetime.now(UTC).isoformat(timespec="seconds")
+        with open(self._path, "a") as file:
+            file.write(f"{stamp} {text}\n")
+
+
+def follow(
+    make_mirror: Callable[[], Mirror], *, stop: Stop, lost: threading.Event, log: Log, poll_seconds: float
+) -> str:
+    """Mirror until told to stop, then what is left; returns what was left undone, in words, or an empty text.
+
+    Whatever goes wrong, expected or not, the answer is a line in the log and a new mirror after a pause.
+    """
+    failures = 0
+    while True:
+        mirror: Mirror | None = None
+        lost.clear()
+        try:
+            mirror = make_mirror()
+            is_last = stop.wait(0.0)
+            while True:
+                mirror.advance()
+                if lost.is_set():
+                    raise TrackingError("the W&B server takes nothing more")
+                if failures:
+                    log.write("W&B takes rows again")
+                    failures = 0
+                if is_last:
+                    mirror.finish()
+                    return ""
+                is_last = stop.wait(poll_seconds)
+        except Exception as error:
+            reason = str(error) if isinstance(error, RlbenchError) else f"{type(error).__name__}: {error}"
+            if not failures:
+                log.write(f"{reason}; training goes on, and python -m rlbench.sync catches up")
+            if stop.is_said:
+                return reason
+            if mirror is not None:
+                mirror.abandon()
+            stop.wait(min(_FIRST_PAUSE_SECONDS * 2**failures, _LONGEST_PAUSE_SECONDS))
+            failures += 1
+
+
+def _take(lock: Lock, stop: Stop) -> bool:
+    """Wait for the lock; when told to stop, only for as long as another follower may need to end."""
+    deadline = None
+    while not lock.try_take():
+        if stop.wait(1.0):
+            deadline = deadline or time.monotonic() + _HANDOVER_SECONDS
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.2)
+    return True
+
+
+def _parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, TrackingSettings]:
+    parser = argparse.ArgumentParser(prog="python -m rlbench.tracking.follower", description=__doc__.splitlines()[0])
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--mode", choices=MODES, default="offline")
+    parser.add_argument("--project", default="rlbench")
+    parser.add_argument("--entity")
+    parser.add_argument("--tag", action="append", default=[])
+    parser.add_argument("--artifacts", action="store_true")
+    parser.add_argument("--poll-seconds", type=float, default=_POLL_SECONDS)
+    parser.add_argument("--check", action="store_true", help="only see whether there is a key where one is needed")
+    given = parser.parse_args(argv)
+    settings = TrackingSettings(given.mode, given.project, given.entity, tuple(given.tag), given.artifacts)
+    return given, settings
+
+
+def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None]) -> int:
+    given, settings = _parse(argv)
+    if settings.mode == "disabled":
+        return EXIT_OK
+    root = given.store.absolute()
+    is_online = settings.mode == "online"
+    environment = client_environment(os.environ, online=is_online)
+    os.environ.clear()
+    os.environ.update(environment)
+    lost = threading.Event()
+
+    def make_client() -> Client:
+        return Client(settings, root, on_lost=lost.set)
+
+    base_url = make_client().base_url if is_online else ""
+    if given.check:
+        return EXIT_OK
+    store = Store.open(root, create=False)
+    folder = destination_folder(root, settings, base_url)
+    lock = Lock(folder)
+    if not _take(lock, stop):
+        say("another follower is mirroring this store; it takes care of what is new")
+        return EXIT_OK
+    lock.hand_to_children()
+    if lock.mark() and is_online:
+        time.sleep(_SETTLE_SECONDS)
+    scratch = folder / "scratch"
+    shutil.rmtree(scratch, ignore_errors=True)
+    os.environ.update(scratch_environment(scratch))
+    remember(root, settings)
+    log = Log(wandb_folder(root) / "follower.log")
+
+    def make_mirror() -> Mirror:
+        return Mirror(store, settings, Ledger(folder), make_client)
+
+    left = follow(make_mirror, stop=stop, lost=lost, log=log, poll_seconds=given.poll_seconds)
+    if left:
+        say(f"not everything has been mirrored: {left}; the same command goes on where this one stopped")
+        return EXIT_LEFT
+    shutil.rmtree(scratch, ignore_errors=True)
+    lock.unmark()
+    say(f"{settings.mode}: {len(Ledger(folder).runs)} complete runs at W&B project {settings.project}")
+    return EXIT_OK
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The process. Its standard streams become others: W&B's service inherits them, and prints."""
+    os.nice(19)
+    stop = Stop(os.dup(0))
+    out, err = (os.fdopen(os.dup(stream), "w") for stream in (1, 2))
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
+    try:
+        return _run(argv, stop, say=lambda text: print(text, file=out, flush=True))
+    except RlbenchError as error:
+        print(f"rlbench: {error}", file=err, flush=True)
+        return error.exit_code
+    except OSError as error:
+        print(f"rlbench: cannot write W&B's files: {error}", file=err, flush=True)
+        return EXIT_BAD_INPUT
+    except Exception:
+        # The interpreter's own report would go where that of W&B's service goes.
+        traceback.print_exc(file=err)
+        return 1
+
+
+if __name__ == "__main__":
+    # Not sys.exit: at exit the client would wait for a server that may be gone.
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)

@@ -1,0 +1,187 @@
+"""One stretch of mirroring: from what the ledger says is complete to what the store holds now.
+
+In: a store, the ledger, a client. Out: W&B runs. It starts from the ledger and the store alone, so going on after a
+crash, after an outage and for the first time are the same thing. Offline, a run that was not complete is made anew;
+online, it goes on behind the rows that have arrived. Only reads the store.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from rlbench.store import Store
+from rlbench.store.records import FINAL_STATUSES
+from rlbench.store.results import FINAL_WINDOW
+from rlbench.tracking.client import Client, OpenRun, RunHeader
+from rlbench.tracking.ledger import Ledger, Mirrored, wandb_folder
+from rlbench.tracking.reading import PartReader
+from rlbench.tracking.rows import RunRows
+from rlbench.tracking.settings import TrackingSettings
+
+_CLOSERS = 8  # runs that end at the server at once: each takes a few round trips
+
+
+class Mirror:
+    """Mirrors one store to one destination; the caller holds the lock of the destination."""
+
+    def __init__(self, store: Store, settings: TrackingSettings, ledger: Ledger, client: Callable[[], Client]) -> None:
+        """client: makes the client when there is something to mirror; importing it costs half a second."""
+        self._store = store
+        self._settings = settings
+        self._is_online = settings.mode == "online"
+        self._ledger = ledger
+        self._make_client = client
+        self._client: Client | None = None
+        self._parts = PartReader(store)
+        self._rows: dict[str, RunRows] = {}
+        self._members: dict[str, dict[str, Any]] = {}
+        self._open: dict[str, OpenRun] = {}
+        self._closing: dict[str, tuple[Mirrored, Future[None]]] = {}
+        self._closers = ThreadPoolExecutor(_CLOSERS)
+        self._clear()
+
+    def advance(self) -> None:
+        """Hand over everything that has been published and is not there yet."""
+        outcomes = self._store.outcomes()  # before the rows: whose end is known here has all its rows published
+        changed = dict.fromkeys(self._read_rows())
+        changed.update(dict.fromkeys(outcomes))
+        for run_id in changed:
+            outcome = outcomes.get(run_id)
+            if not self._is_mirrored(run_id, outcome) and run_id not in self._closing:
+                self._advance_run(run_id, outcome)
+        self._collect(wait=False)
+
+    def finish(self) -> int:
+        """End all that is open; returns how many of these runs are not complete."""
+        self._collect(wait=True)
+        unfinished = list(self._open.values())
+        if unfinished:
+            interrupt = self._connected().interrupt
+            list(self._closers.map(interrupt, unfinished) if self._is_online else map(interrupt, unfinished))
+        self._open.clear()
+        self._closers.shutdown()
+        if self._client:
+            self._client.close()
+        return len(unfinished)
+
+    def abandon(self) -> None:
+        """Drop everything that is under way; the next mirror starts from the ledger."""
+        if self._client:
+            self._client.close()
+        self._closers.shutdown()
+
+    def _connected(self) -> Client:
+        self._client = self._client or self._make_client()
+        return self._client
+
+    def _clear(self) -> None:
+        """Remove what an earlier follower left incomplete, and forget what somebody removed."""
+        wandb = wandb_folder(self._store.root)
+        if not self._is_online:
+            for run in list(self._ledger.runs.values()):
+                if not (wandb / run.folder).is_dir():
+                    del self._ledger.runs[run.run_id]
+        complete = {run.folder for run in self._ledger.runs.values()}
+        known = self._store.specs()
+        for folder in wandb.glob("run-*-*" if self._is_online else "offline-run-*-*"):
+            run_id = folder.name.removeprefix("offline-").split("-", 2)[2]  # [offline-]run-DATE_TIME-ID
+            if run_id in known and folder.name not in complete:
+                shutil.rmtree(folder)
+
+    def _is_mirrored(self, run_id: str, outcome: Mapping[str, Any] | None) -> bool:
+        done = self._ledger.runs.get(run_id)
+        return done is not None and (outcome is None or done.outcome == _stamp(outcome))
+
+    def _read_rows(self) -> list[str]:
+        """Take in what has been published; returns the runs that have new rows."""
+        runs = []
+        for run_id, table, columns in self._parts.new_rows():
+            done = self._ledger.runs.get(run_id)
+            if done is None or not done.is_final:
+                self._rows_of(run_id).add(table, columns)
+                runs.append(run_id)
+        return runs
+
+    def _rows_of(self, run_id: str) -> RunRows:
+        if run_id not in self._rows:
+            definition = self._store.experiments().get(self._member(run_id)["experiment"], {})
+            self._rows[run_id] = RunRows(int(definition.get("final_window") or FINAL_WINDOW))
+        return self._rows[run_id]
+
+    def _member(self, run_id: str) -> dict[str, Any]:
+        """A run's place in the first experiment that recorded it."""
+        if run_id not in self._members:
+            for row in self._store.memberships():
+                self._members.setdefault(row["run_id"], row)
+        return self._members[run_id]
+
+    def _advance_run(self, run_id: str, outcome: Mapping[str, Any] | None) -> None:
+        rows = self._rows_of(run_id)
+        first_step = rows.num_rows
+        ready = rows.ready(is_final=outcome is not None)
+        if not ready and outcome is None:
+            return
+        if run_id not in self._open:
+            self._make_way(run_id)
+            self._open[run_id] = self._connected().open(self._header(run_id))
+        self._open[run_id].log(ready, first_step)
+        if outcome is not None:
+            self._close(run_id, outcome)
+
+    def _make_way(self, run_id: str) -> None:
+        """Remove the offline folder of a run that failed, was tried again, and now has another outcome."""
+        done = self._ledger.runs.pop(run_id, None)
+        if done is not None and done.folder:
+            shutil.rmtree(wandb_folder(self._store.root) / done.folder)
+
+    def _close(self, run_id: str, outcome: Mapping[str, Any]) -> None:
+        opened, rows = self._open.pop(run_id), self._rows.pop(run_id)
+        folder = "" if self._is_online else opened.folder.name
+        record = Mirrored(run_id, _stamp(outcome), outcome["status"] in FINAL_STATUSES, rows.num_rows, folder)
+        summary = {"status": outcome["status"], "digest": outcome["digest"], **rows.measures()}
+        work = (opened, rows.num_rows, summary, self._weights(run_id))
+        client = self._connected()
+        if self._is_online:
+            self._closing[run_id] = (record, self._closers.submit(client.finish, *work))
+        else:
+            client.finish(*work)
+            self._ledger.add(record)
+        if not record.is_final:  # if it is tried again, it is mirrored from its first row
+            for table, columns in self._parts.rows_again(run_id):
+                self._rows_of(run_id).add(table, columns)
+
+    def _collect(self, *, wait: bool) -> None:
+        """Write down the runs that have ended at the server."""
+        for run_id, (record, work) in list(self._closing.items()):
+            if wait or work.done():
+                work.result()
+                self._ledger.add(record)
+                del self._closing[run_id]
+
+    def _weights(self, run_id: str) -> Path | None:
+        path = self._store.layout.weights(run_id)
+        return path if self._settings.artifacts and path.exists() else None
+
+    def _header(self, run_id: str) -> RunHeader:
+        spec = self._store.spec(run_id)
+        member = self._member(run_id)
+        variant, seed = member["variant"], spec["seed"]
+        config = {
+            "variant": variant,
+            "experiment": member["experiment"],
+            "env": spec["env"]["id"],
+            "seed": seed,
+            "study": member["study"],
+            "trial": member["trial"],
+            "spec": spec,
+        }
+        return RunHeader(run_id, name=f"{variant}-s{seed}", group=variant, config=config)
+
+
+def _stamp(outcome: Mapping[str, Any]) -> str:
+    """Which of a run's outcomes this is."""
+    return f"{outcome['status']} {outcome['finished_at'].isoformat()}"

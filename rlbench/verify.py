@@ -1,0 +1,109 @@
+"""`python -m rlbench.verify`: are the stored results what training gives?
+
+First every finished run is checked against its own digest (rows and weights as stored); then one run, random or asked for, is trained again
+alone, and its digest compared with the stored one. Reads the store, writes nothing.
+"""
+
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rlbench.config.arguments import check_choice, parse_arguments, run_command
+from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK, ConfigError
+
+PROG = "python -m rlbench.verify"
+DOC = """Check stored results: every run's rows and weights against its digest, then one run trained again, alone.
+
+  run      the run to train again; default: one at random
+  store    the folder of results"""
+FINAL = ("done", "diverged")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command on `argv` (default: the process's own words) and return its exit code."""
+    return run_command(PROG, lambda: _verify(sys.argv[1:] if argv is None else argv))
+
+
+def _verify(argv: Sequence[str]) -> int:
+    arguments = parse_arguments(argv, {"run": None, "store": "results"}, prog=PROG, doc=DOC)
+    from rlbench.store import Store, load
+
+    root = Path(arguments["store"])
+    store = Store.open(root, create=False)
+    outcomes = {run_id: row for run_id, row in store.outcomes().items() if row["status"] in FINAL}
+    if not outcomes:
+        raise ConfigError(f"no finished run in {root} yet")
+    chosen = arguments.get("run")
+    if chosen is not None:
+        check_choice("run", chosen, list(outcomes))
+    altered = altered_runs(load(root), root, outcomes)
+    for run_id in altered:
+        print(f"run {run_id}: its stored rows or weights do not give its digest: they were altered")
+    if altered:
+        return EXIT_DIFFERENCE
+    print(f"{len(outcomes)} finished runs: rows and weights give the stored digests")
+    return _train_again(store, chosen or random.choice(sorted(outcomes)), outcomes)
+
+
+def altered_runs(results: Any, root: Path, outcomes: dict[str, dict[str, Any]]) -> list[str]:
+    """The runs whose stored rows and weights do not give the digest of their outcome."""
+    from safetensors.numpy import load_file
+
+    from rlbench.store import digest_rows, run_digest
+
+    tables = {
+        name: dict(list(getattr(results, name).groupby("run_id")))
+        for name in ("episodes", "evaluations", "diagnostics")
+    }
+    found: list[str] = []
+    for run_id, outcome in outcomes.items():
+        rows = {name: frames.get(run_id, getattr(results, name).iloc[:0]) for name, frames in tables.items()}
+        path = root / "weights" / f"{run_id}.safetensors"
+        weights = load_file(path) if path.exists() else {}
+        if run_digest(digest_rows(rows), weights) != outcome["digest"]:
+            found.append(run_id)
+    return found
+
+
+def _train_again(store: Any, run_id: str, outcomes: dict[str, dict[str, Any]]) -> int:
+    from rlbench.config import run_of
+    from rlbench.lanes.compiling import platform_name, prepare_process
+
+    stored = outcomes[run_id]
+    if stored["platform"] != platform_name():
+        print(
+            f"run {run_id} was trained on platform {stored['platform']}, this is {platform_name()}: bits are not comparable"
+        )
+        return EXIT_OK
+    prepare_process()
+    run = run_of(store.spec(run_id))
+    print(f"training {run_id} again, alone: seed {run.seed} on {run.env.id} ...", flush=True)
+    digest = digest_alone(run)
+    if digest != stored["digest"]:
+        print(f"run {run_id}: trained alone it gives another digest: {digest[:16]}, stored {stored['digest'][:16]}")
+        return EXIT_DIFFERENCE
+    print(f"run {run_id}: the same digest {digest[:16]}")
+    return EXIT_OK
+
+
+def digest_alone(run: Any) -> str:
+    """The digest of a run trained as the only lane of a program."""
+    from rlbench.lanes.lane_state import initial_state
+    from rlbench.lanes.trainer import Lane, Trainer
+    from rlbench.lanes.update import group
+    from rlbench.runner.job import advance_digest
+    from rlbench.store import RowDigest, run_digest
+
+    trainer, digest = Trainer([Lane(run, initial_state(run))]), RowDigest()
+    while True:
+        events = trainer.advance(4096)[0]
+        advance_digest(digest, events)
+        if events.status is not None:
+            break
+    return run_digest(digest, run.variant.network.named_weights([p[:1] for p in group(trainer.state, "online")]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

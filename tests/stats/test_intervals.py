@@ -1,0 +1,175 @@
+"""Intervals against published reference values and SciPy, and their coverage by simulation."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from rlbench.stats import bootstrap_interval, iqm, pointwise_band, run_interval, student_interval
+
+REFERENCE = Path(__file__).parent / "reference"
+EXPECTED = json.loads((REFERENCE / "stat_reference.json").read_text())
+SCORES = np.loadtxt(REFERENCE / "ref_X_30x8.csv", delimiter=",")
+
+
+@pytest.mark.parametrize("statistic", ["iqm", "mean"])
+def test_bootstrap_interval_equals_the_published_one(statistic: str) -> None:
+    interval = bootstrap_interval(SCORES, statistic=statistic, resamples=50_000, seed=1)
+    low, high = EXPECTED["X_ci95_percentile_50k_rliable"][statistic]
+    assert interval.estimate == pytest.approx(EXPECTED["X_point"][statistic], abs=1e-10)
+    assert interval.low == pytest.approx(low, abs=0.003)
+    assert interval.high == pytest.approx(high, abs=0.003)
+    assert (interval.n, interval.resamples, interval.seed) == (30, 50_000, 1)
+    assert (interval.statistic, interval.method, interval.level) == (statistic, "percentile bootstrap", 0.95)
+
+
+def test_bootstrap_interval_agrees_with_scipy_on_one_environment() -> None:
+    column = SCORES[:, 0]
+    expected = scipy_stats.bootstrap(
+        (column,),
+        lambda x, axis: scipy_stats.trim_mean(x, 0.25, axis=axis),
+        method="percentile",
+        n_resamples=20_000,
+        rng=np.random.default_rng(5),
+    ).confidence_interval
+    interval = bootstrap_interval(column, resamples=20_000)
+    assert interval.low == pytest.approx(expected.low, abs=0.02)
+    assert interval.high == pytest.approx(expected.high, abs=0.02)
+
+
+def test_bootstrap_resamples_within_each_environment() -> None:
+    # Constant columns leave nothing to draw; mixing the environments would give an interval of width above 0.
+    scores = np.tile([1.0, 5.0, 9.0], (12, 1))
+    interval = bootstrap_interval(scores, statistic="mean", resamples=200)
+    assert (interval.low, interval.estimate, interval.high) == (5.0, 5.0, 5.0)
+
+
+def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> None:
+    first = bootstrap_interval(SCORES, resamples=500, seed=3)
+    assert bootstrap_interval(SCORES, resamples=500, seed=3) == first
+    assert bootstrap_interval(SCORES, resamples=500, seed=4).low != first.low
+
+
+def test_bootstrap_does_not_read_global_random_state() -> None:
+    before = repr(np.random.get_state(legacy=False))
+    bootstrap_interval(SCORES, resamples=100)
+    assert repr(np.random.get_state(legacy=False)) == before
+
+
+def test_wider_level_gives_wider_interval() -> None:
+    wide, narrow = (bootstrap_interval(SCORES, resamples=2_000, level=level) for level in (0.99, 0.8))
+    assert wide.low < narrow.low < narrow.high < wide.high
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"statistic": "imq"}, "unknown statistic 'imq'; one of iqm, mean"),
+        ({"method": "bca"}, "unknown method 'bca'; one of percentile"),
+        ({"resamples": 0}, "at least 1"),
+        ({"level": 95}, "between 0 and 1"),
+    ],
+)
+def test_bootstrap_refuses_impossible_arguments(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        bootstrap_interval(SCORES, **arguments)  # type: ignore[arg-type]
+
+
+def test_bootstrap_refuses_nan() -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        bootstrap_interval([1.0, np.nan, 2.0])
+
+
+@pytest.mark.parametrize("count", [2, 3, 9, 40])
+def test_student_interval_equals_scipy(count: int) -> None:
+    values = SCORES.ravel()[:count]
+    expected = scipy_stats.ttest_1samp(values, 0.0).confidence_interval(0.9)
+    interval = student_interval(values, level=0.9)
+    assert interval.low == pytest.approx(expected.low, rel=1e-12)
+    assert interval.high == pytest.approx(expected.high, rel=1e-12)
+    assert interval.estimate == values.mean()
+    assert (interval.statistic, interval.method, interval.n) == ("mean", "Student t", count)
+
+
+def test_student_interval_needs_two_runs() -> None:
+    with pytest.raises(ValueError, match="at least 2"):
+        student_interval([1.0])
+
+
+def test_student_interval_refuses_a_table() -> None:
+    with pytest.raises(ValueError, match="one number a run"):
+        student_interval(SCORES)
+
+
+def test_run_interval_is_student_below_ten_runs_and_bootstrap_from_ten() -> None:
+    assert run_interval(SCORES[:9, 0]) == student_interval(SCORES[:9, 0])
+    assert run_interval(SCORES[:10, 0]) == bootstrap_interval(SCORES[:10, 0])
+
+
+def test_one_run_has_an_estimate_and_no_interval() -> None:
+    interval = run_interval([4.0])
+    assert interval.estimate == 4.0
+    assert np.isnan(interval.low)
+    assert np.isnan(interval.high)
+    assert interval.method == "none (one run)"
+
+
+def test_equal_runs_have_an_interval_of_width_zero() -> None:
+    for count in (5, 20):
+        interval = run_interval(np.full(count, 500.0))
+        assert (interval.low, interval.estimate, interval.high) == (500.0, 500.0, 500.0)
+
+
+def test_results_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        run_interval([1.0, 2.0]).low = 0.0  # type: ignore[misc]
+
+
+def test_band_below_ten_runs_is_student_at_each_point_around_the_iqm() -> None:
+    curves = SCORES[:6]
+    band = pointwise_band(curves)
+    assert band.method == "Student t"
+    for point in range(8):
+        single = student_interval(curves[:, point])
+        assert band.low[point] == pytest.approx(single.low, rel=1e-12)
+        assert band.high[point] == pytest.approx(single.high, rel=1e-12)
+        assert band.estimate[point] == pytest.approx(iqm(curves[:, point]), rel=1e-12)
+
+
+def test_band_from_ten_runs_is_the_bootstrap_of_each_point() -> None:
+    band = pointwise_band(SCORES, resamples=20_000)
+    assert band.method == "percentile bootstrap"
+    for point in range(8):
+        single = bootstrap_interval(SCORES[:, point], resamples=20_000, seed=9)
+        assert band.low[point] == pytest.approx(single.low, abs=0.02)
+        assert band.high[point] == pytest.approx(single.high, abs=0.02)
+        assert band.estimate[point] == single.estimate
+
+
+def test_band_of_one_run_is_its_curve_without_an_interval() -> None:
+    band = pointwise_band(SCORES[:1])
+    assert band.estimate.tolist() == SCORES[0].tolist()
+    assert np.isnan(band.low).all()
+    assert np.isnan(band.high).all()
+
+
+def test_band_refuses_nan_and_leaves_its_input() -> None:
+    curves = np.asfortranarray(SCORES)
+    pointwise_band(curves, resamples=10)
+    assert (curves == SCORES).all()
+    with pytest.raises(ValueError, match="NaN"):
+        pointwise_band([[1.0, np.nan], [2.0, 3.0]])
+
+
+@pytest.mark.parametrize(("count", "least"), [(3, 0.93), (5, 0.93), (9, 0.93), (10, 0.90), (30, 0.92)])
+def test_coverage_of_run_interval(count: int, least: float) -> None:
+    # 600 data sets from a normal law: Monte-Carlo error 0.009. The IQM of a symmetric law is its mean.
+    rng = np.random.default_rng(count)
+    covered = 0
+    for _ in range(600):
+        interval = run_interval(rng.normal(size=count), resamples=400)
+        covered += interval.low <= 0.0 <= interval.high
+    assert least <= covered / 600 <= 0.98
