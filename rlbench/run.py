@@ -125,9 +125,8 @@ def _print_plan(request: "Request") -> None:
     from rlbench.store import Store
 
     tasks = _tasks(request)
-    final: set[str] = set()
-    if (request.store / "format.json").exists():
-        final = Store.open(request.store, create=False).final_runs()
+    store = Store.peek(request.store)
+    final = store.final_runs() if store is not None else set()
     missing = [task for task in tasks if task.run_id not in final]
     print(
         f"experiment {request.name}: {len(tasks)} runs, {len(tasks) - len(missing)} of them done, {len(missing)} to train"

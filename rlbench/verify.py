@@ -38,33 +38,14 @@ def _verify(argv: Sequence[str]) -> int:
     chosen = arguments.get("run")
     if chosen is not None:
         check_choice("run", chosen, list(outcomes))
-    altered = altered_runs(load(root), root, outcomes)
+    results = load(root)
+    altered = [run_id for run_id, row in outcomes.items() if results.stored_digest(run_id) != row["digest"]]
     for run_id in altered:
         print(f"run {run_id}: its stored rows or weights do not give its digest: they were altered")
     if altered:
         return EXIT_DIFFERENCE
     print(f"{len(outcomes)} finished runs: rows and weights give the stored digests")
     return _train_again(store, chosen or random.choice(sorted(outcomes)), outcomes)
-
-
-def altered_runs(results: Any, root: Path, outcomes: dict[str, dict[str, Any]]) -> list[str]:
-    """The runs whose stored rows and weights do not give the digest of their outcome."""
-    from safetensors.numpy import load_file
-
-    from rlbench.store import digest_rows, run_digest
-
-    tables = {
-        name: dict(list(getattr(results, name).groupby("run_id")))
-        for name in ("episodes", "evaluations", "diagnostics")
-    }
-    found: list[str] = []
-    for run_id, outcome in outcomes.items():
-        rows = {name: frames.get(run_id, getattr(results, name).iloc[:0]) for name, frames in tables.items()}
-        path = root / "weights" / f"{run_id}.safetensors"
-        weights = load_file(path) if path.exists() else {}
-        if run_digest(digest_rows(rows), weights) != outcome["digest"]:
-            found.append(run_id)
-    return found
 
 
 def _train_again(store: Any, run_id: str, outcomes: dict[str, dict[str, Any]]) -> int:

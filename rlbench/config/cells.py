@@ -7,6 +7,7 @@ each of its declared type. Never: reads argv, opens a store.
 
 import dataclasses
 import itertools
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,7 @@ from rlbench.errors import ConfigError
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Variant
 
 DEFAULT_VARIANT = "hard_mse"
+LARGEST_GRID = 10_000
 
 Tree = dict[str, Any]  # every key of a cell: groups and parts as dicts of their own
 
@@ -33,6 +35,9 @@ def expand(settings: Mapping[str, Setting], composer: Composer) -> tuple[list[Ce
     first = [name for name in ("env", *NAMED) if name in settings]
     order = first + [name for name in settings if name not in first]
     swept = [name for name in settings if settings[name].is_swept]
+    size = math.prod(len(settings[name].values) for name in swept)
+    if size > LARGEST_GRID:
+        raise ConfigError(f"{' x '.join(swept)} make {size} cells; at most {LARGEST_GRID}")
     cells: list[Cell] = []
     command: dict[str, Any] = {}
     for values in itertools.product(*(settings[name].values for name in order)):

@@ -82,9 +82,9 @@ def composing(config_dir: Path | None = None) -> Iterator[Composer]:
     """A composer over the groups of the package and of `config_dir`."""
     composer = Composer(config_dir)
     Plugins.instance()  # they register themselves once, which must not happen in the copy below
-    hydra, store = GlobalHydra.instance(), ConfigStore.instance()
-    outer, outer_repo = hydra.hydra, store.repo
-    hydra.clear()
+    store = ConfigStore.instance()
+    outer, outer_repo = GlobalHydra.instance().hydra, store.repo
+    GlobalHydra.instance().clear()
     store.repo = dict(outer_repo)
     try:
         _register(store, searchpath=["pkg://" + PACKAGE] if config_dir else [])
@@ -95,7 +95,8 @@ def composing(config_dir: Path | None = None) -> Iterator[Composer]:
         ):
             yield composer
     finally:
-        hydra.hydra, store.repo = outer, outer_repo
+        GlobalHydra.instance().hydra = outer  # another instance by now
+        store.repo = outer_repo
 
 
 def _packaged(group: str) -> list[str]:

@@ -37,7 +37,7 @@ PRESETS: Mapping[str, Mapping[str, Choice]] = {
 
 MEANINGS: Mapping[str, str] = {
     "variant": "the algorithm: a named bundle of the choices below",
-    "recipe": "in place of a variant: variant, environment and budget that reproduce a published script",
+    "recipe": "in place of a variant: all that reproduces a published script",
     "env": "the environment: a member, any Gymnasium id, or module:Id-v0",
     "experiment": "a file that asks one question: a grid with its budget, seeds and comparisons",
     "network": "what estimates the action values",

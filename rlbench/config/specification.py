@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from rlbench.config import groups
 from rlbench.config.keys import convert, keys_of, keys_of_choice
+from rlbench.config.seeds import SEED_LIMIT
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
@@ -43,8 +44,11 @@ def spec_of(run: Run) -> dict[str, Any]:
 def run_of(spec: Mapping[str, Any]) -> Run:
     """The run of a specification. Raises ConfigError for a missing or unknown key, or a value of a wrong type."""
     _check_names(spec, ["variant", *PARTS, "seed", "namespace"], "")
+    seed = spec["seed"]
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < SEED_LIMIT:
+        raise ConfigError(f"seed must be a whole number from 0 to {SEED_LIMIT - 1}; got {seed!r}")
     parts = {name: part_of(default, spec[name], f"{name}.") for name, default in PARTS.items()}
-    return Run(variant=variant_of(spec["variant"]), seed=spec["seed"], namespace=spec["namespace"], **parts)
+    return Run(variant=variant_of(spec["variant"]), seed=seed, namespace=str(spec["namespace"]), **parts)
 
 
 def run_id(run: Run) -> str:

@@ -158,7 +158,8 @@ def open_environment(env_id: str, max_episode_steps: int | None) -> gymnasium.En
         raise ConfigError(f"environment '{env_id}' cannot be created: {_first_line(error)}") from error
 
 
-def check_spaces(env_id: str, env: gymnasium.Env[Any, Any]) -> tuple[int, spaces.Discrete[Any]]:
+# The result type is quoted because Discrete is generic in recent releases of Gymnasium only.
+def check_spaces(env_id: str, env: gymnasium.Env[Any, Any]) -> "tuple[int, spaces.Discrete[Any]]":
     """Return the size of a flattened observation of `env` and its action space.
 
     Raises:

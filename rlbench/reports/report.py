@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup, escape
 
 from rlbench.envs.scores import normalisation
 from rlbench.errors import ConfigError, StoreError
@@ -255,9 +256,19 @@ def _template(name: str, *, html: bool) -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    filters: Mapping[str, Callable[..., Any]] = {"md": markdown_text, "number": text.number, "count": text.count}
+    filters: Mapping[str, Callable[..., Any]] = {
+        "md": markdown_text,
+        "breakable": breakable,
+        "number": text.number,
+        "count": text.count,
+    }
     environment.filters.update(filters)
     return environment.get_template(name)
+
+
+def breakable(name: str) -> Markup:
+    """A name as HTML that may break after its underscores rather than anywhere."""
+    return Markup(escape(name).replace("_", Markup("_<wbr>")))
 
 
 def markdown_text(value: object) -> str:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rlbench.errors import StoreError
 from rlbench.lanes.compiling import platform_name
 from rlbench.lanes.lane_state import initial_state, join
 from rlbench.lanes.trainer import Events, Lane, Trainer
 from rlbench.lanes.update import group
-from rlbench.runner.plan import Job, Task, steps_of
+from rlbench.runner.plan import Job, Task, total_steps
 from rlbench.runner.progress import VariantProgress
 from rlbench.store import Checkpoint, CheckpointLane, Finished, Program, RowDigest, Store, run_digest
 
@@ -102,6 +103,11 @@ class JobRun:
         if stored is None:
             self.books[run_id] = Book(task, RowDigest(), 0.0)
             return Lane(task.run, initial_state(task.run))
+        if stored.meta["platform"] != platform_name():
+            raise StoreError(
+                f"run {run_id} was begun on {stored.meta['platform']} and this is {platform_name()}: the bits would not go on;"
+                " continue it there, or take another store"
+            )
         book = Book(task, RowDigest(stored.meta["rows"]), stored.meta["wall_s"], stored.env_steps)
         book.returns.extend(stored.meta["returns"])
         self.books[run_id] = book
@@ -178,7 +184,13 @@ class JobRun:
 
     def _meta(self, run_id: str, lane: Lane) -> dict[str, Any]:
         book = self.books[run_id]
-        return {"rows": book.digest.state(), "wall_s": book.wall_s, "returns": list(book.returns), "env": lane.env_note}
+        return {
+            "rows": book.digest.state(),
+            "wall_s": book.wall_s,
+            "returns": list(book.returns),
+            "env": lane.env_note,
+            "platform": platform_name(),
+        }
 
     def _report(self, lane_steps_per_second: float) -> None:
         shares: dict[str, list[str]] = {}
@@ -189,10 +201,9 @@ class JobRun:
         for variant, run_ids in shares.items():
             books = [self.books[run_id] for run_id in run_ids if run_id in self.books]
             returns = [value for book in books for value in book.returns]
-            runs = [self.tasks[run_id].run for run_id in run_ids]
             per_variant[variant] = VariantProgress(
                 done_steps=sum(book.env_steps for book in books),
-                total_steps=sum(steps_of(run) for run in runs) if all(run.budget.steps for run in runs) else 0,
+                total_steps=total_steps([self.tasks[run_id].run for run_id in run_ids]),
                 runs_done=sum(run_id in self.ended for run_id in run_ids),
                 runs_total=len(run_ids),
                 recent_return=sum(returns) / len(returns) if returns else None,

@@ -16,8 +16,8 @@ from types import FrameType
 
 from rlbench.errors import RlbenchError, StoreError
 from rlbench.runner.job import Settings
-from rlbench.runner.plan import Task, share_out
-from rlbench.runner.progress import Progress, WorkerUpdate
+from rlbench.runner.plan import Task, share_out, total_steps
+from rlbench.runner.progress import Progress, VariantProgress, WorkerUpdate
 from rlbench.runner.worker import Message, RunFailed, WorkerFailed, work
 from rlbench.store import Store
 
@@ -112,9 +112,12 @@ def _train(
     trouble: list[str] = []
     died = ""
     with progress:
+        progress.expect(expected(tasks))
         for worker, jobs in enumerate(share_out(tasks, num_workers)):
             here, there = context.Pipe(duplex=False)
-            process: BaseProcess = context.Process(target=work, args=(worker, store.root, jobs, settings, there), daemon=True)
+            process: BaseProcess = context.Process(
+                target=work, args=(worker, store.root, jobs, settings, there), daemon=True
+            )
             process.start()
             there.close()
             processes[here] = process
@@ -143,6 +146,17 @@ def _train(
     if trouble:
         raise StoreError(trouble[0])
     return died
+
+
+def expected(tasks: Sequence[Task]) -> dict[str, VariantProgress]:
+    """What there is to do, by variant, before any worker has spoken."""
+    by_variant: dict[str, list[Task]] = {}
+    for task in tasks:
+        by_variant.setdefault(task.variant, []).append(task)
+    return {
+        variant: VariantProgress(0, total_steps([task.run for task in own]), 0, len(own))
+        for variant, own in by_variant.items()
+    }
 
 
 def _terminate(process: BaseProcess) -> None:

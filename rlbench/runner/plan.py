@@ -41,6 +41,12 @@ def steps_of(run: Run) -> int:
     return run.budget.episodes * (describe(run.env.id, run.env.max_env_steps).max_episode_steps or EPISODE_STEPS_GUESS)
 
 
+def total_steps(runs: Sequence[Run]) -> int:
+    """Environment steps of all budgets together; 0 where one is in episodes, so that nobody can tell."""
+    known = [run.budget.steps for run in runs]
+    return 0 if None in known else sum(steps for steps in known if steps is not None)
+
+
 def expected_seconds(run: Run) -> float:
     """Seconds of one core that a run is expected to take among enough other lanes."""
     steps, variant = steps_of(run), run.variant

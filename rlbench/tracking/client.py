@@ -84,6 +84,7 @@ class Client:
     def __init__(self, settings: TrackingSettings, store: Path, on_lost: Callable[[], None] = lambda: None) -> None:
         """Raises ConfigError where `online` has no key. on_lost: called from another thread when uploading failed."""
         import wandb
+        from wandb.sdk import wandb_setup
 
         _skip_launch()
         self._wandb = wandb
@@ -93,7 +94,8 @@ class Client:
         # A plain function, because the client copies its settings deeply.
         chosen = {**_QUIET, **(_ONLINE | {"stop_fn": lambda: on_lost()} if self._is_online else {})}
         self._run_settings = wandb.Settings(**chosen)
-        found = wandb.setup(wandb.Settings(silent=True, mode="online" if self._is_online else "offline")).settings
+        # Not `wandb.setup`, which would start the service, and with it a log, before it is known where to.
+        found = wandb_setup.singleton().settings
         self.base_url = str(found.base_url)
         self._server: Server | None = None
         if self._is_online:

@@ -3,8 +3,8 @@
 In: a store's path and what is tracked. Out: W&B runs, lines in `<store>/wandb/follower.log`, an exit code: 0 when all
 that is published has been mirrored, 2 for input that cannot work, 3 when W&B could not be reached. It is told to stop
 by anything on its standard input, by its end, or by the end of its parent. It can be killed and paused at any moment.
-Must never hold up a training program: it has the lowest priority, takes none of the store's locks, and nobody waits
-for it.
+Must never hold up a training program: beside one it has the lowest priority, it takes none of the store's locks, and
+nobody waits for it.
 
     python -m rlbench.tracking.follower STORE --mode online --project rlbench
 """
@@ -127,6 +127,7 @@ def _parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, TrackingSett
     parser.add_argument("--tag", action="append", default=[])
     parser.add_argument("--artifacts", action="store_true")
     parser.add_argument("--poll-seconds", type=float, default=_POLL_SECONDS)
+    parser.add_argument("--background", action="store_true", help="take the lowest priority")
     parser.add_argument("--check", action="store_true", help="only see whether there is a key where one is needed")
     given = parser.parse_args(argv)
     settings = TrackingSettings(given.mode, given.project, given.entity, tuple(given.tag), given.artifacts)
@@ -137,6 +138,8 @@ def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None]) -> 
     given, settings = _parse(argv)
     if settings.mode == "disabled":
         return EXIT_OK
+    if given.background:
+        os.nice(19)  # W&B's service inherits it
     root = given.store.absolute()
     is_online = settings.mode == "online"
     environment = client_environment(os.environ, online=is_online)
@@ -180,7 +183,6 @@ def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None]) -> 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The process. Its standard streams become others: W&B's service inherits them, and prints."""
-    os.nice(19)
     stop = Stop(os.dup(0))
     out, err = (os.fdopen(os.dup(stream), "w") for stream in (1, 2))
     nothing = os.open(os.devnull, os.O_RDWR)

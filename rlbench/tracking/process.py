@@ -46,7 +46,7 @@ class Follower:
         self._process: subprocess.Popen[bytes] | None = None
         if settings.mode != "disabled":
             self._process = subprocess.Popen(
-                follower_command(store, settings),
+                follower_command(store, settings, "--background"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -67,6 +67,7 @@ class Server:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:
                 return bytes(response.read())
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code == 404 and data is None:
                 return None
             raise TrackingError(f"the W&B server answered HTTP {error.code}") from error

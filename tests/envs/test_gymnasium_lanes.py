@@ -21,7 +21,7 @@ ALL = np.ones(3, np.bool_)
 class Walk(gymnasium.Env[NDArray[np.float64], np.int64]):
     """Actions -1, 0, 1 move a noisy point; the observation is a 2x2 box of float64; ends after 12 steps or beyond 4."""
 
-    metadata = {"render_modes": ["human"]}  # noqa: RUF012
+    metadata = {"render_modes": ["human"]}
 
     def __init__(self, render_mode: str | None = None) -> None:
         self.render_mode = render_mode

@@ -10,7 +10,7 @@ from rlbench.envs.scores import normalisation, normalise
 from rlbench.errors import ConfigError
 
 ENV_IDS = ["CartPole-v0", "CartPole-v1", "MountainCar-v0", "Acrobot-v1"]
-STANDARD_ERRORS_OF_THE_TABLE = {"CartPole-v0": 0.038, "CartPole-v1": 0.038, "MountainCar-v0": 0.0, "Acrobot-v1": 0.039}
+STANDARD_ERRORS_OF_THE_TABLE = {"CartPole-v0": 0.038, "CartPole-v1": 0.038, "MountainCar-v0": 0.0, "Acrobot-v1": 0.035}
 
 
 def random_returns(env_id: str, num_episodes: int, seed: int) -> torch.Tensor:
@@ -67,7 +67,7 @@ def test_reference_is_the_largest_possible_return(env_id: str) -> None:
 def test_the_scale_by_hand() -> None:
     assert np.array_equal(normalise("MountainCar-v0", [-200.0, -155.0, -110.0, -65.0]), [0.0, 0.5, 1.0, 1.5])
     assert normalise("CartPole-v1", 500) == 1.0
-    assert normalise("CartPole-v1", np.full((2, 3), 22.262)).tolist() == [[0.0] * 3] * 2
+    assert normalise("CartPole-v1", np.full((2, 3), 22.268)).tolist() == [[0.0] * 3] * 2
 
 
 def test_an_environment_without_scores_is_an_error_that_lists_those_with() -> None:

@@ -13,9 +13,10 @@ from written_runs import PlannedRun, write_store
 
 from rlbench.errors import StoreError
 from rlbench.reports import report_folder, write_report
+from rlbench.reports.report import breakable
 
 NASTY = "<script>alert('x')</script>"
-VOID = {"meta", "br", "link", "img", "input", "hr"}
+VOID = {"wbr", "meta", "br", "link", "img", "input", "hr"}
 
 
 class Page(HTMLParser):
@@ -118,7 +119,7 @@ def test_ids_are_unique(page: Page) -> None:
 
 
 def test_page_counts_what_is_missing_and_warns(page: Page) -> None:
-    for said in ("12 of 15 runs done", "1 diverged", "1 failed", "1 pending", "under 10", "Student t"):
+    for said in ("12 of 15 runs done", "1 diverged", "1 failed", "1 pending", "under 10", "95 % interval of the mean"):
         assert said in page.text
 
 
@@ -212,6 +213,10 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> N
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"cannot write the report to .*report\.html"):
         write_report(results, "example", tmp_path / "file")
+
+
+def test_long_names_may_break_after_underscores_and_stay_escaped() -> None:
+    assert breakable("a_b<i>") == "a_<wbr>b&lt;i&gt;"
 
 
 def test_report_folder_stays_inside_the_store() -> None:

@@ -44,7 +44,7 @@ from rlbench.store.schema import ROW_ORDER
 PERIOD = 10  # env_steps between two commits
 EPISODE = 5  # env_steps an episode
 NAME = "toy"
-_TIMES = ["wall_s", "finished_at"]
+_BESIDE = ["wall_s", "finished_at", "version"]
 
 
 def spec_of(seed: int, steps: int = 20, variant: str = "v", env: str = "CartPole-v1") -> dict[str, Any]:
@@ -186,7 +186,9 @@ def everything(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for table, order in (*ROW_ORDER.items(), ("outcomes", [])):
         rows = parts.read_parts(table, store.parts(table)).sort_by([(name, "ascending") for name in ["run_id", *order]])
-        found[table] = str(rows.drop_columns(_TIMES if table == "outcomes" else []).to_pydict())  # text: NaN equals NaN
+        found[table] = str(
+            rows.drop_columns(_BESIDE if table == "outcomes" else []).to_pydict()
+        )  # text: NaN equals NaN
     found["weights"] = {run_id: store.layout.weights(run_id).read_bytes() for run_id in store.specs()}
     return found
 

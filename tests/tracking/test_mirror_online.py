@@ -205,18 +205,14 @@ def test_weights_are_an_artifact_on_request(tmp_path: Path, followers: Followers
 
 
 def test_no_secret_lands_in_a_file(toy: ToyStore, followers: Followers, new_server: OpenWandb, tmp_path: Path) -> None:
-    key = {"WANDB_API_KEY": PLANTED["WANDB_API_KEY"]}
     new_server.start()
-    toy.train([1000])
-    assert followers.run(toy.path, ONLINE, new_server.environment | key) == 3  # the server does not know this key
-    assert_nothing_planted(toy.path)
-    assert "HTTP 401" in log_lines(toy.path)[0]
-    follower = followers.start(toy.path, ONLINE, new_server.environment)
-    assert followers.end(follower) == 0
+    toy.train([500, 1000])
+    planted = new_server.environment | PLANTED  # this server takes any key
+    assert followers.run(toy.path, ONLINE, planted) == 0
+    assert_arrived(toy, new_server)
     new_server.stop()
-    assert_nothing_planted(tmp_path)
-    for path in toy.path.rglob("*"):
-        assert not path.is_file() or new_server.environment["WANDB_API_KEY"].encode() not in path.read_bytes(), path
+    assert followers.run(toy.path, TrackingSettings("online", project="another"), planted) == 3
+    assert_nothing_planted(tmp_path)  # neither here nor there
 
 
 @pytest.mark.parametrize(("key", "words"), [("", "needs a W&B key"), ("short", "WANDB_API_KEY invalid")])

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from numpy.testing import assert_equal
@@ -14,6 +15,7 @@ from wandb_files import OfflineRun, offline_runs
 SCRIPT = """
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 import wandb
 from rlbench.tracking import TrackingSettings, client
 
@@ -63,8 +65,7 @@ def test_rows_that_have_arrived_are_left_out(monkeypatch: pytest.MonkeyPatch, ar
     sent: list[int] = []
 
     class Run:
-        class settings:
-            sync_dir = "."
+        settings = SimpleNamespace(sync_dir=".")
 
         def log(self, row: dict[str, int], step: int, commit: bool) -> None:
             assert row["env_steps"] == 10 * step

@@ -1,0 +1,165 @@
+"""`make bench`: lane-steps a second against a plain loop, memory, and the cost of tracking; printed, and written to bench.json.
+
+    python -m tests.benchmarks [lanes] [tracking]     only those parts; default: all
+
+Everything on one core (tracking: on all of them). Each figure is a median of interleaved measurements, each ratio is of one run of this program.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rlbench.lanes.compiling import platform_name, prepare_process
+from rlbench.lanes.lane_state import bytes_per_lane
+from rlbench.lanes.variant import (
+    MLP,
+    AdamW,
+    Budget,
+    ClipValue,
+    Diagnostics,
+    Environment,
+    Evaluation,
+    Huber,
+    Periodic,
+    Run,
+    Uniform,
+    Variant,
+)
+from rlbench.runner.job import JobRun, Settings
+from rlbench.runner.plan import Task
+from rlbench.runner.progress import VariantProgress
+from rlbench.store import Member, Store
+from tests.benchmarks.plain_loop import steps_per_second
+
+SHAPES = {
+    "batch 128, 128-128": (128, (128, 128), 1, 6.0),
+    "batch 64, 64-64": (64, (64, 64), 1, 20.0),
+    "batch 128, 120-84, every 10": (128, (120, 84), 10, 9.0),
+}
+LANES = (1, 8, 64, 256)
+PLAIN_STEPS = 2_000
+MEASURED_SECONDS = 8.0
+TRACKING_PAIRS = 3
+
+
+def run_of(shape: str, seed: int) -> Run:
+    """One run of the benchmark's algorithm; without evaluation, which the plain loop has not either."""
+    batch, units, period, _ = SHAPES[shape]
+    variant = Variant(
+        network=MLP(units=units),
+        loss=Huber(),
+        target=Periodic(every=1, tau=0.005),
+        optimizer=AdamW(lr=1e-4, amsgrad=True),
+        clip=ClipValue(limit=100.0),
+        replay=Uniform(capacity=10_000, warmup=130),
+        batch_size=batch,
+        update_period=period,
+    )
+    from rlbench.config.specification import resolved
+
+    never = 10**9
+    return resolved(Run(variant, Environment(), Budget(steps=never), Evaluation(period=never), Diagnostics(), seed))
+
+
+def lane_rate(shape: str, lanes: int) -> float:
+    """Lane-steps a second of so many lanes on one core, store on, compilation left out."""
+    runs = [run_of(shape, seed) for seed in range(lanes)]
+    tasks = tuple(Task(f"{seed:016x}", "bench", run) for seed, run in enumerate(runs))
+    seen: list[tuple[float, int]] = []
+
+    def report(per_variant: dict[str, VariantProgress], running: int, speed: float) -> None:
+        seen.append((time.perf_counter(), per_variant["bench"].done_steps))
+
+    def should_stop() -> bool:
+        learning = [at for at, steps in seen if steps > 300 * lanes]
+        return bool(learning) and time.perf_counter() - learning[0] > MEASURED_SECONDS
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.open(Path(folder) / "store")
+        specs = {task.run_id: {"seed": task.run.seed} for task in tasks}
+        store.record_experiment("bench", {}, [Member(t.run_id, "bench", i) for i, t in enumerate(tasks)], specs)
+        JobRun(
+            store, tasks, Settings(max_lanes=lanes, checkpoint_seconds=30.0, launcher="bench"), should_stop, report
+        ).run()
+    counted = [(at, steps) for at, steps in seen if steps > 300 * lanes]
+    (begin, first), (end, last) = counted[0], counted[-1]
+    return (last - first) / (end - begin)
+
+
+def bench_lanes() -> list[dict[str, object]]:
+    """The table of lanes against the plain loop."""
+    rows: list[dict[str, object]] = []
+    for shape, (_, _, period, goal) in SHAPES.items():
+        run = run_of(shape, 0)
+        plain: list[float] = []
+        for lanes in LANES:
+            plain.append(steps_per_second(run, PLAIN_STEPS * (1 + period // 5), untimed=400))
+            rate = lane_rate(shape, lanes)
+            plain.append(steps_per_second(run, PLAIN_STEPS * (1 + period // 5), untimed=400))
+            row = {
+                "shape": shape,
+                "lanes": lanes,
+                "lane_steps_per_second": round(rate),
+                "lane_updates_per_second": round(rate / period),
+                "plain_steps_per_second": round(statistics.median(plain[-2:])),
+                "ratio": round(rate / statistics.median(plain[-2:]), 2),
+                "goal": {64: goal, 1: 3.0}.get(lanes),
+                "bytes_per_lane": bytes_per_lane(run),
+            }
+            rows.append(row)
+            goal_text = f"  goal {row['goal']}x" if row["goal"] else ""
+            print(
+                f"{shape:<28} {lanes:>4} lanes  {rate:>8,.0f} lane-steps/s  {rate / period:>8,.0f} lane-updates/s"
+                f"  plain {row['plain_steps_per_second']:>6,}/s  {row['ratio']:>5}x{goal_text}  {row['bytes_per_lane']:,} bytes/lane",
+                flush=True,
+            )
+    return rows
+
+
+def bench_tracking() -> dict[str, object]:
+    """Wall seconds of the same command with tracking offline and disabled, in turn, all cores."""
+    seconds: dict[str, list[float]] = {"offline": [], "disabled": []}
+    with tempfile.TemporaryDirectory() as folder:
+        for pair in range(-1, TRACKING_PAIRS):
+            for mode, taken in seconds.items():
+                command = [
+                    sys.executable,
+                    "-m",
+                    "rlbench.run",
+                    "variant=hard_mse,soft_huber",
+                    "seeds=16",
+                    "steps=30000",
+                ]
+                command += [f"store={folder}/{mode}{pair}", f"wandb.mode={mode}"]
+                begin = time.perf_counter()
+                subprocess.run(command, check=True, capture_output=True)
+                if pair >= 0:  # the first pair fills the compile cache
+                    taken.append(time.perf_counter() - begin)
+    ratios = [on / off for on, off in zip(seconds["offline"], seconds["disabled"], strict=True)]
+    ratio = statistics.median(ratios)
+    print(
+        f"tracking on / off: {ratio:.3f} (median of {len(ratios)} pairs: {', '.join(f'{r:.3f}' for r in ratios)})  goal at most 1.03"
+    )
+    return {"ratio": ratio, "ratios": ratios, "seconds": seconds}
+
+
+def main() -> None:
+    """Run the parts that are named, or all."""
+    prepare_process()
+    parts = sys.argv[1:] or ["lanes", "tracking"]
+    print(f"platform {platform_name()}, one core")
+    result: dict[str, object] = {"platform": platform_name()}
+    if "lanes" in parts:
+        result["lanes"] = bench_lanes()
+    if "tracking" in parts:
+        result["tracking"] = bench_tracking()
+    Path("bench.json").write_text(json.dumps(result, indent=1) + "\n")
+    print("written to bench.json")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Real commands in real processes, for the tests of the runner: start, watch the store, kill, compare digests."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from rlbench.store import Store, load
+
+PATIENCE_SECONDS = 240.0
+SMALL = ("steps=1600", "replay.warmup=100", "evaluation.period=800", "evaluation.episodes=2", "diagnostics.period=400")
+FOUR = "variant=hard_mse,hard_huber,soft_mse,soft_huber"
+
+
+def environment() -> dict[str, str]:
+    """The tests' own environment, eager and without a terminal."""
+    return os.environ | {"RLBENCH_COMPILE": os.environ.get("RLBENCH_COMPILE", "0"), "NO_COLOR": "1"}
+
+
+def start(store: Path, *words: str, module: str = "rlbench.run") -> "subprocess.Popen[str]":
+    """Start a command in a process group of its own."""
+    command = [sys.executable, "-m", module, f"store={store}", *words]
+    if module == "rlbench.run" and not any(word.startswith("wandb.") for word in words):
+        command.append("wandb.mode=disabled")
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment()
+    )
+
+
+def finish(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    """Wait for a command: exit code, stdout, stderr."""
+    out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    return process.returncode, out, err
+
+
+def run(store: Path, *words: str, module: str = "rlbench.run") -> tuple[int, str, str]:
+    """Run a command to its end."""
+    return finish(start(store, *words, module=module))
+
+
+def kill(process: "subprocess.Popen[str]") -> None:
+    """kill -9 the command and everything that it started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+
+
+def wait_until(process: "subprocess.Popen[str]", reached: Callable[[], bool]) -> None:
+    """Watch until something is so; fails when the command ends or patience does."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not reached():
+        assert process.poll() is None, f"ended too early: {process.communicate()}"
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.01)  # a poll of the store, not a guess of how long something takes
+
+
+def progress(store: Path) -> Mapping[str, int]:
+    """run_id -> env_steps of its checkpoint, for runs that are not finished; empty where there is no store yet."""
+    return Store.open(store, create=False).progress() if (store / "format.json").exists() else {}
+
+
+def digests(store: Path) -> dict[tuple[str, int], str]:
+    """(variant, seed) -> digest of every finished run."""
+    runs = load(store).runs
+    assert set(runs["status"]) == {"done"}, runs[["variant", "seed", "status", "error"]]
+    return {(row.variant, row.seed): row.digest for row in runs.itertuples()}

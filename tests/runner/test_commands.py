@@ -1,0 +1,148 @@
+"""The commands as a person meets them: exit codes, verify, bad places for a store, the Python entry point."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import safetensors.torch
+import torch
+
+import rlbench
+from rlbench.config import run_of
+from rlbench.lanes.networks import MLP
+from rlbench.store import Store
+from tests.runner.commands import SMALL, environment, run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("trained") / "store"
+    code, out, err = run(store, "variant=soft_huber,random", "seeds=3", *SMALL, "name=small")
+    assert code == 0, err
+    assert "report:" in out
+    assert (store / "reports" / "small" / "report.html").stat().st_size > 10_000
+    return store
+
+
+def test_verify_trains_a_run_again_and_finds_the_same_digest(trained: Path) -> None:
+    code, out, _ = run(trained, module="rlbench.verify")
+    assert code == 0
+    assert "6 finished runs: rows and weights give the stored digests" in out
+    assert "the same digest" in out
+
+
+def test_verify_names_the_run_of_an_altered_row(trained: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "store"
+    shutil.copytree(trained, copy)
+    part = sorted((copy / "tables" / "evaluations").glob("*.parquet"))[-1]
+    table = pq.read_table(part)
+    rows = table.to_pylist()
+    rows[0]["episode_return"] += 1.0
+    part.chmod(0o644)
+    pq.write_table(type(table).from_pylist(rows, schema=table.schema), part)
+    code, out, _ = run(copy, module="rlbench.verify")
+    assert code == 1
+    assert f"run {rows[0]['run_id']}: " in out
+
+
+def test_stored_weights_load_into_a_plain_module(trained: Path) -> None:
+    store = Store.open(trained, create=False)
+    results = rlbench.load(trained)
+    chosen = results.runs[results.runs["variant"] == "soft_huber"].iloc[0]
+    network = run_of(store.spec(chosen.run_id)).variant.network
+    assert isinstance(network, MLP)
+    module = network.module(obs_size=4, num_actions=2)
+    module.load_state_dict(safetensors.torch.load_file(trained / "weights" / f"{chosen.run_id}.safetensors"))
+    assert module(torch.zeros(1, 4)).shape == (1, 2)
+    assert not (trained / "weights" / f"{results.runs[results.runs['variant'] == 'random'].iloc[0].run_id}.safetensors").exists()
+
+
+def test_results_have_every_row(trained: Path) -> None:
+    results = rlbench.load(trained)
+    runs = results.runs
+    assert set(runs["status"]) == {"done"}
+    assert (runs["env_steps"] == 1600).all()
+    assert runs.set_index("variant")["updates"].to_dict() == {"soft_huber": 1501, "random": 0}
+    assert len(results.evaluations) == 6 * 2 * 2
+    assert sorted(results.evaluations["env_steps"].unique()) == [800, 1600]
+    assert len(results.diagnostics) == 6 * 4
+    episodes = results.episodes.groupby("run_id")
+    assert (episodes["length"].sum() <= 1600).all()
+    assert (episodes["length"].sum() == episodes["env_steps"].max()).all()
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["optimizer.lr=-1"], "optimizer.lr must be > 0"),
+        (["batch_size=64", "replay.capacity=32"], "batch_size 64 is larger than replay.capacity 32"),
+        (["seeds=0"], "seeds"),
+        (["env=NoSuchEnv-v0"], "NoSuchEnv-v0"),
+        (["env=Pendulum-v1"], "only Discrete actions are supported"),
+        (["varient=soft_huber"], "did you mean 'variant'?"),
+        (["wandb.mode=ofline"], "offline"),
+    ],
+)
+def test_bad_input_is_one_line_exit_2_and_nothing_written(tmp_path: Path, words: list[str], text: str) -> None:
+    code, out, err = run(tmp_path / "store", *words, *([] if any("wandb" in w for w in words) else ["wandb.mode=disabled"]))
+    assert code == 2
+    assert text in err
+    assert len(err.strip().splitlines()) == 1
+    assert out == ""
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    code, out, _ = run(tmp_path / "store", "variant=hard_mse,soft_huber", "seeds=4", "--dry-run")
+    assert code == 0
+    assert "8 runs" in out
+    assert "expected time" in out
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_unwritable_folder_is_one_clear_error(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    code, _, err = run(tmp_path / "store", "seeds=1", *SMALL)
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_store_in_a_place_that_is_a_file_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("not a folder")
+    code, _, err = run(tmp_path / "store", "seeds=1", *SMALL)
+    assert code == 2
+    assert str(tmp_path / "store") in err
+    assert "Traceback" not in err
+
+
+def test_a_file_size_limit_reached_while_training_is_one_clear_error_and_what_was_published_stays(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    assert run(store, "variant=random", "seeds=2", *SMALL)[0] == 0
+    before = rlbench.load(store).episodes
+    limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); "
+    limited += "import rlbench.run; sys.exit(rlbench.run.main(sys.argv[1:]))"
+    words = [f"store={store}", "variant=hard_mse", "seeds=2", "wandb.mode=disabled", *SMALL]
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *words], capture_output=True, text=True, env=environment(), timeout=240, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    after = rlbench.load(store).episodes
+    assert after[after["run_id"].isin(before["run_id"])].reset_index(drop=True).equals(before.reset_index(drop=True))
+
+
+def test_from_python(tmp_path: Path) -> None:
+    results = rlbench.run(
+        "soft_huber", seeds=2, steps=600, store=tmp_path / "store", replay__warmup=100, evaluation__period=300, workers=1
+    )
+    assert list(results.runs["status"]) == ["done", "done"]
+    assert results.runs["final_return"].notna().all()
+    variant = rlbench.Variant(batch_size=16)
+    with pytest.raises(rlbench.errors.ConfigError, match="label"):
+        rlbench.run(variant, seeds=1, steps=600, store=tmp_path / "store")

@@ -1,0 +1,88 @@
+"""Contract: kill -9 at any moment loses at most the work since the last checkpoint, and the same command ends with the same digests."""
+
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+from rlbench.store import load
+from tests.runner.commands import FOUR, SMALL, digests, finish, kill, progress, run, start, wait_until
+
+LONGER = ("steps=6000", *SMALL[1:], "checkpoint_seconds=0.2")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], str]:
+    store = tmp_path_factory.mktemp("uninterrupted") / "store"
+    code, _, err = run(store, FOUR, "seeds=5", *LONGER)
+    assert code == 0, err
+    return digests(store)
+
+
+def cut_and_continue(store: Path, num_kills: int, seed: int) -> list[dict[str, int]]:
+    """Train 20 runs, killed when a random number of steps is in the checkpoints; returns from where each continuation went on."""
+    moments = sorted(random.Random(seed).randrange(1, 5900) for _ in range(num_kills))
+    went_on_from: list[dict[str, int]] = []
+    for moment in moments:
+        process = start(store, FOUR, "seeds=5", *LONGER)
+        wait_until(process, lambda moment=moment: len(progress(store)) == 20 and min(progress(store).values()) >= moment)
+        kill(process)
+        went_on_from.append(dict(progress(store)))
+    code, _, err = run(store, FOUR, "seeds=5", *LONGER)
+    assert code == 0, err
+    assert "20 of them from their last checkpoint" in err
+    return went_on_from
+
+
+def test_runs_cut_by_kill_go_on_above_zero_and_end_with_the_same_digests(
+    uninterrupted: dict[tuple[str, int], str], tmp_path: Path
+) -> None:
+    went_on_from = cut_and_continue(tmp_path / "store", num_kills=2, seed=1)
+    assert all(len(steps) == 20 and min(steps.values()) > 0 for steps in went_on_from)
+    assert digests(tmp_path / "store") == uninterrupted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_many_kills_at_random_moments(uninterrupted: dict[tuple[str, int], str], tmp_path: Path, seed: int) -> None:
+    went_on_from = cut_and_continue(tmp_path / "store", num_kills=5, seed=seed)
+    assert len(went_on_from) == 5
+    assert all(len(steps) == 20 and min(steps.values()) > 0 for steps in went_on_from)
+    assert digests(tmp_path / "store") == uninterrupted
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_publishes_what_is_done_and_says_how_to_go_on(
+    number: signal.Signals, uninterrupted: dict[tuple[str, int], str], tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    process = start(store, FOUR, "seeds=5", "steps=6000", *SMALL[1:], "checkpoint_seconds=0.2")
+    wait_until(process, lambda: len(progress(store)) == 20)
+    seen = min(progress(store).values())
+    process.send_signal(number)
+    code, out, _ = finish(process)
+    assert code == 130
+    assert "the same command goes on from here" in out
+    assert "python -m rlbench.run" in out
+    assert min(progress(store).values()) >= seen > 0
+    assert len(load(store).diagnostics) > 0
+    assert run(store, FOUR, "seeds=5", *LONGER)[0] == 0
+    assert digests(store) == uninterrupted
+
+
+def test_a_dead_parent_takes_its_workers_along(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    process = start(store, "variant=hard_mse", "seeds=2", "steps=200000", *SMALL[1:], "checkpoint_seconds=0.2", "workers=1")
+    wait_until(process, lambda: bool(progress(store)))
+    process.kill()  # the parent alone: its worker must notice
+    process.communicate(timeout=30)
+    code, _, err = run(store, "variant=hard_mse", "seeds=2", "steps=1600", *SMALL[1:])
+    assert code == 0, err
+    from rlbench.store import Store
+
+    other = start(store, "variant=hard_mse", "seeds=2", "steps=200000", *SMALL[1:], "checkpoint_seconds=0.2", "workers=1")
+    claimed_before = min(progress(store).values())
+    wait_until(other, lambda: min(progress(store).values()) > claimed_before)
+    assert Store.open(store, create=False).claimed() == set(progress(store))
+    kill(other)
