@@ -195,9 +195,9 @@ def _convert_one(key: Key, hint: Any, value: Any) -> Any:
         return check_choice(key.name, text, key.allowed) if key.allowed else text
     if hint is bool and isinstance(value, bool):
         return value
-    # The sum makes one zero of 0.0 and -0.0, and so one run of the two.
     if hint is float and is_number and abs(value) <= sys.float_info.max:
-        return float(value) + 0.0
+        # One zero for 0.0, -0.0 and denormals, which this comparison takes alike whether or not the process flushes them.
+        return 0.0 if abs(value) < sys.float_info.min else float(value)
     if hint is int and is_number and abs(value) <= LARGEST and value == int(value):
         return int(value)
     too_large = (

@@ -91,8 +91,10 @@ class Client:
         self._settings = settings
         self._store = store
         self._is_online = settings.mode == "online"
-        # A plain function, because the client copies its settings deeply.
-        chosen = {**_QUIET, **(_ONLINE | {"stop_fn": lambda: on_lost()} if self._is_online else {})}
+        chosen = dict(_QUIET)
+        if self._is_online:
+            # A plain function, because the client copies its settings deeply.
+            chosen |= _ONLINE | {"stop_fn": lambda: on_lost()}
         self._run_settings = wandb.Settings(**chosen)
         # Not `wandb.setup`, which would start the service, and with it a log, before it is known where to.
         found = wandb_setup.singleton().settings

@@ -37,7 +37,7 @@ _POLL_SECONDS = 3.0
 _FIRST_PAUSE_SECONDS = 5.0  # after W&B could not be reached; doubled each time
 _LONGEST_PAUSE_SECONDS = 60.0
 _HANDOVER_SECONDS = 15.0  # how long to wait, when told to stop, for another follower that may be ending too
-_SETTLE_SECONDS = 3.0  # for what a killed follower's service had sent to get through the server
+_SETTLE_SECONDS = 2.0  # for what a killed follower's service had sent to get through the server
 
 
 class Stop:

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from rlbench.config import resolve
+from rlbench.config import experiment_file, resolve
 from rlbench.config.experiment_file import experiment_paths, packaged_experiments
 from rlbench.errors import ConfigError
+from rlbench.lanes.exploration import Linear
 from rlbench.lanes.losses import Huber
+from rlbench.lanes.networks import MLP
 from rlbench.lanes.variant import Budget, Evaluation
 
 SHIPPED = sorted(path.stem for path in packaged_experiments().glob("*.yaml"))
@@ -25,6 +27,17 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         (tmp_path / "experiments" / "mine.yaml").write_text(text)
 
     return write_file
+
+
+def test_packaged_experiments_are_inside_a_wheel_and_beside_the_package_of_a_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "rlbench"
+    package.mkdir()
+    monkeypatch.setattr(experiment_file.importlib.resources, "files", lambda name: tmp_path / name)
+    assert packaged_experiments() == tmp_path / "experiments"
+    (package / "experiments").mkdir()
+    assert packaged_experiments() == package / "experiments"
 
 
 def test_the_shipped_experiments_are_found() -> None:
@@ -101,7 +114,8 @@ comparisons: [{family: f, pairs: [[soft_huber optimizer.lr=0.001, hard_mse optim
         "soft_huber optimizer.lr=0.0001",
     ]
     run = request.planned[0].run
-    assert (run.variant.loss, run.variant.network.units, run.variant.exploration.decay_steps) == (Huber(2.0), (8, 8), 9)
+    assert (run.variant.loss, run.variant.network) == (Huber(2.0), MLP(units=(8, 8)))
+    assert run.variant.exploration == Linear(decay_fraction=None, decay_steps=9)
     assert (run.budget, run.evaluation, run.diagnostics.period) == (Budget(1_000), Evaluation(500, 2), 100)
     assert request.definition["comparisons"][0]["family"] == "f"
     swept = resolve(["experiment=mine", "optimizer.lr=0.5", "seeds=1"])

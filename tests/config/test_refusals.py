@@ -155,7 +155,7 @@ words = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(words, max_size=2))
 def test_nothing_but_a_one_line_configuration_error_comes_out(typed: list[str]) -> None:
     with pytest.raises((ConfigError, HelpRequested)) as caught:

@@ -5,15 +5,16 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlbench.config import Cell, WandbOptions, parse_seeds, planned_runs, resolve, run_id
+from rlbench.config import Cell, WandbOptions, composing, parse_seeds, planned_runs, resolve, run_id
 from rlbench.errors import ConfigError
 from rlbench.lanes.exploration import Linear
 from rlbench.lanes.losses import Huber
@@ -61,6 +62,19 @@ def test_a_label_is_the_variant_and_what_is_swept(words: list[str], labels: list
     assert [label for label, _ in cells_of(*words, "seeds=1")] == labels
 
 
+def test_composing_happens_once_per_variant_and_not_per_cell_or_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    composed: list[list[str]] = []
+
+    def counting(name: str, overrides: list[str]) -> Any:
+        composed.append(overrides)
+        return compose(name, overrides)
+
+    monkeypatch.setattr(composing, "compose", counting)
+    request = resolve(["variant=hard_mse,hard_huber,soft_mse,soft_huber", "discount=0.9,0.99", "seeds=100"])
+    assert len(request.planned) == 800
+    assert len(composed) == 4
+
+
 def test_a_budget_replaces_the_other_one_also_in_recipes() -> None:
     assert resolve(["seeds=1", "steps=1000"]).planned[0].run.budget == Budget(steps=1000)
     assert resolve(["seeds=1", "episodes=7"]).planned[0].run.budget == Budget(steps=None, episodes=7)
@@ -96,6 +110,7 @@ def test_seeds_are_a_count_a_range_or_a_list(value: object, seeds: list[int]) ->
         assert resolve([f"seeds={value}"]).definition["seeds"] == seeds
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 1000))
 def test_a_range_of_seeds_leaves_out_its_end(first: int, count: int) -> None:
     assert parse_seeds(f"{first}:{first + count}") == tuple(range(first, first + count))

@@ -11,7 +11,18 @@ from pathlib import Path
 from rlbench.store import Store, load
 
 PATIENCE_SECONDS = 240.0
-SMALL = ("steps=1600", "replay.warmup=100", "evaluation.period=800", "evaluation.episodes=2", "diagnostics.period=400")
+# Small and seldom updates: eager calls cost the same for any size, and it is the runner that is under test.
+SMALL = (
+    "steps=1600",
+    "network.units=[16,16]",
+    "batch_size=16",
+    "update_period=4",
+    "replay.warmup=100",
+    "replay.capacity=1000",
+    "evaluation.period=800",
+    "evaluation.episodes=2",
+    "diagnostics.period=400",
+)
 FOUR = "variant=hard_mse,hard_huber,soft_mse,soft_huber"
 
 

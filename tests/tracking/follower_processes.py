@@ -23,7 +23,7 @@ class Followers:
     ) -> subprocess.Popen[str]:
         """A live follower with a short poll interval."""
         process = subprocess.Popen(
-            follower_command(store, settings or TrackingSettings(), "--poll-seconds=0.05"),
+            follower_command(store, settings or TrackingSettings(), "--poll-seconds=0.1"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -81,8 +81,9 @@ def test_it_mirrors_while_training_goes_on(
     follower = followers.start(toy.path, ONLINE, server.environment)
     with toy.store.program(toy.run_ids) as program:
         toy.commit(program, 0, 500)
-        until(lambda: all(server.num_values(run_id) for run_id in toy.run_ids))
+        until(lambda: server.run_ids() >= set(toy.run_ids))
         toy.commit(program, 500, 1000)
+        until(lambda: num_mirrored(toy.path) == 3)
     assert followers.end(follower) == 0
     assert_arrived(toy, server)
 
@@ -90,27 +91,27 @@ def test_it_mirrors_while_training_goes_on(
 def test_killed_again_and_again_each_number_arrives_once(
     toy: ToyStore, followers: Followers, server: OpenWandb, until: Until
 ) -> None:
-    killed = 0
-    with toy.store.program(toy.run_ids) as program:
-        for since, until_steps in ((0, 200), (200, 500), (500, 800)):
-            toy.commit(program, since, until_steps)
-            follower = followers.start(toy.path, ONLINE, server.environment)
-            before = server.num_values(*toy.run_ids)
-            until(lambda before=before: server.num_values(*toy.run_ids) > before)
-            follower.kill()
-            follower.wait()
-            killed += 1
-        toy.commit(program, 800, 1000)
-    done = num_mirrored(toy.path)
-    while done < 2:
+    def kill_when(condition: Callable[[], object]) -> None:
         follower = followers.start(toy.path, ONLINE, server.environment)
-        until(lambda done=done: num_mirrored(toy.path) > done)
+        until(condition)
         follower.kill()
         follower.wait()
-        killed += 1
-        done = num_mirrored(toy.path)
+
+    def more_numbers() -> Callable[[], bool]:
+        before = server.num_values(*toy.run_ids)
+        return lambda: server.num_values(*toy.run_ids) > before
+
+    with toy.store.program(toy.run_ids) as program:
+        toy.commit(program, 0, 200)
+        kill_when(lambda: len(list((toy.path / "wandb").glob("run-*"))) == 2)  # between two beginnings
+        assert followers.run(toy.path, ONLINE, server.environment) == 0
+        assert server.num_values(*toy.run_ids) > 0
+        toy.commit(program, 200, 500)
+        kill_when(more_numbers())  # after a live transmission
+        toy.commit(program, 500, 1000)
+    kill_when(more_numbers())  # between two ends
+    kill_when(lambda: num_mirrored(toy.path))  # with a run written down
     assert followers.run(toy.path, ONLINE, server.environment) == 0
-    assert killed >= 4
     assert_arrived(toy, server)
 
 
@@ -188,7 +189,7 @@ def test_two_followers_make_no_doubles(toy: ToyStore, followers: Followers, serv
     first = followers.start(toy.path, ONLINE, server.environment)
     with toy.store.program(toy.run_ids) as program:
         toy.commit(program, 0, 500)
-        until(lambda: server.num_values(*toy.run_ids))
+        until(lambda: server.run_ids() >= set(toy.run_ids))
         second = followers.start(toy.path, ONLINE, server.environment)
         toy.commit(program, 500, 1000)
     assert followers.end(first) == 0

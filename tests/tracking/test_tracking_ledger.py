@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ def test_the_lock_is_for_one(tmp_path: Path) -> None:
     assert not second.try_take()
 
 
-def test_a_child_that_inherited_the_lock_holds_it(tmp_path: Path) -> None:
+def test_a_child_that_inherited_the_lock_holds_it(tmp_path: Path, until: Callable[..., None]) -> None:
     # As W&B's service does when the follower is killed: as long as it lives, nobody else may begin.
     code = (
         "import subprocess, sys; from pathlib import Path; from rlbench.tracking.ledger import Lock\n"
