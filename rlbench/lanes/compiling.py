@@ -8,14 +8,13 @@ import functools
 import os
 import platform as host
 import shutil
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import torch
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-RECOMPILE_LIMIT = 64
 
 
 def prepare_process() -> None:
@@ -24,7 +23,6 @@ def prepare_process() -> None:
     torch.set_flush_denormal(True)
     import torch._dynamo.config as dynamo
 
-    dynamo.recompile_limit = RECOMPILE_LIMIT
     dynamo.fail_on_recompile_limit_hit = True
 
 
@@ -35,11 +33,24 @@ def can_compile() -> bool:
     return shutil.which(os.environ.get("CXX", "g++")) is not None or shutil.which("clang++") is not None
 
 
-def compiled(function: F) -> F:
-    """The function as one compiled graph with fixed shapes, or as it is where nothing can be compiled."""
+def compiled(function: F, checked: tuple[str, ...] = ()) -> F:
+    """A copy of the function as one compiled graph with fixed shapes, or the function itself where nothing can be compiled.
+
+    The caller promises to call it with arguments of one structure only, and so asks for one copy per cohort and width. Of the compiler's
+    checks only those on the arguments named in `checked` stay: all of them on each call cost as much as a small network's update.
+    """
     if not can_compile():
         return function
-    return torch.compile(function, dynamic=False, fullgraph=True)  # type: ignore[return-value]
+    own = types.FunctionType(
+        function.__code__.replace(), function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    own.__kwdefaults__ = function.__kwdefaults__
+    names = {f"L['{name}']" for name in checked}
+
+    def keep(guards: Sequence[Any]) -> list[bool]:
+        return [guard.name in names and guard.guard_type == "TENSOR_MATCH" for guard in guards]
+
+    return torch.compile(own, dynamic=False, fullgraph=True, options={"guard_filter_fn": keep})  # type: ignore[return-value]
 
 
 @functools.cache

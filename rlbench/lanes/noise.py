@@ -27,7 +27,7 @@ def span_length(num_lanes: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class ActingNoise:
-    """Of a span of T steps: epsilon [L, T] float64, explores [T, L] bool, uniform_action [T, L] int64, and first_states [L, T, S] float64,
+    """Of a span of T steps: epsilon [L, T] float64, explores [T, L] bool, uniform_action [T, L] int64, and first_states [L, K, S] float64,
     where episode `base + 1 + k` of a lane begins (None when the environment is not made of tensors)."""
 
     epsilon: Tensor
@@ -47,9 +47,15 @@ def acting_noise(lanes: Tensors, variant: Variant, span: int, num_actions: int, 
     explores = draw < (epsilon * TWO32).floor().long()
     first = None
     if env is not None:
-        episode = lanes["episodes"][:, None] + torch.arange(1, span + 1)
+        # As wide for a short span as for a full one: a new shape would be compiled anew.
+        episode = lanes["episodes"][:, None] + torch.arange(1, span_length(len(base)) + 1)
         first = first_states(env, seed[:, None], namespace[:, None], episode, torch.zeros_like(episode))
-    return ActingNoise(epsilon, explores.T.contiguous(), ((pick * num_actions) >> 32).T.contiguous(), first)
+    return ActingNoise(epsilon, _by_step(explores), _by_step((pick * num_actions) >> 32), first)
+
+
+def _by_step(by_lane: Tensor) -> Tensor:
+    """[L, T] -> [T, L] with the strides of a new tensor; `contiguous` keeps others for one lane, and compiled code is made for strides."""
+    return torch.empty(by_lane.T.shape, dtype=by_lane.dtype).copy_(by_lane.T)
 
 
 def replay_words(lanes: Tensors, ordinals: np.ndarray, batch_size: int) -> Tensor:

@@ -9,7 +9,8 @@ an evaluation, a diagnostics row or the end of its budget, so nothing inside a s
 """
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import torch
@@ -55,13 +56,35 @@ class Events:
     """done or diverged once the lane has ended"""
 
 
-_tick = compiled(acting.tick)
-_choose = compiled(acting.choose)
-_absorb = compiled(acting.absorb)
-_update = compiled(update)
-_move_target = compiled(move_target)
-_evaluation_step = compiled(evaluation.evaluation_step)
-_greedy_actions = compiled(evaluation.greedy_actions)
+class Computations:
+    """The compiled computations of all slots at once."""
+
+    def __init__(self) -> None:
+        self.tick = compiled(acting.tick, ("explores", "uniform_action", "first_states", "base_episodes"))
+        self.choose = compiled(acting.choose, ("explores", "uniform_action", "obs"))
+        self.absorb = compiled(acting.absorb)
+
+
+class ChunkComputations:
+    """The compiled computations of a chunk of lanes."""
+
+    def __init__(self) -> None:
+        self.update = compiled(update, ("words",))
+        self.move_target = compiled(move_target, ("moves",))
+        self.evaluation_step = compiled(evaluation.evaluation_step, ("state", "going", "uniform_action"))
+        self.greedy_actions = compiled(evaluation.greedy_actions, ("obs", "uniform_action"))
+
+
+@functools.cache
+def computations(cohort_key: Hashable, num_slots: int) -> Computations:
+    """One set for each structure and number of slots: compiled once in a process, shared by all its trainers."""
+    return Computations()
+
+
+@functools.cache
+def chunk_computations(cohort_key: Hashable, width: int) -> ChunkComputations:
+    """One set for each structure and chunk width."""
+    return ChunkComputations()
 
 
 class Trainer:
@@ -89,12 +112,15 @@ class Trainer:
             self.host = HostEnvironments(first.env, num_slots, self.width, self.num_eval_episodes)
             for slot, lane in enumerate(lanes):
                 self.host.place(slot, lane.env_note, self.state)
+        self._key = first.cohort_key()
+        self._all = computations(self._key, num_slots)
         self._views()
 
     def _views(self) -> None:
         """Each chunk's window on the state and on the stacked numbers; windows stay valid because everything changes in place."""
         values = numbers(self.variant)
         self._chunks: list[tuple[Tensors, Variant]] = []
+        self._each = [chunk_computations(self._key, width) for _, width in self.layout]
         for start, width in self.layout:
             window = slice(start, start + width)
             own = {name: tensor[window] for name, tensor in self.state.items() if name not in ("env", "obs")}
@@ -175,7 +201,7 @@ class Trainer:
         for t in range(span):
             explores, uniform_action = noise.explores[t], noise.uniform_action[t]
             if self.env is not None and noise.first_states is not None:
-                row, place, ended = _tick(
+                row, place, ended = self._all.tick(
                     self._acting, self.variant, explores, uniform_action, noise.first_states, episodes, self.env
                 )
             else:
@@ -187,7 +213,7 @@ class Trainer:
             for chunk, ordinal in due[t]:
                 start, width = self.layout[chunk]
                 for words in replay_noise[ordinal]:
-                    _update(*self._chunks[chunk], words[start : start + width])
+                    self._each[chunk].update(*self._chunks[chunk], words[start : start + width])
             if moves_by_tick:
                 self._move_targets(ended[:, 0] > 0)
         self._collect(base, base_episodes, record.numpy(), noise.epsilon.numpy(), events)
@@ -195,9 +221,9 @@ class Trainer:
     def _host_tick(self, explores: Tensor, uniform_action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         assert self.host is not None
         obs_tm1 = self.state["obs"].clone()
-        action = _choose(self._acting, self.variant, explores, uniform_action, obs_tm1)
+        action = self._all.choose(self._acting, self.variant, explores, uniform_action, obs_tm1)
         outcome = self.host.step(action, self.state)
-        described: tuple[Tensor, Tensor, Tensor] = _absorb(
+        described: tuple[Tensor, Tensor, Tensor] = self._all.absorb(
             self._acting, self.variant, obs_tm1=obs_tm1, action=action, **outcome
         )
         self.host.reset_ended(described[2], self.state, outcome["obs_t"])
@@ -230,9 +256,9 @@ class Trainer:
         else:
             moves = episode_ended & is_multiple(state["episodes"], rule.every)
         moves &= state["active"] & state["alive"]
-        for (start, width), (lanes, variant) in zip(self.layout, self._chunks, strict=True):
+        for (start, width), each, (lanes, variant) in zip(self.layout, self._each, self._chunks, strict=True):
             if moves[start : start + width].any():
-                _move_target(lanes, variant, moves[start : start + width])
+                each.move_target(lanes, variant, moves[start : start + width])
 
     def _collect(
         self,
@@ -298,15 +324,16 @@ class Trainer:
             width = chunks(len(some), self.width)[0][1]
             padded = torch.tensor(some + [some[0]] * (width - len(some)))
             ordinal = torch.tensor([self._ordinal(int(slot)) for slot in padded])
+            each = chunk_computations(self._key, width)
             lanes = evaluation.evaluation_lanes(self.state, padded, ordinal)
             if self.env is not None:
                 returns, lengths = evaluation.evaluate_tensor_env(
-                    _evaluation_step, lanes, self.variant_of(padded), self.env, self.num_eval_episodes
+                    each.evaluation_step, lanes, self.variant_of(padded), self.env, self.num_eval_episodes
                 )
             else:
                 assert self.host is not None
                 returns, lengths = evaluation.evaluate_gymnasium(
-                    _greedy_actions, lanes, self.variant_of(padded), self.host.evaluation_envs, self.num_eval_episodes
+                    each.greedy_actions, lanes, self.variant_of(padded), self.host.evaluation_envs, self.num_eval_episodes
                 )
             for row, slot in enumerate(some):
                 at = int(self.state["env_steps"][slot])

@@ -10,18 +10,16 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rlbench.errors import ConfigError
 from rlbench.tracking.rows import Row
 from rlbench.tracking.server import Server, TrackingError
 from rlbench.tracking.settings import TrackingSettings
-
-if TYPE_CHECKING:
-    from wandb import Run
 
 _CHUNK_ROWS = 1000
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}  # as the client itself writes them
@@ -66,8 +64,8 @@ class RunHeader:
 class OpenRun:
     """A W&B run that takes rows. Made by `Client.open`."""
 
-    def __init__(self, run: Run, num_arrived: int) -> None:
-        self.run = run
+    def __init__(self, run: Any, num_arrived: int) -> None:
+        self.run = run  # a wandb.Run
         self.num_arrived = num_arrived  # rows that were at the server before we came
         self.folder = Path(run.settings.sync_dir)
 
@@ -166,7 +164,8 @@ class Client:
 
     def close(self) -> None:
         """End everything, complete or not, and W&B's service process with it."""
-        self._wandb.teardown(exit_code=1)
+        with suppress(Exception, SystemExit):  # the service may be gone already
+            self._wandb.teardown(exit_code=1)
 
 
 def _has_arrived(server: Server, run_id: str, num_rows: int) -> bool:
@@ -188,7 +187,7 @@ def _skip_launch() -> None:
     """Keep the first `wandb.init` from importing W&B Launch, only to see that nobody launched us: 0.3 s of CPU time."""
 
     class StagedLaunchInputs:
-        def apply(self, run: Run) -> None:
+        def apply(self, run: Any) -> None:
             """There are none."""
 
     module = ModuleType("wandb.sdk.launch.inputs.internal")
@@ -196,7 +195,7 @@ def _skip_launch() -> None:
     sys.modules.setdefault(module.__name__, module)
 
 
-def _bulk_entrance(run: Run) -> tuple[Any, Any, Any, Any] | None:
+def _bulk_entrance(run: Any) -> tuple[Any, Any, Any, Any] | None:
     """What it takes to hand over many rows at once; None where this version of the client has no such entrance."""
     try:
         from wandb.proto import wandb_server_pb2
@@ -208,7 +207,7 @@ def _bulk_entrance(run: Run) -> tuple[Any, Any, Any, Any] | None:
         return None
 
 
-def _publish(run: Run, rows: Sequence[Row], first_step: int) -> None:
+def _publish(run: Any, rows: Sequence[Row], first_step: int) -> None:
     """Log rows in one go: `run.log` for each costs two thread switches a row, several times the work of all the rest."""
     entrance = _bulk_entrance(run)
     if entrance is None:

@@ -31,6 +31,7 @@ def client_environment(variables: Mapping[str, str], *, online: bool) -> dict[st
         # One thread, and fewer collections, of W&B's service, which is written in Go: 3/5 of the CPU time with all cores.
         "GOMAXPROCS": "1",
         "GOGC": "400",
+        "WANDB_SILENT": "true",  # a login that has something to say asks the server who we are
         "WANDB_ERROR_REPORTING": "false",  # also switches off the client's and the service's own telemetry
     }
 

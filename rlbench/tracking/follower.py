@@ -36,7 +36,7 @@ EXIT_LEFT = TrackingError.exit_code
 _POLL_SECONDS = 3.0
 _FIRST_PAUSE_SECONDS = 5.0  # after W&B could not be reached; doubled each time
 _LONGEST_PAUSE_SECONDS = 60.0
-_HANDOVER_SECONDS = 15.0  # how long to wait, when told to stop, for another follower that may be ending too
+_HANDOVER_SECONDS = 30.0  # how long to wait, when told to stop, for another follower that may be ending too
 _SETTLE_SECONDS = 2.0  # for what a killed follower's service had sent to get through the server
 
 
@@ -106,12 +106,12 @@ def follow(
             failures += 1
 
 
-def _take(lock: Lock, stop: Stop) -> bool:
+def _take(lock: Lock, stop: Stop, handover_seconds: float) -> bool:
     """Wait for the lock; when told to stop, only for as long as another follower may need to end."""
     deadline = None
     while not lock.try_take():
         if stop.wait(1.0):
-            deadline = deadline or time.monotonic() + _HANDOVER_SECONDS
+            deadline = deadline or time.monotonic() + handover_seconds
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.2)
@@ -127,6 +127,7 @@ def _parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, TrackingSett
     parser.add_argument("--tag", action="append", default=[])
     parser.add_argument("--artifacts", action="store_true")
     parser.add_argument("--poll-seconds", type=float, default=_POLL_SECONDS)
+    parser.add_argument("--handover-seconds", type=float, default=_HANDOVER_SECONDS)
     parser.add_argument("--background", action="store_true", help="take the lowest priority")
     parser.add_argument("--check", action="store_true", help="only see whether there is a key where one is needed")
     given = parser.parse_args(argv)
@@ -156,7 +157,7 @@ def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None]) -> 
     store = Store.open(root, create=False)
     folder = destination_folder(root, settings, base_url)
     lock = Lock(folder)
-    if not _take(lock, stop):
+    if not _take(lock, stop, given.handover_seconds):
         say("another follower is mirroring this store; it takes care of what is new")
         return EXIT_OK
     lock.hand_to_children()

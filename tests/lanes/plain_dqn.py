@@ -72,7 +72,14 @@ class PlainDQN:
     """One run's learner. `store` a transition, then `learn`."""
 
     def __init__(
-        self, variant: Variant, *, weights: Mapping[str, Tensor], obs_size: int, num_actions: int, seed: int, namespace: int
+        self,
+        variant: Variant,
+        *,
+        weights: Mapping[str, Tensor],
+        obs_size: int,
+        num_actions: int,
+        seed: int,
+        namespace: int,
     ) -> None:
         assert isinstance(variant.network, MLP)
         self.variant, self.seed, self.namespace = variant, seed, namespace

@@ -116,7 +116,11 @@ def test_what_makes_a_cohort() -> None:
 )
 def test_numbers_and_with_numbers_are_inverse(lr: float, delta: float, every: int, final_reward: int | None) -> None:
     full = Variant(
-        loss=Huber(delta), optimizer=SGD(lr=lr), target=Periodic(every=every), final_reward=final_reward, clip=ClipNorm(2)
+        loss=Huber(delta),
+        optimizer=SGD(lr=lr),
+        target=Periodic(every=every),
+        final_reward=final_reward,
+        clip=ClipNorm(2),
     )
     values = numbers(full)
     assert values["loss.delta"] == delta

@@ -64,7 +64,9 @@ def test_every_step_is_that_of_torch(cohort: str) -> None:
                 p.grad = g[lane].clone()
             stock[lane].step()
             for p, expected in zip(params, own, strict=True):
-                torch.testing.assert_close(p[lane], expected.detach(), rtol=1e-5, atol=2e-6, msg=f"step {step}, lane {lane}")
+                torch.testing.assert_close(
+                    p[lane], expected.detach(), rtol=1e-5, atol=2e-6, msg=f"step {step}, lane {lane}"
+                )
     moved = [(p - old).abs().amax((1, 2)) for p, old in zip(params, before, strict=True)]
     assert all(bool((distance > 1e-3).all()) for distance in moved)
 

@@ -27,9 +27,7 @@ def drawn_lanes(draw: st.DrawFn) -> tuple[list[int], list[list[int]]]:
 def test_with_replacement_every_word_is_scaled_to_the_size(case: tuple[list[int], list[list[int]]]) -> None:
     sizes, words = case
     index = Uniform(replacement=True).indices(torch.tensor(words), torch.tensor(sizes))
-    assert index.tolist() == [
-        minibatch(own, size, replacement=True) for own, size in zip(words, sizes, strict=True)
-    ]
+    assert index.tolist() == [minibatch(own, size, replacement=True) for own, size in zip(words, sizes, strict=True)]
     assert all(0 <= one < size for own, size in zip(index.tolist(), sizes, strict=True) for one in own)
 
 

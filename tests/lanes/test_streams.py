@@ -119,9 +119,7 @@ def test_another_consumer_shifts_nobody() -> None:
     uniform_table(7, Namespace.TRAIN, Stream.UNIFORM_POLICY, 0, 100)
     many = replay_words(lane, ordinals, 64)
     assert torch.equal(many[..., :8], few)
-    assert torch.equal(
-        uniform_table(7, 1, Stream.WEIGHTS, 0, 6), uniform_table(7, 1, Stream.WEIGHTS, 0, 1000)[:6]
-    )
+    assert torch.equal(uniform_table(7, 1, Stream.WEIGHTS, 0, 6), uniform_table(7, 1, Stream.WEIGHTS, 0, 1000)[:6])
 
 
 def test_seeds_differ_in_initial_weights_and_first_draws() -> None:

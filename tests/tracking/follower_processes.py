@@ -19,11 +19,15 @@ class Followers:
         self.started: list[subprocess.Popen[str]] = []
 
     def start(
-        self, store: Path, settings: TrackingSettings | None = None, environment: dict[str, str] | None = None
+        self,
+        store: Path,
+        settings: TrackingSettings | None = None,
+        environment: dict[str, str] | None = None,
+        *options: str,
     ) -> subprocess.Popen[str]:
         """A live follower with a short poll interval."""
         process = subprocess.Popen(
-            follower_command(store, settings or TrackingSettings(), "--poll-seconds=0.1"),
+            follower_command(store, settings or TrackingSettings(), "--poll-seconds=0.1", *options),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -13,10 +14,11 @@ import pytest
 from follower_processes import Followers, assert_nothing_planted, log_lines, num_mirrored
 from numpy.testing import assert_equal
 from tracking_toy import ToyStore
-from wandb_files import OfflineRun, offline_folders, offline_runs
+from wandb_files import OfflineRun, offline_folders, offline_runs, read_offline_run
 
 from rlbench.store import Checkpoint, Finished, load
 from rlbench.tracking import Follower, TrackingSettings, require_login
+from rlbench.tracking.ledger import destination_folder
 
 Until = Callable[..., None]
 
@@ -100,6 +102,23 @@ def test_killed_again_and_again_it_ends_with_one_folder_per_run(
     assert num_mirrored(toy.path) == 12  # nothing that was complete has been made again
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds W&B's service by /proc")
+def test_it_survives_the_end_of_wandbs_service(toy: ToyStore, followers: Followers, until: Until) -> None:
+    follower = followers.start(toy.path)
+    with toy.store.program(toy.run_ids) as program:
+        toy.commit(program, 0, 500)
+        until(lambda: len(offline_folders(toy.path)) == 3)
+        (service,) = Path(f"/proc/{follower.pid}/task/{follower.pid}/children").read_text().split()
+        os.kill(int(service), signal.SIGKILL)
+        toy.commit(program, 500, 1000)
+        until(lambda: num_mirrored(toy.path) == 3)
+    assert followers.end(follower) == 0
+    assert_complete(toy)
+    lost, found = log_lines(toy.path)
+    assert "training goes on" in lost
+    assert "takes rows again" in found
+
+
 def test_interrupted_training_goes_on_in_the_same_run(toy: ToyStore, followers: Followers) -> None:
     with toy.store.program(toy.run_ids) as program:
         toy.commit(program, 0, 400)
@@ -123,7 +142,8 @@ def test_a_failed_run_that_is_tried_again_is_one_run(toy: ToyStore, followers: F
         lanes = toy.lanes(toy.run_ids[1:], 500)
         program.commit({}, Checkpoint({}, lanes), [failed], platform="toy", launcher="test")
         until(lambda: num_mirrored(toy.path) == 1)
-        assert offline_runs(toy.path)[unlucky].summary["status"] == "failed"
+        (folder,) = (toy.path / "wandb").glob(f"offline-run-*-{unlucky}")
+        assert read_offline_run(folder).summary["status"] == "failed"
     with toy.store.program(toy.run_ids) as program:
         toy.commit(program, 500, 1000)
     assert followers.end(follower) == 0
@@ -176,6 +196,20 @@ def test_two_followers_make_no_doubles(toy: ToyStore, followers: Followers, unti
     assert num_mirrored(toy.path) == 3
 
 
+def test_while_another_one_has_the_lock_it_does_nothing(toy: ToyStore, followers: Followers) -> None:
+    toy.train([1000])
+    folder = destination_folder(toy.path, TrackingSettings())
+    folder.mkdir(parents=True)
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        second = followers.start(toy.path, None, None, "--handover-seconds=0.1")
+        assert followers.end(second) == 0
+    assert "another follower" in second.words  # type: ignore[attr-defined]
+    assert offline_folders(toy.path) == []
+    assert followers.run(toy.path) == 0
+    assert_complete(toy)
+
+
 def test_the_end_of_the_parent_is_the_word_to_stop(toy: ToyStore, until: Until) -> None:
     toy.train([1000])
     code = (
@@ -196,9 +230,12 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def test_a_program_starts_and_stops_it(toy: ToyStore) -> None:
+def test_a_program_starts_and_stops_it(toy: ToyStore, until: Until) -> None:
     with Follower(toy.path, TrackingSettings()) as follower:
         toy.train([500, 1000])
+        assert follower.pid is not None
+        assert os.getsid(follower.pid) == follower.pid  # out of the reach of the terminal's Ctrl-C
+        until(lambda: os.getpriority(os.PRIO_PROCESS, follower.pid) == 19)
     follower.stop()
     assert follower.wait(60) == 0
     assert_complete(toy)

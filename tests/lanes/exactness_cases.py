@@ -1,0 +1,79 @@
+"""Cohorts whose lanes must not feel each other: the four named algorithms, and structures that stress the layout of the arithmetic."""
+
+from rlbench.lanes.clipping import ClipNorm, ClipValue
+from rlbench.lanes.exploration import Exponential, Linear, Multiplicative
+from rlbench.lanes.losses import Huber
+from rlbench.lanes.networks import MLP, UniformPolicy
+from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
+from rlbench.lanes.replay import Uniform
+from rlbench.lanes.targets import NoTarget, Periodic
+from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
+
+from lane_runs import with_fields  # isort: skip
+
+HARD, SOFT = Periodic(every=9), Periodic(every=1, tau=0.05)
+BASE = Variant(
+    network=MLP(units=(32, 32)),
+    optimizer=Adam(lr=2e-3),
+    exploration=Linear(decay_fraction=None, decay_steps=60),
+    replay=Uniform(capacity=90, warmup=24),
+    batch_size=16,
+)
+# Odd widths, a minibatch without replacement, and an activation, a norm and a schedule whose arithmetic could depend on layout.
+BUSY = Variant(
+    network=MLP(units=(24, 17), activation="tanh"),
+    loss=Huber(),
+    target=SOFT,
+    optimizer=AdamW(lr=2e-3, amsgrad=True),
+    clip=ClipNorm(1.0),
+    exploration=Exponential(decay_steps=40.0),
+    replay=Uniform(capacity=90, warmup=24, replacement=False),
+    batch_size=13,
+)
+VARIANTS = {
+    "hard_mse": with_fields(BASE, target=HARD),
+    "soft_mse": with_fields(BASE, target=SOFT),
+    "hard_huber": with_fields(BASE, target=HARD, loss=Huber()),
+    "soft_huber": with_fields(BASE, target=SOFT, loss=Huber()),
+    "busy": BUSY,
+    "double_rmsprop_by_steps": with_fields(
+        BASE,
+        network=MLP(units=(9, 7), init="glorot"),
+        target=Periodic(every=5, unit="steps"),
+        optimizer=RMSprop(lr=1e-3, momentum=0.5, centered=True),
+        clip=ClipValue(0.1),
+        exploration=Multiplicative(factor=0.98),
+        double=True,
+        batch_size=7,
+        update_period=3,
+        updates_per_period=2,
+    ),
+    "one_row": with_fields(
+        BASE, network=MLP(units=(5,)), optimizer=SGD(lr=1e-3, momentum=0.9), target=NoTarget(), batch_size=1
+    ),
+    "chunks_of_four": with_fields(BASE, network=MLP(units=(256, 256)), target=SOFT),
+    "uniform": with_fields(BASE, network=UniformPolicy()),
+}
+NUM_EVALUATION_EPISODES = {"one_row": 1, "hard_mse": 10}
+
+
+def lane_run(case: str, seed: int, steps: int = 110) -> Run:
+    """The run of one lane: its numbers, its budget and its cadences go with the seed, the structure with the case."""
+    variant = VARIANTS[case]
+    if isinstance(variant.target, Periodic) and variant.target.unit == "updates" and seed % 4 == 3:
+        variant = with_fields(variant, target=SOFT if variant.target == HARD else HARD)
+    if isinstance(variant.loss, Huber):
+        variant = with_fields(variant, loss__delta=0.5 + 0.1 * (seed % 5))
+    variant = with_fields(
+        variant, optimizer__lr=variant.optimizer.lr * (1 + seed % 3), discount=0.99 - 0.01 * (seed % 2)
+    )
+    if seed % 5 == 2:
+        variant = with_fields(variant, final_reward=-1.0, bootstrap_on_truncation=False)
+    return Run(
+        variant,
+        Environment("Acrobot-v1" if case == "double_rmsprop_by_steps" else "CartPole-v1", max_env_steps=15),
+        Budget(steps=steps + 5 * (seed % 3)),
+        Evaluation(period=40 + 10 * (seed % 2), episodes=NUM_EVALUATION_EPISODES.get(case, 3)),
+        Diagnostics(period=30 + seed % 2),
+        seed,
+    )
