@@ -17,10 +17,17 @@ $(STAMP): pyproject.toml constraints.txt
 quickstart: $(STAMP)
 	$(BIN)/python -m rlbench.run experiment=quickstart
 
-test: $(STAMP)
+# The server that the W&B tests talk to lives in an environment of its own: it is no dependency.
+OPENWANDB := .cache/openwandb/bin/openwandb
+
+$(OPENWANDB):
+	$(PYTHON) -m venv .cache/openwandb
+	.cache/openwandb/bin/pip install --quiet --disable-pip-version-check openwandb==0.5.25
+
+test: $(STAMP) $(OPENWANDB)
 	$(BIN)/python -m pytest
 
-test-slow: $(STAMP)
+test-slow: $(STAMP) $(OPENWANDB)
 	$(BIN)/python -m pytest -m slow
 
 lint: $(STAMP)

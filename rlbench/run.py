@@ -4,6 +4,7 @@ In: key=value words (see --help). Out: results in the store, a summary on the sc
 same command again completes what is missing and trains nothing twice.
 """
 
+import dataclasses
 import os
 import shlex
 import sys
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rlbench.store import Results
 
 PROG = "python -m rlbench.run"
+MIRROR_PATIENCE_SECONDS = 60.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,8 +65,7 @@ def _train(request: "Request") -> bool:
     from rlbench.tracking.process import Follower, require_login
     from rlbench.tracking.settings import TrackingSettings
 
-    wandb = request.tracking
-    tracking = TrackingSettings(wandb.mode, wandb.project, wandb.entity, tuple(wandb.tags), wandb.artifacts)
+    tracking = TrackingSettings(**dataclasses.asdict(request.tracking))
     require_login(tracking)
     store = Store.open(request.store)
     members = [Member(planned.run_id, planned.variant, planned.position) for planned in request.planned]
@@ -80,8 +81,16 @@ def _train(request: "Request") -> bool:
             highlight=False,
         )
     settings = Settings(request.lanes, request.checkpoint_seconds, launcher="local")
-    with Follower(request.store, tracking):
+    with Follower(request.store, tracking) as follower:
         outcome = launch(store, tasks, num_workers=request.workers, settings=settings, progress=Progress())
+    mirrored = follower.wait(0 if outcome.interrupted else MIRROR_PATIENCE_SECONDS)
+    if mirrored is None and not outcome.interrupted:
+        print("Weights & Biases is still being told, in the background", file=sys.stderr)
+    elif mirrored:
+        print(
+            f"not all was mirrored to Weights & Biases; python -m rlbench.sync store={request.store} catches up",
+            file=sys.stderr,
+        )
     return outcome.interrupted
 
 
@@ -196,8 +205,6 @@ def run(
 
 def _request(variant: "str | Variant", words: list[str], label: str | None) -> "Request":
     """The request of the words, for a variant by name or by value."""
-    import dataclasses
-
     from rlbench.config import Cell, planned_runs, resolve
 
     if isinstance(variant, str):

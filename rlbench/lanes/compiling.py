@@ -42,7 +42,11 @@ def compiled(function: F, checked: tuple[str, ...] = ()) -> F:
     if not can_compile():
         return function
     own = types.FunctionType(
-        function.__code__.replace(), function.__globals__, function.__name__, function.__defaults__, function.__closure__
+        function.__code__.replace(),
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
     )
     own.__kwdefaults__ = function.__kwdefaults__
     names = {f"L['{name}']" for name in checked}

@@ -333,7 +333,11 @@ class Trainer:
             else:
                 assert self.host is not None
                 returns, lengths = evaluation.evaluate_gymnasium(
-                    each.greedy_actions, lanes, self.variant_of(padded), self.host.evaluation_envs, self.num_eval_episodes
+                    each.greedy_actions,
+                    lanes,
+                    self.variant_of(padded),
+                    self.host.evaluation_envs,
+                    self.num_eval_episodes,
                 )
             for row, slot in enumerate(some):
                 at = int(self.state["env_steps"][slot])

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks [lanes] [tracking]     only those parts; default: all
 
-Everything on one core (tracking: on all of them). Each figure is a median of interleaved measurements, each ratio is of one run of this program.
+Everything on one core (tracking: on all of them). The plain loop is timed before and after each figure, in the same run.
 """
 
 import json

@@ -19,7 +19,7 @@ from rlbench.lanes.variant import Run
 
 
 def steps_per_second(run: Run, steps: int, untimed: int) -> float:
-    """Train `untimed` + `steps` environment steps of the run's algorithm (Huber, AdamW, value clipping, soft target); time the last `steps`."""
+    """Train `untimed` + `steps` steps of the run's algorithm (Huber, AdamW, value clipping, soft target); time the last `steps`."""
     variant = run.variant
     assert isinstance(variant.network, MLP)
     assert isinstance(variant.optimizer, AdamW)

@@ -59,7 +59,9 @@ def test_stored_weights_load_into_a_plain_module(trained: Path) -> None:
     module = network.module(obs_size=4, num_actions=2)
     module.load_state_dict(safetensors.torch.load_file(trained / "weights" / f"{chosen.run_id}.safetensors"))
     assert module(torch.zeros(1, 4)).shape == (1, 2)
-    assert not (trained / "weights" / f"{results.runs[results.runs['variant'] == 'random'].iloc[0].run_id}.safetensors").exists()
+    assert not (
+        trained / "weights" / f"{results.runs[results.runs['variant'] == 'random'].iloc[0].run_id}.safetensors"
+    ).exists()
 
 
 def test_results_have_every_row(trained: Path) -> None:
@@ -89,7 +91,9 @@ def test_results_have_every_row(trained: Path) -> None:
     ],
 )
 def test_bad_input_is_one_line_exit_2_and_nothing_written(tmp_path: Path, words: list[str], text: str) -> None:
-    code, out, err = run(tmp_path / "store", *words, *([] if any("wandb" in w for w in words) else ["wandb.mode=disabled"]))
+    code, out, err = run(
+        tmp_path / "store", *words, *([] if any("wandb" in w for w in words) else ["wandb.mode=disabled"])
+    )
     assert code == 2
     assert text in err
     assert len(err.strip().splitlines()) == 1
@@ -121,7 +125,9 @@ def test_a_store_in_a_place_that_is_a_file_is_one_clear_error(tmp_path: Path) ->
     assert "Traceback" not in err
 
 
-def test_a_file_size_limit_reached_while_training_is_one_clear_error_and_what_was_published_stays(tmp_path: Path) -> None:
+def test_a_file_size_limit_reached_while_training_is_one_clear_error_and_what_was_published_stays(
+    tmp_path: Path,
+) -> None:
     store = tmp_path / "store"
     assert run(store, "variant=random", "seeds=2", *SMALL)[0] == 0
     before = rlbench.load(store).episodes
@@ -129,7 +135,12 @@ def test_a_file_size_limit_reached_while_training_is_one_clear_error_and_what_wa
     limited += "import rlbench.run; sys.exit(rlbench.run.main(sys.argv[1:]))"
     words = [f"store={store}", "variant=hard_mse", "seeds=2", "wandb.mode=disabled", *SMALL, "checkpoint_seconds=0.1"]
     done = subprocess.run(
-        [sys.executable, "-c", limited, *words], capture_output=True, text=True, env=environment(), timeout=240, check=False
+        [sys.executable, "-c", limited, *words],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=240,
+        check=False,
     )
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
@@ -139,7 +150,13 @@ def test_a_file_size_limit_reached_while_training_is_one_clear_error_and_what_wa
 
 def test_from_python(tmp_path: Path) -> None:
     results = rlbench.run(
-        "soft_huber", seeds=2, steps=600, store=tmp_path / "store", replay__warmup=100, evaluation__period=300, workers=1
+        "soft_huber",
+        seeds=2,
+        steps=600,
+        store=tmp_path / "store",
+        replay__warmup=100,
+        evaluation__period=300,
+        workers=1,
     )
     assert list(results.runs["status"]) == ["done", "done"]
     assert results.runs["final_return"].notna().all()

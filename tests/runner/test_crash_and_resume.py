@@ -29,7 +29,9 @@ def cut_and_continue(store: Path, num_kills: int, seed: int) -> list[dict[str, i
     went_on_from: list[dict[str, int]] = []
     for moment in moments:
         process = start(store, FOUR, "seeds=5", *LONGER)
-        wait_until(process, lambda moment=moment: len(progress(store)) == 20 and min(progress(store).values()) >= moment)
+        wait_until(
+            process, lambda moment=moment: len(progress(store)) == 20 and min(progress(store).values()) >= moment
+        )
         kill(process)
         went_on_from.append(dict(progress(store)))
     code, _, err = run(store, FOUR, "seeds=5", *LONGER)

@@ -44,7 +44,9 @@ def test_one_cohort_is_cut_evenly() -> None:
 def test_cohorts_share_a_program_when_only_numbers_differ() -> None:
     hard = tasks(2, 0)
     soft = dataclasses.replace(hard[1].run.variant.target, every=1, tau=0.005)
-    other = dataclasses.replace(hard[1], run=dataclasses.replace(BASE, variant=dataclasses.replace(BASE.variant, target=soft)))
+    other = dataclasses.replace(
+        hard[1], run=dataclasses.replace(BASE, variant=dataclasses.replace(BASE.variant, target=soft))
+    )
     assert len(cohorts([hard[0], other])) == 1
     assert len(cohorts(tasks(1, 1))) == 2
 

@@ -58,11 +58,16 @@ def test_a_diverging_lane_is_recorded_and_the_others_do_not_notice(
     store = tmp_path / "store"
     code, _, err = run(store, "variant=hard_mse", "optimizer.lr=5e-4,1e30", "seeds=4", *SMALL)
     assert code == 3
-    assert err.count("diverged: hard_mse optimizer.lr=1e+30 seed") + err.count("diverged: hard_mse optimizer.lr=1e30 seed") == 4
+    assert (
+        err.count("diverged: hard_mse optimizer.lr=1e+30 seed") + err.count("diverged: hard_mse optimizer.lr=1e30 seed")
+        == 4
+    )
     runs = load(store).runs
     assert runs["status"].value_counts().to_dict() == {"done": 4, "diverged": 4}
     healthy = runs[runs["status"] == "done"]
-    assert {row.seed: row.digest for row in healthy.itertuples()} == {seed: together["hard_mse", seed] for seed in range(4)}
+    assert {row.seed: row.digest for row in healthy.itertuples()} == {
+        seed: together["hard_mse", seed] for seed in range(4)
+    }
     # The same command again has nothing to train, and still says what diverged.
     assert run(store, "variant=hard_mse", "optimizer.lr=5e-4,1e30", "seeds=4", *SMALL)[0] == 3
 

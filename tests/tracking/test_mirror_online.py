@@ -155,10 +155,12 @@ def test_a_server_that_goes_away_in_between_misses_nothing(
     toy: ToyStore, followers: Followers, new_server: OpenWandb, until: Until
 ) -> None:
     new_server.start()
-    follower = followers.start(toy.path, ONLINE, new_server.environment)
     with toy.store.program(toy.run_ids) as program:
         toy.commit(program, 0, 500)
-        until(lambda: all(new_server.num_values(run_id) for run_id in toy.run_ids))
+        assert followers.run(toy.path, ONLINE, new_server.environment) == 0
+        assert new_server.num_values(*toy.run_ids) > 0
+        follower = followers.start(toy.path, ONLINE, new_server.environment)
+        until(lambda: len(list((toy.path / "wandb").glob("run-*"))) == 3)
         new_server.stop()
         toy.commit(program, 500, 800)
     assert followers.end(follower) == 3
