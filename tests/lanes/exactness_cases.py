@@ -49,7 +49,7 @@ VARIANTS = {
         updates_per_period=2,
     ),
     "one_row": with_fields(
-        BASE, network=MLP(units=(5,)), optimizer=SGD(lr=1e-3, momentum=0.9), target=NoTarget(), batch_size=1
+        BASE, network=MLP(units=(5,)), optimizer=SGD(lr=1e-4, momentum=0.9), target=NoTarget(), batch_size=1
     ),
     "chunks_of_four": with_fields(BASE, network=MLP(units=(256, 256)), target=SOFT),
     "uniform": with_fields(BASE, network=UniformPolicy()),

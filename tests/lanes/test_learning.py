@@ -16,9 +16,9 @@ from rlbench.lanes.variant import Diagnostics, Environment, Evaluation, Variant
 
 CHAIN_VARIANT = Variant(
     network=MLP(units=(32,)),
-    optimizer=Adam(lr=5e-3),
+    optimizer=Adam(lr=2e-3),
     exploration=Constant(1.0),
-    replay=Uniform(capacity=1500, warmup=100),
+    replay=Uniform(capacity=1000, warmup=100),
     batch_size=32,
     discount=0.8,
 )
@@ -27,21 +27,21 @@ CHAIN_VARIANT = Variant(
 @pytest.mark.parametrize(
     "variant",
     [
-        with_fields(CHAIN_VARIANT, target=Periodic(every=20)),
+        with_fields(CHAIN_VARIANT, target=Periodic(every=10)),
         with_fields(CHAIN_VARIANT, target=Periodic(every=1, tau=0.05), loss=Huber(), double=True),
     ],
     ids=["hard_mse", "soft_huber_double"],
 )
 def test_action_values_of_a_chain_come_out_right(variant: Variant) -> None:
-    """All ten optimal action values, which are up to 0.84 apart, within 0.03, in each of three lanes.
+    """All ten optimal action values, which are up to 1 apart, within 0.005, in each of three lanes; seen: 0.0001.
 
-    A third of the episodes is cut by the time limit: without the bootstrap there, or with one after the end, values are off by more.
+    Half of the episodes are cut by the time limit. Without the bootstrap there the values are off by 0.08 and more.
     """
     network = variant.network
     assert isinstance(network, MLP)
     with registered_chain() as env_id:
         runs = [
-            small_run(variant, seed=seed, steps=1500, env=Environment(env_id), evaluation=Evaluation(1500, 10))
+            small_run(variant, seed=seed, steps=1000, env=Environment(env_id), evaluation=Evaluation(1000, 10))
             for seed in range(3)
         ]
         outcomes = train(runs)
@@ -50,12 +50,12 @@ def test_action_values_of_a_chain_come_out_right(variant: Variant) -> None:
         module = network.module(obs_size=NUM_PLACES, num_actions=2)
         module.load_state_dict(weights_of(outcome.state, network))
         found = module(torch.eye(NUM_PLACES)).detach().double().numpy()
-        assert np.abs(found - expected).max() < 0.03
+        assert np.abs(found - expected).max() < 0.005
         assert all(row[2] >= 0.6 - 1e-6 for row in outcome.rows.evaluations)
 
 
 def test_cartpole_is_learned_by_eight_seeds() -> None:
-    """Greedy returns of the untrained networks are 9 to 10, of uniform actions 22; here the mean over seeds is above 100."""
+    """Greedy returns of the untrained networks are 9 to 10, of uniform actions 22; here the mean over seeds is above 60; seen: 119."""
     variant = Variant(
         network=MLP(units=(64,)),
         optimizer=Adam(lr=2e-3),
@@ -69,16 +69,16 @@ def test_cartpole_is_learned_by_eight_seeds() -> None:
         small_run(
             variant,
             seed=seed,
-            steps=3000,
+            steps=2500,
             env=Environment("CartPole-v1"),
-            evaluation=Evaluation(period=1000, episodes=5),
-            diagnostics=Diagnostics(period=3000),
+            evaluation=Evaluation(period=2500, episodes=5),
+            diagnostics=Diagnostics(period=2500),
         )
         for seed in range(8)
     ]
     outcomes = train(runs)
     for run, outcome in zip(runs, outcomes, strict=True):
-        assert int(outcome.state["updates"]) == 2801
+        assert int(outcome.state["updates"]) == 2301
         assert not torch.equal(outcome.state["online.0"], fresh(run).state["online.0"])
-    last = [np.mean([row[2] for row in outcome.rows.evaluations if row[0] == 3000]) for outcome in outcomes]
-    assert np.mean(last) > 100
+    last = [np.mean([row[2] for row in outcome.rows.evaluations]) for outcome in outcomes]
+    assert np.mean(last) > 60
