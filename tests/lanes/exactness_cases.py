@@ -39,7 +39,7 @@ VARIANTS = {
     "double_rmsprop_by_steps": with_fields(
         BASE,
         network=MLP(units=(9, 7), init="glorot"),
-        target=Periodic(every=5, unit="steps"),
+        target=Periodic(every=5, tau=0.5, unit="steps"),
         optimizer=RMSprop(lr=1e-3, momentum=0.5, centered=True),
         clip=ClipValue(0.1),
         exploration=Multiplicative(factor=0.98),

@@ -90,6 +90,7 @@ class PlainDQN:
         self.loss = nn.HuberLoss(delta=variant.loss.delta) if isinstance(variant.loss, Huber) else nn.MSELoss()
         self.memory: list[Tensor] = []
         self.env_steps = self.updates = self.episodes = 0
+        self.disagreements = 0  # next states at which the two networks prefer different actions
         self.last = dict.fromkeys(("loss", "q_mean", "q_max", "grad_norm"), math.nan)
 
     def store(self, transition: Tensor) -> None:
@@ -132,7 +133,9 @@ class PlainDQN:
         a_tm1, r_t, masked = rows[:, -3].long(), rows[:, -2], rows[:, -1]
         with torch.no_grad():
             q_t = self.target(obs_t)
-            best = self.online(obs_t).argmax(1) if variant.double else q_t.argmax(1)
+            preferred = self.online(obs_t).argmax(1)
+            self.disagreements += int((preferred != q_t.argmax(1)).sum())
+            best = preferred if variant.double else q_t.argmax(1)
             goal = r_t + variant.discount * (1 - masked) * q_t[torch.arange(len(best)), best]
         q_tm1 = self.online(obs_tm1)
         taken = q_tm1[torch.arange(len(a_tm1)), a_tm1]

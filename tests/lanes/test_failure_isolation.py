@@ -65,6 +65,8 @@ def test_divergence_is_recorded_at_its_step(case: str) -> None:
     assert int(failed.state["diverged_at"]) == int(failed.state["env_steps"]) == at
     assert int(failed.state["updates"]) == at - 20  # the update of that step, due from step 20 on, was not made
     assert not bool(failed.state["alive"])
+    learned = [tensor for name, tensor in failed.state.items() if name.startswith(("online.", "target.", "optimizer."))]
+    assert all(bool(tensor.isfinite().all()) for tensor in learned)  # as they were before the update that was not made
 
 
 @pytest.mark.parametrize("case", VARIANTS)

@@ -1,5 +1,6 @@
 """Which transitions a minibatch takes: in range, fair, without replacement when asked, and the same as a sequential shuffle."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +40,29 @@ def test_without_replacement_it_is_a_sequential_shuffle(case: tuple[list[int], l
     for own, size in zip(index, sizes, strict=True):
         assert len(set(own)) == len(own)
         assert all(0 <= one < size for one in own)
+
+
+def words_for(jumps: list[int], size: int) -> list[int]:
+    """Words with which draw j swaps entry j with entry j + jumps[j]."""
+    return [-(-jump * 2**32 // (size - j)) for j, jump in enumerate(jumps)]
+
+
+@given(st.data(), st.integers(2, 70), st.integers(0, 3))
+def test_entries_that_move_many_times_are_found(data: st.DataObject, batch: int, beyond: int) -> None:
+    """Short jumps: nearly every draw meets an entry that earlier draws have moved, some of them a long way."""
+    size = batch + beyond
+    jumps = [data.draw(st.integers(0, min(2, size - 1 - j))) for j in range(batch)]
+    words = words_for(jumps, size)
+    index = Uniform(replacement=False).indices(torch.tensor([words]), torch.tensor([size]))
+    assert index[0].tolist() == minibatch(words, size, replacement=False)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 4, 5, 8, 9, 32, 33, 64, 65, 128])
+def test_an_entry_may_move_with_every_draw(batch: int) -> None:
+    """Each draw pushes entry 0 one place on, and the last one takes it."""
+    words = words_for([1] * (batch - 1) + [0], batch)
+    index = Uniform(replacement=False).indices(torch.tensor([words]), torch.tensor([batch]))
+    assert index[0].tolist() == [*range(1, batch), 0]
 
 
 @given(st.lists(WORD | EDGES, min_size=1, max_size=33))

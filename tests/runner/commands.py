@@ -23,6 +23,7 @@ SMALL = (
     "evaluation.episodes=2",
     "diagnostics.period=400",
 )
+SMALL_UNIFORM = tuple(word for word in SMALL if not word.startswith("network."))
 FOUR = "variant=hard_mse,hard_huber,soft_mse,soft_huber"
 
 
