@@ -46,6 +46,7 @@ class GymnasiumLanes:
         """
         first = open_environment(env_id, max_episode_steps)
         self.env_id = env_id
+        self.num_lanes = num_lanes
         self.obs_size, actions = check_spaces(env_id, first)
         self.num_actions = int(actions.n)
         self.max_episode_steps = effective_max_episode_steps(first)

@@ -127,7 +127,10 @@ def evaluate_gymnasium(
             drawn = _drawn(variant, lanes, elapsed, num_episodes, envs.num_actions)
         shaped = torch.from_numpy(obs).reshape(count, num_episodes, -1)
         action = actions(lanes, variant, shaped, drawn[elapsed % STEPS_AHEAD]).reshape(-1).numpy()
-        obs_t, reward, terminated, truncated = envs.step(action, going)
+        # The pool may hold more environments than this evaluation needs.
+        spare = envs.num_lanes - len(action)
+        stepped = envs.step(np.pad(action, (0, spare)), np.pad(going, (0, spare)))
+        obs_t, reward, terminated, truncated = (values[: len(action)] for values in stepped)
         returns += np.where(going, reward, 0.0)
         lengths += going
         obs = np.where(going[:, None], obs_t, obs)

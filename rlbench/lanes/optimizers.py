@@ -178,7 +178,8 @@ class SGD(Choice):
         """One step; all tensors [L, ...]. The first step takes the whole gradient as velocity, as torch.optim.SGD does."""
         lr, momentum, decay = _broad(self.lr).float(), _broad(self.momentum).float(), _broad(self.weight_decay).float()
         is_first = _broad(powers["started"]) == 1.0  # powers start at 1
-        share = torch.where(is_first, 1.0, 1 - _broad(self.dampening)).float()
+        whole = is_first | (_broad(self.momentum) == 0)  # without momentum there is nothing to dampen
+        share = torch.where(whole, 1.0, 1 - _broad(self.dampening)).float()
         new_params: list[Tensor] = []
         velocities: list[Tensor] = []
         for p, g, v in zip(params, gradients, slots["momentum"], strict=True):

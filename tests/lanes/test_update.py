@@ -39,9 +39,7 @@ CASES: dict[str, list[Variant]] = {
     "double_huber_soft": lanes_with(
         with_fields(DOUBLE, loss=Huber(0.5), target=SOFT), target__tau=(0.01, 0.02), discount=(0.9, 0.5)
     ),
-    "double_mse_hard": lanes_with(
-        DOUBLE, target__every=(10, 20), discount=(0.9, 0.5)
-    ),
+    "double_mse_hard": lanes_with(DOUBLE, target__every=(30, 15), final_reward=(-5.0, -9.0)),
     "clip_value": lanes_with(with_fields(BASE, optimizer=SGD(lr=0.1), clip=ClipValue()), clip__limit=(0.01, 0.2)),
     "clip_norm": lanes_with(with_fields(BASE, optimizer=SGD(lr=0.1), clip=ClipNorm()), clip__max_norm=(0.05, 0.5)),
     "amsgrad_without_replacement": lanes_with(
@@ -115,11 +113,11 @@ def test_every_update_is_that_of_plain_pytorch(case: str) -> None:
         variant = learner.variant
         due = [s for s in range(1, NUM_STEPS + 1) if s >= variant.replay.warmup and s % variant.update_period == 0]
         assert learner.updates == len(due) * variant.updates_per_period > 20
-        if variant.double and isinstance(variant.target, Periodic):
-            print("DIS", learner.disagreements); assert learner.disagreements > 10  # so that it matters which network chooses
         moved = [(learner.online.state_dict()[name] - weights[name]).abs().max() for name in weights]
         # A hundred times the tolerance above: a lane that does not learn cannot pass.
         assert float(torch.stack(moved).max()) > 1e-3
+    if case.startswith("double"):
+        assert sum(learner.disagreements for learner in plain) > 10  # it matters which network chooses the action
 
 
 SCHEDULES = [
