@@ -129,8 +129,9 @@ def evaluate_gymnasium(
         action = actions(lanes, variant, shaped, drawn[elapsed % STEPS_AHEAD]).reshape(-1).numpy()
         # The pool may hold more environments than this evaluation needs.
         spare = envs.num_lanes - len(action)
-        stepped = envs.step(np.pad(action, (0, spare)), np.pad(going, (0, spare)))
-        obs_t, reward, terminated, truncated = (values[: len(action)] for values in stepped)
+        obs_t, reward, terminated, truncated = envs.step(np.pad(action, (0, spare)), np.pad(going, (0, spare)))
+        obs_t, reward = obs_t[: len(action)], reward[: len(action)]
+        terminated, truncated = terminated[: len(action)], truncated[: len(action)]
         returns += np.where(going, reward, 0.0)
         lengths += going
         obs = np.where(going[:, None], obs_t, obs)
