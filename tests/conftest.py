@@ -30,9 +30,6 @@ KNOWN_DEFECTS = (
     "test_lane_exactness.py::test_any_cut_of_advance",
     "test_lane_exactness.py::test_any_order_and_any_neighbours",
     "test_failure_isolation.py::test_weights_that_break_between_two_updates_are_found_at_that_step",
-    "test_gymnasium_lanes_training.py::",
-    "test_independent_seeds.py::test_through_gymnasium_neither",
-    "test_learning.py::test_action_values_of_a_chain_come_out_right",
     "test_mirror_offline.py::test_a_failed_run_that_is_tried_again_is_one_run",
     "test_commands.py::test_a_file_size_limit_reached_while_training",
 )
