@@ -25,7 +25,7 @@ $(OPENWANDB):
 	.cache/openwandb/bin/pip install --quiet --disable-pip-version-check openwandb==0.5.25
 
 test: $(STAMP) $(OPENWANDB)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 test-slow: $(STAMP) $(OPENWANDB)
 	$(BIN)/python -m pytest -m slow

@@ -13,17 +13,42 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def prepare_process() -> None:
-    """One torch thread (bits may depend on their number; processes scale better), and no denormals (slow in optimiser state)."""
+    """Make this process one in which bits can be compared. Call it before the first product of matrices, once.
+
+    One torch thread (bits may depend on their number; processes scale better), no denormals (slow in optimiser state), and products
+    whose bits do not depend on where in memory a matrix begins: MKL has them on request only, and hears it at its first call.
+    Raises RuntimeError where products depend on the place in memory all the same, because MKL was used before.
+    """
+    instructions = "AVX512" if torch.backends.cpu.get_cpu_capability() == "AVX512" else "AVX2"
+    os.environ.setdefault("MKL_CBWR", f"{instructions},STRICT")
+    if not products_are_reproducible():
+        raise RuntimeError(
+            "products of matrices depend on their place in memory: MKL was used in this process before rlbench could set it up, "
+            "or MKL_CBWR is set to a mode without this property (rlbench takes AVX2,STRICT or AVX512,STRICT)"
+        )
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     import torch._dynamo.config as dynamo
 
     dynamo.fail_on_recompile_limit_hit = True
+
+
+def products_are_reproducible() -> bool:
+    """Whether a product of matrices of odd sizes has the same bits at eight places in memory."""
+    generator = torch.Generator().manual_seed(0)
+    left, right = torch.randn(1, 24, 24, generator=generator), torch.randn(1, 24, 17, generator=generator)
+
+    def at(offset: int, matrix: Tensor) -> Tensor:
+        return torch.empty(matrix.numel() + 8)[offset : offset + matrix.numel()].view_as(matrix).copy_(matrix)
+
+    expected = torch.bmm(left, right)
+    return all(torch.equal(torch.bmm(at(offset, left), at(offset, right)), expected) for offset in range(8))
 
 
 def can_compile() -> bool:

@@ -285,23 +285,26 @@ class Trainer:
             assert run is not None
             if at == base[slot] or events[slot].status is not None:
                 continue
-            if diverged_at[slot] < 0:
-                if at % run.evaluation.period == 0:
-                    at_evaluation.append(slot)
-                if at % run.diagnostics.period == 0:
-                    events[slot].diagnostics.append(self._diagnose(slot, epsilons[slot, at - int(base[slot]) - 1]))
-            self._close(slot, run, at, events[slot])
+            evaluates, diagnoses = at % run.evaluation.period == 0, at % run.diagnostics.period == 0
+            ends = at >= int(state["budget_steps"][slot]) or state["episodes"][slot] >= state["budget_episodes"][slot]
+            if diverged_at[slot] < 0 and (evaluates or diagnoses or ends) and self._weights_are_broken(slot):
+                state["diverged_at"][slot] = at
+                state["alive"][slot] = False
+            if diverged_at[slot] >= 0:
+                events[slot].status = "diverged"
+                continue
+            if evaluates:
+                at_evaluation.append(slot)
+            if diagnoses:
+                events[slot].diagnostics.append(self._diagnose(slot, epsilons[slot, at - int(base[slot]) - 1]))
+            if ends:
+                events[slot].status = "done"
         if at_evaluation:
             self._evaluate(at_evaluation, events)
 
-    def _close(self, slot: int, run: Run, env_steps: int, events: Events) -> None:
-        """Set the status of a lane that has ended."""
-        state = self.state
-        if int(state["diverged_at"][slot]) >= 0:
-            events.status = "diverged"
-        elif env_steps >= int(state["budget_steps"][slot]) or state["episodes"][slot] >= state["budget_episodes"][slot]:
-            finite = all(bool(p[slot].isfinite().all()) for p in group(state, "online"))
-            events.status = "done" if finite else "diverged"
+    def _weights_are_broken(self, slot: int) -> bool:
+        """Whether an update gave weights that are not finite; looked at before a row describes them."""
+        return any(not bool(p[slot].isfinite().all()) for p in group(self.state, "online"))
 
     def _diagnose(self, slot: int, epsilon: float) -> tuple[int, int, float, float, float, float, float, float]:
         state = self.state

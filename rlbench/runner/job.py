@@ -160,9 +160,7 @@ class JobRun:
                 episodes=int(state["episodes"][slot]),
                 wall_s=book.wall_s,
                 digest=run_digest(book.digest, weights),
-                error=""
-                if status == "done"
-                else f"loss or weights stopped being finite at step {max(diverged_at, 0) or book.env_steps}",
+                error="" if status == "done" else f"loss or weights stopped being finite at step {diverged_at}",
                 weights=weights or None,
             )
         )

@@ -150,7 +150,7 @@ def test_a_last_update_that_breaks_the_weights_is_divergence(optimizer: Any) -> 
     assert outcome.status == "diverged"
 
 
-def test_weights_that_break_between_two_updates_are_found_at_that_step() -> None:
+def test_weights_that_break_between_two_updates_are_found_before_a_row_describes_them() -> None:
     """Updates at steps 20, 30, ...: the first makes the weights infinite, and what follows are no results of a DQN."""
     variant = with_fields(SMALL, optimizer=SGD(lr=1e39), update_period=10)
     evaluation, diagnostics = small_run().evaluation, small_run().diagnostics
@@ -159,7 +159,7 @@ def test_weights_that_break_between_two_updates_are_found_at_that_step() -> None
     )
     (outcome,) = train([run])
     assert outcome.status == "diverged"
-    assert int(outcome.state["diverged_at"]) == 20
+    assert int(outcome.state["diverged_at"]) == 25
     assert outcome.rows.evaluations == []
     assert outcome.rows.diagnostics == []
 
