@@ -46,7 +46,7 @@ def hyperbolic_tangent(x: Tensor) -> Tensor:
 def _affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """x [L, B, in] times weight [L, in, out] plus bias [L, 1, out]."""
     if weight.shape[1] >= NARROW_FEATURES:
-        return torch.baddbmm(bias, x, weight)
+        return torch.bmm(x, weight) + bias
     y = bias
     for k in range(weight.shape[1]):
         y = y + x[..., k : k + 1] * weight[:, k : k + 1, :]
@@ -56,7 +56,7 @@ def _affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 def _head(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """x [L, B, in] times the transposed head weight [L, actions, in] plus bias [L, 1, actions]."""
     if weight.shape[1] >= NARROW_ACTIONS:
-        return torch.baddbmm(bias, x, weight.transpose(1, 2))
+        return torch.bmm(x, weight.transpose(1, 2)) + bias
     return torch.stack([(x * weight[:, a : a + 1]).sum(2) for a in range(weight.shape[1])], 2) + bias
 
 

@@ -66,6 +66,19 @@ def replay_words(lanes: Tensors, ordinals: np.ndarray, batch_size: int) -> Tenso
     return torch.stack(drawn, dim=-1).flatten(2)[..., :batch_size].contiguous()
 
 
+def replay_places(lanes: Tensors, variant: Variant, ordinals: np.ndarray, sizes: np.ndarray) -> Tensor:
+    """Where the rows of minibatches stand in the replay flattened over lanes, [U, L, B] int64.
+
+    `ordinals` [U, L] int64 numbers the minibatches of each lane, `sizes` [U, L] int64 says how many transitions are stored. A lane whose
+    memory is too small for a minibatch gets places anywhere in its memory.
+    """
+    drawn = replay_words(lanes, ordinals, variant.batch_size)
+    replay = variant.replay
+    size = torch.from_numpy(sizes).clamp(min=1 if replay.replacement else variant.batch_size, max=replay.capacity)
+    index = replay.indices(drawn.flatten(0, 1), size.flatten()).view_as(drawn)
+    return index.add_(torch.arange(drawn.shape[1])[:, None] * replay.capacity)
+
+
 def first_states(env: LaneEnv, seed: Tensor, namespace: Tensor, episode: Tensor, index: Tensor) -> Tensor:
     """States [..., S] at the start of an episode, from (seed, namespace, episode, index) alone; arguments [...] int64."""
     drawn = uniforms(seed, namespace, Stream.RESET, episode, index)

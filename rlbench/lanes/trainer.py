@@ -25,7 +25,7 @@ from rlbench.lanes.compiling import compiled
 from rlbench.lanes.environments import HostEnvironments
 from rlbench.lanes.lane_state import ENDLESS, join, take
 from rlbench.lanes.networks import MLP
-from rlbench.lanes.noise import acting_noise, replay_words, span_length
+from rlbench.lanes.noise import acting_noise, replay_places, span_length
 from rlbench.lanes.targets import Periodic
 from rlbench.lanes.update import Tensors, group, is_multiple, move_target, update
 from rlbench.lanes.variant import Run, Variant
@@ -69,7 +69,7 @@ class ChunkComputations:
     """The compiled computations of a chunk of lanes."""
 
     def __init__(self) -> None:
-        self.update = compiled(update, ("words",))
+        self.update = compiled(update, ("rows",))
         self.move_target = compiled(move_target, ("moves",))
         self.evaluation_step = compiled(evaluation.evaluation_step, ("state", "going", "uniform_action"))
         self.greedy_actions = compiled(evaluation.greedy_actions, ("obs", "uniform_action"))
@@ -192,7 +192,7 @@ class Trainer:
         base, base_episodes = state["env_steps"].numpy().copy(), state["episodes"].numpy().copy()
         noise = acting_noise(state, self.variant, span, self.info.num_actions, self.env)
         episodes = state["episodes"].clone()
-        due, replay_noise = self._due(base, span)
+        due, places = self._due(base, span)
         record = torch.zeros(span, len(base), 4, dtype=torch.float64)
         replay = state["replay"].view(-1, state["replay"].shape[2]) if self.learns else None
         moves_by_tick = (
@@ -201,19 +201,20 @@ class Trainer:
         for t in range(span):
             explores, uniform_action = noise.explores[t], noise.uniform_action[t]
             if self.env is not None and noise.first_states is not None:
-                row, place, ended = self._all.tick(
+                row, at, ended = self._all.tick(
                     self._acting, self.variant, explores, uniform_action, noise.first_states, episodes, self.env
                 )
             else:
-                row, place, ended = self._host_tick(explores, uniform_action)
+                row, at, ended = self._host_tick(explores, uniform_action)
             record[t] = ended
             if replay is None:
                 continue
-            replay.index_copy_(0, place, row)
-            for chunk, ordinal in due[t]:
+            replay.index_copy_(0, at, row)
+            for update_step, chunk in due[t]:
                 start, width = self.layout[chunk]
-                for words in replay_noise[ordinal]:
-                    self._each[chunk].update(*self._chunks[chunk], words[start : start + width])
+                for place in places[update_step, :, start : start + width]:
+                    rows = replay.index_select(0, place.reshape(-1)).view(*place.shape, -1)
+                    self._each[chunk].update(*self._chunks[chunk], rows)
             if moves_by_tick:
                 self._move_targets(ended[:, 0] > 0)
         self._collect(base, base_episodes, record.numpy(), noise.epsilon.numpy(), events)
@@ -230,8 +231,8 @@ class Trainer:
         return described
 
     def _due(self, base: np.ndarray, span: int) -> tuple[list[list[tuple[int, int]]], Tensor]:
-        """For each step of a span the chunks in which some lane may learn, each with the place of its words in the second result,
-        [update steps, updates per period, lanes, batch]."""
+        """The updates of a span: for each step the (update step, chunk) in which some lane may learn; and the places of the minibatches,
+        [update steps, updates per period, lanes, batch] int64."""
         if not self.learns:
             return [[]] * span, torch.zeros(0)
         variant = self.variant
@@ -243,9 +244,10 @@ class Trainer:
         per_period = variant.updates_per_period
         earlier = (np.cumsum(lane_due, 0) - lane_due)[update_steps] * per_period + self.state["updates"].numpy()
         ordinals = (earlier[:, None] + np.arange(per_period)[:, None]).reshape(-1, len(base))
-        drawn = replay_words(self.state, ordinals, variant.batch_size).unflatten(0, (len(update_steps), per_period))
-        place = {int(t): i for i, t in enumerate(update_steps)}
-        return [[(int(chunk), place[t]) for chunk in np.flatnonzero(row)] for t, row in enumerate(by_chunk)], drawn
+        sizes = np.repeat(steps[update_steps], per_period, 0)
+        places = replay_places(self.state, variant, ordinals, sizes).unflatten(0, (len(update_steps), per_period))
+        which = {int(t): i for i, t in enumerate(update_steps)}
+        return [[(which[t], int(chunk)) for chunk in np.flatnonzero(row)] for t, row in enumerate(by_chunk)], places
 
     def _move_targets(self, episode_ended: Tensor) -> None:
         rule = self.variant.target

@@ -1,4 +1,4 @@
-"""One learning update of a chunk of lanes as one pure computation: sample, TD target, loss, gradient, clipping, optimiser, target network.
+"""One learning update of a chunk of lanes as one pure computation: TD target, loss, gradient, clipping, optimiser, target network.
 
 In go the chunk's tensors (views into the trainer's state, leading axis lanes) and its stacked variant; the tensors are changed in place.
 Every lane has its own numbers, counters and random stream; a lane that is not due keeps its bits. Reductions never cross lanes.
@@ -38,21 +38,17 @@ def bootstrap_values(
     return q_t.gather(2, best)[..., 0]
 
 
-def update(lanes: Tensors, variant: Variant, words: Tensor) -> None:
+def update(lanes: Tensors, variant: Variant, rows: Tensor) -> None:
     """One update of every lane that is due: active, warmed up, and at a multiple of its update period.
 
-    words: [L, B] int64, the random words from which the minibatch is drawn.
+    rows: [L, B, 2 D + 3] float32, each lane's minibatch of transitions.
     """
     network, replay = variant.network, variant.replay
     assert isinstance(network, MLP)
     env_steps, updates = lanes["env_steps"], lanes["updates"]
     due = lanes["active"] & lanes["alive"] & (env_steps >= replay.warmup) & (env_steps % variant.update_period == 0)
 
-    size = env_steps.clamp(min=1, max=replay.capacity)
-    index = replay.indices(words, size)
-    width = lanes["replay"].shape[2]
-    rows = lanes["replay"].gather(1, index[..., None].expand(-1, -1, width))
-    features = (width - ROW_EXTRAS) // 2
+    features = (rows.shape[2] - ROW_EXTRAS) // 2
     obs_tm1, obs_t = rows[..., :features], rows[..., features : 2 * features]
     a_tm1, r_t, masked = rows[..., -3].long(), rows[..., -2], rows[..., -1]
 

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks [lanes] [tracking]     only those parts; default: all
 
-Everything on one core (tracking: on all of them). The plain loop is timed before and after each figure, in the same run.
+Everything on one core (tracking: on all of them). The plain loops are timed before and after each figure, in the same run.
 """
 
 import json
@@ -33,7 +33,7 @@ from rlbench.runner.job import JobRun, Settings
 from rlbench.runner.plan import Task
 from rlbench.runner.progress import VariantProgress
 from rlbench.store import Member, Store
-from tests.benchmarks.plain_loop import steps_per_second
+from tests.benchmarks.plain_loop import MEMORIES, steps_per_second
 
 SHAPES = {
     "batch 128, 128-128": (128, (128, 128), 1, 6.0),
@@ -91,30 +91,33 @@ def lane_rate(shape: str, lanes: int) -> float:
 
 
 def bench_lanes() -> list[dict[str, object]]:
-    """The table of lanes against the plain loop."""
+    """The table of lanes against the plain loops; the goals are multiples of the one with a deque."""
     rows: list[dict[str, object]] = []
     for shape, (_, _, period, goal) in SHAPES.items():
         run = run_of(shape, 0)
-        plain: list[float] = []
+        steps = PLAIN_STEPS * (1 + period // 5)
         for lanes in LANES:
-            plain.append(steps_per_second(run, PLAIN_STEPS * (1 + period // 5), untimed=400))
+            before = {memory: steps_per_second(run, memory, steps, untimed=400) for memory in MEMORIES}
             rate = lane_rate(shape, lanes)
-            plain.append(steps_per_second(run, PLAIN_STEPS * (1 + period // 5), untimed=400))
+            after = {memory: steps_per_second(run, memory, steps, untimed=400) for memory in MEMORIES}
+            plain = {memory: statistics.mean((before[memory], after[memory])) for memory in MEMORIES}
+            ratios = {memory: round(rate / value, 2) for memory, value in plain.items()}
             row = {
                 "shape": shape,
                 "lanes": lanes,
                 "lane_steps_per_second": round(rate),
                 "lane_updates_per_second": round(rate / period),
-                "plain_steps_per_second": round(statistics.median(plain[-2:])),
-                "ratio": round(rate / statistics.median(plain[-2:]), 2),
+                "plain_steps_per_second": {memory: round(value) for memory, value in plain.items()},
+                "ratio": ratios,
                 "goal": {64: goal, 1: 3.0}.get(lanes),
                 "bytes_per_lane": bytes_per_lane(run),
             }
             rows.append(row)
+            plain_text = "  ".join(f"{ratios[memory]:>5}x {memory} ({plain[memory]:,.0f}/s)" for memory in MEMORIES)
             goal_text = f"  goal {row['goal']}x" if row["goal"] else ""
             print(
                 f"{shape:<28} {lanes:>4} lanes  {rate:>8,.0f} lane-steps/s  {rate / period:>8,.0f} lane-updates/s"
-                f"  plain {row['plain_steps_per_second']:>6,}/s  {row['ratio']:>5}x{goal_text}  {row['bytes_per_lane']:,} bytes/lane",
+                f"  {plain_text}{goal_text}  {row['bytes_per_lane']:,} bytes/lane",
                 flush=True,
             )
     return rows
