@@ -33,7 +33,7 @@ class DequeMemory:
     """Tuples of one-row tensors, drawn without replacement, as in PyTorch's DQN tutorial."""
 
     def __init__(self, capacity: int) -> None:
-        self.transitions: collections.deque[tuple[Tensor, ...]] = collections.deque([], maxlen=capacity)
+        self.transitions: collections.deque[tuple[Tensor, ...]] = collections.deque(maxlen=capacity)
 
     def add(self, obs_tm1: np.ndarray, action: int, reward: float, obs_t: np.ndarray, terminated: bool) -> None:
         row = (
