@@ -4,11 +4,15 @@
 are what the store keeps of a run. Never writes anything.
 """
 
-from rlbench.config.plan import Cell, PlannedRun, check_cell, planned_runs
-from rlbench.config.request import HelpRequested, Request, resolve
-from rlbench.config.seeds import parse_seeds
-from rlbench.config.settings import Settings, WandbOptions
-from rlbench.config.specification import run_id, run_id_of, run_of, spec_of
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rlbench.config.plan import Cell, PlannedRun, check_cell, planned_runs
+    from rlbench.config.request import HelpRequested, Request, resolve
+    from rlbench.config.seeds import parse_seeds
+    from rlbench.config.settings import Settings, WandbOptions
+    from rlbench.config.specification import run_id, run_id_of, run_of, spec_of
 
 __all__ = [
     "Cell",
@@ -26,3 +30,19 @@ __all__ = [
     "run_of",
     "spec_of",
 ]
+
+# Imported when first asked for: they need torch, and commands that only read results do not.
+_HOMES = {
+    "rlbench.config.plan": ("Cell", "PlannedRun", "check_cell", "planned_runs"),
+    "rlbench.config.request": ("HelpRequested", "Request", "resolve"),
+    "rlbench.config.seeds": ("parse_seeds",),
+    "rlbench.config.settings": ("Settings", "WandbOptions"),
+    "rlbench.config.specification": ("run_id", "run_id_of", "run_of", "spec_of"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(home), name)
+    raise AttributeError(f"module 'rlbench.config' has no attribute {name!r}")

@@ -5,6 +5,7 @@ Out: `EnvInfo` and `LaneEnv`. A new tensor implementation is one more line in `_
 Must never guess: an id that is not exactly right is an error.
 """
 
+import functools
 from dataclasses import dataclass, replace
 
 from rlbench.envs.acrobot import Acrobot
@@ -57,8 +58,9 @@ def lane_env(env_id: str, max_env_steps: int | None = None) -> LaneEnv | None:
     return replace(env, max_episode_steps=max_env_steps)
 
 
+@functools.cache
 def describe(env_id: str, max_env_steps: int | None = None) -> EnvInfo:
-    """Look `env_id` up; without a tensor implementation, by importing its module and creating the environment once.
+    """Look `env_id` up; without a tensor implementation, by importing its module and creating the environment, once in a process.
 
     Raises:
         ConfigError: unknown id (with the nearest one), a module that does not import, an environment that cannot be
