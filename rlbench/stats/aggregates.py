@@ -1,60 +1,114 @@
-"""One number for many runs: the mean and the interquartile mean (IQM) of scores.
+"""One number for many runs: IQM, mean, median and optimality gap over environments (Agarwal et al. 2021, section 4.3).
 
-In: scores [runs, environments] float, one value per run and environment (a single environment may be given as [runs]).
-Out: a plain float. Never: reads episodes, drops a NaN, or normalises; a NaN or an empty array is a ValueError.
+In: scores [runs, environments] float, one value per run and environment, or ragged (see `scores`). Out: a plain float.
+Never: reads episodes, drops a NaN, or normalises; a NaN or an empty array is a ValueError. Scores over several
+environments should be normalised beforehand, by a fixed published table and not by the runs compared.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from rlbench.stats.scores import Floats, Scores, check_name, checked_columns
 
-
-def checked_scores(scores: ArrayLike) -> Floats:
-    """Return scores as [runs, environments] float64; raises ValueError on NaN, on no runs, and on any other shape."""
-    checked = np.asarray(scores, dtype=np.float64)
-    if checked.ndim == 1:
-        checked = checked[:, np.newaxis]
-    if checked.ndim != 2:
-        raise ValueError(f"scores must be [runs, environments] or [runs], not of shape {checked.shape}")
-    if checked.size == 0:
-        raise ValueError(f"scores are empty: shape {checked.shape}")
-    num_nan = int(np.isnan(checked).sum())
-    if num_nan:
-        raise ValueError(f"scores hold {num_nan} NaN: a run without a score has to be counted, not averaged")
-    return checked
+# Takes one array [..., runs] per environment and returns [...]: a resampling method calls it on many resamples at once.
+Statistic = Callable[[Sequence[Floats]], Floats]
 
 
-def trimmed_mean_in_place(values: Floats) -> Floats:
-    """Mean of the last axis without its lowest and highest floor(n / 4) values; reorders `values` [..., n]."""
-    count = values.shape[-1]
-    cut = count // 4
-    if cut:
-        values.partition((cut, count - cut - 1), axis=-1)
-    middle = values[..., cut : count - cut]
-    # With infinities of both signs left in the middle the mean is undefined; NaN says so without a warning.
-    with np.errstate(invalid="ignore"):
-        return np.asarray(middle.mean(axis=-1))
-
-
-def _pooled_iqm(scores: Floats) -> Floats:
-    return trimmed_mean_in_place(scores.reshape(*scores.shape[:-2], -1).copy())
-
-
-def _pooled_mean(scores: Floats) -> Floats:
-    return np.asarray(scores.mean(axis=(-2, -1)))
-
-
-# Each takes [..., runs, environments] and returns [...]; the bootstrap calls them on many resamples at once.
-AGGREGATES: dict[str, Callable[[Floats], Floats]] = {"iqm": _pooled_iqm, "mean": _pooled_mean}
-
-
-def iqm(scores: ArrayLike) -> float:
+def iqm(scores: Scores) -> float:
     """Interquartile mean of scores [runs, environments], pooled over both (Agarwal et al. 2021, section 4.3).
 
     The lowest and the highest floor(n / 4) of the n pooled values are cut, as `scipy.stats.trim_mean(x, 0.25)` does:
-    with 3 values it is the mean. Raises ValueError on NaN and on empty scores.
+    with 3 values it is the mean. With unequal numbers of runs every environment weighs the same: values weigh one over
+    their environment's runs, and the same share of the weight, floor(n / 4) / n, is cut at each end. Raises ValueError
+    on NaN and on empty scores.
     """
-    return float(_pooled_iqm(checked_scores(scores)))
+    return aggregate(scores, statistic="iqm")
+
+
+def optimality_gap(scores: Scores, target: float = 1.0) -> float:
+    """Mean shortfall of scores [runs, environments] below `target`, nothing being gained above it; lower is better.
+
+    Agarwal et al. 2021, section 4.3. Raises ValueError on NaN and on empty scores.
+    """
+    return aggregate(scores, statistic="optimality_gap", target=target)
+
+
+def aggregate(scores: Scores, statistic: str = "iqm", *, target: float = 1.0) -> float:
+    """One number for scores [runs, environments]; every environment weighs the same, however many runs it has.
+
+    `statistic`: "iqm" (see `iqm`), "mean", "median" (the median over environments of the mean over runs, as rliable
+    has it) or "optimality_gap" below `target`, which only this one reads. Raises ValueError on NaN, on empty scores
+    and on an unknown statistic.
+    """
+    return float(statistic_named(statistic, target)(checked_columns(scores)))
+
+
+def statistic_named(name: str, target: float = 1.0) -> Statistic:
+    """Return the function behind a name in `AGGREGATES`; raises ValueError for any other."""
+    check_name("statistic", name, tuple(AGGREGATES))
+    if name == "optimality_gap":
+        return partial(_optimality_gap, target=target)
+    return AGGREGATES[name]
+
+
+def trimmed_mean(values: Floats) -> Floats:
+    """Mean of the last axis [..., n] without its lowest and highest floor(n / 4) values; leaves `values` as they are."""
+    count = values.shape[-1]
+    cut = count // 4
+    # A full sort: NumPy's is vectorised, 0.06 s for 50 000 x 240 values where the partition takes 0.24 s.
+    middle = np.sort(values, axis=-1)[..., cut : count - cut]
+    return _mean_of(middle)
+
+
+def _weighted_trimmed_mean(values: Floats, weights: Floats, cut: float) -> Floats:
+    """Mean of values [..., n] under weights [n] of sum 1 without the weight `cut` at each end, splitting at the cuts."""
+    order = np.argsort(values, axis=-1)
+    reached = np.cumsum(weights[order], axis=-1)
+    kept = np.diff(np.clip(reached, cut, 1.0 - cut), axis=-1, prepend=cut)
+    # What is cut is left out rather than multiplied by 0, which an infinity would turn into NaN.
+    parts = np.multiply(np.take_along_axis(values, order, axis=-1), kept, where=kept > 0.0, out=np.zeros_like(kept))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(parts.sum(axis=-1) / kept.sum(axis=-1))
+
+
+def _iqm(columns: Sequence[Floats]) -> Floats:
+    counts = [column.shape[-1] for column in columns]
+    pooled = np.concatenate(columns, axis=-1)
+    if len(set(counts)) == 1:
+        return trimmed_mean(pooled)
+    total = sum(counts)
+    weights = np.repeat([1.0 / (len(counts) * count) for count in counts], counts)
+    return _weighted_trimmed_mean(pooled, weights, (total // 4) / total)
+
+
+def _mean(columns: Sequence[Floats]) -> Floats:
+    return _mean_of(_means(columns))
+
+
+def _median(columns: Sequence[Floats]) -> Floats:
+    return np.asarray(np.median(_means(columns), axis=-1))
+
+
+def _optimality_gap(columns: Sequence[Floats], target: float = 1.0) -> Floats:
+    return target - _mean([np.minimum(column, target) for column in columns])
+
+
+def _means(columns: Sequence[Floats]) -> Floats:
+    """The mean over runs of each environment [..., environments]."""
+    return np.stack([_mean_of(column) for column in columns], axis=-1)
+
+
+def _mean_of(values: Floats) -> Floats:
+    # The mean of infinities of both signs is undefined; NaN says so without a warning.
+    with np.errstate(invalid="ignore"):
+        return np.asarray(values.mean(axis=-1))
+
+
+AGGREGATES: dict[str, Statistic] = {
+    "iqm": _iqm,
+    "mean": _mean,
+    "median": _median,
+    "optimality_gap": _optimality_gap,
+}

@@ -1,0 +1,114 @@
+"""The stratified bootstrap: intervals for aggregates, resampling runs within each environment.
+
+In: scores [runs, environments] or ragged (see `scores`). Out: an `Interval`. The same seed gives the same resamples to
+every statistic, and several statistics asked for together share them. Never: reads global random state, or serves as a
+test: "the interval excludes zero" rejects 0.20 to 0.10 of true null hypotheses at 3 to 10 runs.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from scipy import special
+
+from rlbench.stats.aggregates import Statistic, statistic_named
+from rlbench.stats.results import Interval
+from rlbench.stats.scores import Floats, Scores, check_name, check_resamples, checked_columns, tails
+
+METHODS = ("percentile", "basic", "bca")
+# Resampled values held at once, 0.5 MB: larger chunks leave the cache and are no faster.
+_CHUNK_VALUES = 1 << 16
+
+
+def bootstrap_interval(
+    scores: Scores,
+    statistic: str = "iqm",
+    method: str = "percentile",
+    resamples: int = 10_000,
+    seed: int = 0,
+    level: float = 0.95,
+    *,
+    target: float = 1.0,
+) -> Interval:
+    """Bootstrap interval of an aggregate of scores [runs, environments], resampling runs within each environment.
+
+    `statistic` as in `aggregate`, `target` for its optimality gap; `method` is "percentile", "basic" or "bca" (Efron
+    and Tibshirani 1993, chapters 13 and 14; several environments as SciPy treats several samples). The same seed
+    gives the same interval. Raises
+    ValueError on NaN, on an unknown statistic or method, and on impossible `resamples` or `level`.
+    """
+    return bootstrap_intervals(scores, (statistic,), method, resamples, seed, level, target=target)[statistic]
+
+
+def bootstrap_intervals(
+    scores: Scores,
+    statistics: Sequence[str] = ("iqm", "median", "mean", "optimality_gap"),
+    method: str = "percentile",
+    resamples: int = 10_000,
+    seed: int = 0,
+    level: float = 0.95,
+    *,
+    target: float = 1.0,
+) -> dict[str, Interval]:
+    """`bootstrap_interval` of several statistics over the same resamples, by name; each equals the one asked for alone."""
+    columns = checked_columns(scores)
+    bounds = tails(level)
+    functions = {name: statistic_named(name, target) for name in statistics}
+    check_name("method", method, METHODS)
+    check_resamples(resamples)
+    drawn = {name: np.empty(resamples) for name in functions}
+    start = 0
+    for resampled in resampled_columns(columns, resamples, np.random.default_rng(seed)):
+        stop = start + len(resampled[0])
+        for name, function in functions.items():
+            drawn[name][start:stop] = function(resampled)
+        start = stop
+    num_runs = min(column.size for column in columns)
+    intervals = {}
+    for name, function in functions.items():
+        estimate = float(function(columns))
+        quantiles = _bca_quantiles(columns, function, drawn[name], estimate, bounds) if method == "bca" else bounds
+        low, high = np.quantile(drawn[name], quantiles)
+        if method == "basic":
+            low, high = 2.0 * estimate - high, 2.0 * estimate - low
+        label = {"bca": "BCa bootstrap"}.get(method, f"{method} bootstrap")
+        intervals[name] = Interval(estimate, float(low), float(high), name, label, num_runs, level, resamples, seed)
+    return intervals
+
+
+def resampled_columns(columns: Sequence[Floats], resamples: int, rng: np.random.Generator) -> Iterator[list[Floats]]:
+    """Yield chunks of resamples: one array [chunk, runs] per environment, drawn with replacement within it."""
+    chunk = max(1, _CHUNK_VALUES // sum(column.size for column in columns))
+    for start in range(0, resamples, chunk):
+        size = min(chunk, resamples - start)
+        yield [column.take(rng.integers(0, column.size, size=(size, column.size))) for column in columns]
+
+
+def resampled_counts(num_runs: int, resamples: int, rng: np.random.Generator) -> Floats:
+    """How often each run is in each resample [resamples, num_runs]: for statistics that are sums over runs."""
+    rows = rng.integers(0, num_runs, size=(resamples, num_runs))
+    rows += np.arange(resamples)[:, np.newaxis] * num_runs
+    return np.bincount(rows.ravel(), minlength=resamples * num_runs).reshape(resamples, num_runs).astype(np.float64)
+
+
+def _bca_quantiles(
+    columns: Sequence[Floats], function: Statistic, drawn: Floats, estimate: float, bounds: tuple[float, float]
+) -> tuple[float, float]:
+    """The percentile bootstrap's quantiles, corrected for bias and acceleration (Efron and Tibshirani 1993, 14.3)."""
+    below = (np.count_nonzero(drawn < estimate) + np.count_nonzero(drawn <= estimate)) / (2 * drawn.size)
+    if below in (0.0, 1.0):  # nothing to correct by: every resample is on one side
+        return bounds
+    bias = special.ndtri(below)
+    squares = cubes = 0.0
+    for place, column in enumerate(columns):
+        if column.size < 2:
+            continue
+        left_out = np.array(
+            [function([*columns[:place], np.delete(column, run), *columns[place + 1 :]]) for run in range(column.size)]
+        )
+        influence = (column.size - 1) * (left_out.mean() - left_out)
+        squares += float((influence**2).sum()) / column.size**2
+        cubes += float((influence**3).sum()) / column.size**3
+    acceleration = cubes / (6.0 * squares**1.5) if squares > 0.0 else 0.0
+    shifted = [bias + special.ndtri(bound) for bound in bounds]
+    low, high = (float(special.ndtr(bias + z / (1.0 - acceleration * z))) for z in shifted)
+    return low, high

@@ -1,0 +1,154 @@
+"""What every statistic takes: scores, one number per run and environment, checked before anything is computed.
+
+In: scores as [runs, environments], as [runs] for one environment, as a mapping environment -> [runs], or as a list of
+[runs] arrays of unequal lengths, one per environment. Out: one float64 array [runs] per environment. Never: drops a NaN,
+guesses which of two rows of one run counts, or treats episodes as runs; these are a ValueError.
+"""
+
+from collections.abc import Mapping, Sequence, Sized
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+# A list of unequal lengths is one array an environment; a rectangular one is always [runs, environments].
+Scores = ArrayLike | Mapping[str, ArrayLike] | Sequence[ArrayLike]
+DUPLICATES = ("error", "mean", "first", "last")
+
+
+def checked_scores(scores: ArrayLike) -> Floats:
+    """Return scores as [runs, environments] float64; raises ValueError on NaN, on no runs, and on any other shape."""
+    checked = np.asarray(scores, dtype=np.float64)
+    if checked.ndim == 1:
+        checked = checked[:, np.newaxis]
+    if checked.ndim != 2:
+        raise ValueError(f"scores must be [runs, environments] or [runs], not of shape {checked.shape}")
+    if checked.size == 0:
+        raise ValueError(f"scores are empty: shape {checked.shape}")
+    num_nan = int(np.isnan(checked).sum())
+    if num_nan:
+        raise ValueError(f"scores hold {num_nan} NaN: a run without a score has to be counted, not averaged")
+    return checked
+
+
+def checked_columns(scores: Scores) -> list[Floats]:
+    """Return one array [runs] float64 per environment, which may differ in length; raises as `checked_scores` does.
+
+    Give unequal numbers of runs as a mapping environment -> [runs], or as a list with one array per environment. A
+    list whose arrays happen to be of equal length is read as [runs, environments], like any table: prefer the mapping.
+    """
+    if isinstance(scores, Mapping):
+        ragged: list[ArrayLike] = list(scores.values())
+    elif isinstance(scores, list | tuple) and len({_length(part) for part in scores}) > 1:
+        ragged = list(scores)
+    else:
+        return list(np.ascontiguousarray(checked_scores(scores).T))  # type: ignore[arg-type]
+    if not ragged:
+        raise ValueError("scores are empty: no environments")
+    return [one_column(part) for part in ragged]
+
+
+def one_column(values: ArrayLike) -> Floats:
+    """Return values [runs] float64; raises ValueError on NaN, on none, and on more than one number a run."""
+    checked = checked_scores(values)
+    if checked.shape[1] != 1:
+        raise ValueError(f"values must be [runs], one number a run, not of shape {checked.shape}")
+    return checked[:, 0]
+
+
+def matching_columns(x: Scores, y: Scores) -> tuple[list[Floats], list[Floats]]:
+    """Return the columns of two sides on the same environments; raises ValueError where those differ."""
+    if isinstance(x, Mapping) and isinstance(y, Mapping):
+        if set(x) != set(y):
+            raise ValueError(f"x and y must be on the same environments; only one has {sorted(set(x) ^ set(y))}")
+        y = {name: y[name] for name in x}
+    columns_x, columns_y = checked_columns(x), checked_columns(y)
+    if len(columns_x) != len(columns_y):
+        raise ValueError(f"x has {len(columns_x)} environments and y has {len(columns_y)}; they must be the same")
+    return columns_x, columns_y
+
+
+def seed_differences(x: ArrayLike, y: ArrayLike) -> Floats:
+    """Return x - y per seed [seeds], averaged over environments; row i of both [seeds, environments] is one seed."""
+    checked_x, checked_y = checked_scores(x), checked_scores(y)
+    if checked_x.shape != checked_y.shape:
+        raise ValueError(
+            f"paired scores must have the same seeds and environments: shapes {checked_x.shape} and {checked_y.shape}"
+        )
+    return np.asarray((checked_x - checked_y).mean(axis=1))
+
+
+def score_table(
+    frame: pd.DataFrame,
+    value: str = "score",
+    *,
+    run: str = "seed",
+    environment: str = "env",
+    duplicates: str = "error",
+) -> pd.DataFrame:
+    """Pivot a frame with one row per run into scores [runs, environments], sorted by `run`, in order of appearance.
+
+    Two rows of one run and environment are usually episodes or a run that was counted twice: a ValueError, unless
+    `duplicates` says how they count ("mean", "first" or "last"). Raises ValueError on NaN, on a missing column, and
+    where an environment lacks a run that another one has.
+    """
+    kept = without_duplicates(frame, value, [run, environment], duplicates)
+    table = kept.pivot(index=run, columns=environment, values=value)
+    num_missing = int(table.isna().to_numpy().sum())
+    if num_missing:
+        raise ValueError(f"{num_missing} of {table.size} ({run}, {environment}) pairs have no run")
+    return table[list(dict.fromkeys(kept[environment]))]
+
+
+def without_duplicates(frame: pd.DataFrame, value: str, keys: list[str], duplicates: str) -> pd.DataFrame:
+    """Return the columns `keys` and `value` with one row per key; see `score_table` for what is raised."""
+    check_name("duplicates", duplicates, DUPLICATES)
+    missing = [name for name in [*keys, value] if name not in frame.columns]
+    if missing:
+        raise ValueError(f"the frame has no column {missing}; it has {list(frame.columns)}")
+    kept = frame[[*keys, value]]
+    if kept.empty:
+        raise ValueError("the frame is empty")
+    num_nan = int(kept.isna().to_numpy().sum())
+    if num_nan:
+        raise ValueError(f"the frame holds {num_nan} NaN: a run without a score has to be counted, not averaged")
+    repeated = kept.duplicated(keys)
+    if not repeated.any():
+        return kept
+    if duplicates == "error":
+        example = kept.loc[repeated, keys].iloc[0].to_dict()
+        raise ValueError(
+            f"{int(repeated.sum())} rows repeat a run, the first {example}: episodes are no runs; "
+            f"give one row a run, or say how they count with duplicates='mean', 'first' or 'last'"
+        )
+    return kept.groupby(keys, sort=False, as_index=False)[value].agg(duplicates)
+
+
+def check_name(what: str, name: str, allowed: Sequence[str]) -> None:
+    """Raise ValueError where `name` is none of `allowed`."""
+    if name not in allowed:
+        raise ValueError(f"unknown {what} {name!r}; one of {', '.join(allowed)}")
+
+
+def check_fraction(what: str, value: float) -> None:
+    """Raise ValueError where `value` does not lie strictly between 0 and 1."""
+    if not 0.0 < value < 1.0:
+        raise ValueError(f"{what} must lie between 0 and 1, not {value}")
+
+
+def check_resamples(resamples: int) -> None:
+    """Raise ValueError below one resample."""
+    if resamples < 1:
+        raise ValueError(f"resamples must be at least 1, not {resamples}")
+
+
+def tails(level: float) -> tuple[float, float]:
+    """Return the two quantiles that leave a central `level` between them."""
+    check_fraction("level", level)
+    return (1.0 - level) / 2.0, (1.0 + level) / 2.0
+
+
+def _length(part: object) -> int:
+    """The length of one part of a list of scores; 0 for a plain number."""
+    return len(part) if isinstance(part, Sized) else 0
