@@ -5,6 +5,9 @@ Knows nothing of training, of the store or of drawing: NumPy and SciPy on arrays
 
 from rlbench.stats.aggregates import aggregate, iqm, optimality_gap
 from rlbench.stats.bootstrap import bootstrap_interval, bootstrap_intervals
+from rlbench.stats.comparisons import cliffs_delta, hodges_lehmann, probability_of_improvement, welch_test
+from rlbench.stats.curves import align_previous, area_under_curve, final_window, simultaneous_band
+from rlbench.stats.equivalence import Equivalence, equivalence_test
 from rlbench.stats.intervals import (
     MIN_RUNS_FOR_BOOTSTRAP,
     pointwise_band,
@@ -12,22 +15,46 @@ from rlbench.stats.intervals import (
     student_interval,
     wilson_interval,
 )
+from rlbench.stats.permutation import holm, paired_permutation_test, permutation_test, smallest_sign_flip_p
+from rlbench.stats.profiles import Profile, performance_profile
 from rlbench.stats.results import Band, Comparison, Interval
 from rlbench.stats.scores import score_table
+from rlbench.stats.survival import TimeToThreshold, time_to_threshold
+from rlbench.stats.tolerance import Tolerance, tolerance_interval
 
 __all__ = [
     "MIN_RUNS_FOR_BOOTSTRAP",
     "Band",
     "Comparison",
+    "Equivalence",
     "Interval",
+    "Profile",
+    "TimeToThreshold",
+    "Tolerance",
     "aggregate",
+    "align_previous",
+    "area_under_curve",
     "bootstrap_interval",
     "bootstrap_intervals",
+    "cliffs_delta",
+    "equivalence_test",
+    "final_window",
+    "hodges_lehmann",
+    "holm",
     "iqm",
     "optimality_gap",
+    "paired_permutation_test",
+    "performance_profile",
+    "permutation_test",
     "pointwise_band",
+    "probability_of_improvement",
     "run_interval",
     "score_table",
+    "simultaneous_band",
+    "smallest_sign_flip_p",
     "student_interval",
+    "time_to_threshold",
+    "tolerance_interval",
+    "welch_test",
     "wilson_interval",
 ]

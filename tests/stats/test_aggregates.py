@@ -1,4 +1,4 @@
-"""The IQM against published reference values, SciPy and a slow plain statement."""
+"""Aggregates against published reference values, SciPy and a slow plain statement."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from rlbench.stats import iqm
+from rlbench.stats import aggregate, bootstrap_interval, iqm, optimality_gap
 
 REFERENCE = Path(__file__).parent / "reference"
 EXPECTED = json.loads((REFERENCE / "stat_reference.json").read_text())
@@ -70,3 +70,61 @@ def test_iqm_leaves_its_input_as_it_was() -> None:
 def test_iqm_refuses_what_has_no_mean(scores: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         iqm(scores)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["X", "Y"])
+@pytest.mark.parametrize("statistic", ["iqm", "mean", "median", "optimality_gap"])
+def test_aggregates_equal_the_published_values(name: str, statistic: str) -> None:
+    scores = np.loadtxt(REFERENCE / EXPECTED[name], delimiter=",")
+    assert aggregate(scores, statistic=statistic) == pytest.approx(EXPECTED[f"{name}_point"][statistic], abs=1e-10)
+
+
+def test_optimality_gap_counts_nothing_above_the_target() -> None:
+    assert optimality_gap([0.25, 0.75, 3.0]) == pytest.approx((0.75 + 0.25) / 3)
+    assert optimality_gap([0.25, 0.75, 3.0], target=2.0) == pytest.approx((1.75 + 1.25) / 3)
+    assert aggregate([0.25, 0.75, 3.0], "optimality_gap", target=2.0) == optimality_gap([0.25, 0.75, 3.0], 2.0)
+
+
+def test_aggregate_refuses_an_unknown_statistic() -> None:
+    with pytest.raises(ValueError, match="unknown statistic 'max'; one of iqm, mean, median, optimality_gap"):
+        aggregate([1.0], "max")
+
+
+def plain_ragged_iqm(columns: list[list[float]]) -> float:
+    """Every value as many copies as make all environments weigh the same; then the plain trimmed mean of the copies."""
+    num_runs = sum(len(column) for column in columns)
+    common = int(np.lcm.reduce([len(column) for column in columns]))
+    copies = [value for column in columns for value in column for _ in range(num_runs * common // len(column))]
+    ordered = sorted(copies)
+    cut = len(ordered) * (num_runs // 4) // num_runs
+    return float(np.mean(ordered[cut : len(ordered) - cut]))
+
+
+@given(st.lists(st.lists(st.integers(-50, 50).map(float), min_size=1, max_size=5), min_size=2, max_size=4))
+def test_ragged_iqm_weighs_every_environment_the_same(columns: list[list[float]]) -> None:
+    by_name = {str(place): column for place, column in enumerate(columns)}
+    assert iqm(by_name) == pytest.approx(plain_ragged_iqm(columns), abs=1e-9)
+
+
+def test_the_order_of_runs_and_environments_changes_nothing() -> None:
+    scores = np.random.default_rng(0).normal(size=(9, 4))
+    mixed = scores[::-1, [2, 0, 3, 1]]
+    assert iqm(mixed) == iqm(scores)
+    assert aggregate(mixed, "median") == pytest.approx(aggregate(scores, "median"), rel=1e-14)
+
+
+def plain_bootstrap(scores: np.ndarray, resamples: int, seed: int) -> list[float]:
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(resamples):
+        columns = [[column[rng.integers(len(column))] for _ in column] for column in scores.T]
+        drawn.append(plain_iqm([value for column in columns for value in column]))
+    return drawn
+
+
+def test_bootstrap_equals_a_slow_plain_statement() -> None:
+    scores = np.random.default_rng(3).exponential(size=(6, 3))
+    low, high = np.quantile(plain_bootstrap(scores, 4_000, seed=1), [0.1, 0.9])
+    interval = bootstrap_interval(scores, resamples=20_000, level=0.8)
+    assert interval.low == pytest.approx(low, abs=0.02)
+    assert interval.high == pytest.approx(high, abs=0.02)

@@ -8,14 +8,22 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from rlbench.stats import bootstrap_interval, iqm, pointwise_band, run_interval, student_interval
+from rlbench.stats import (
+    bootstrap_interval,
+    bootstrap_intervals,
+    iqm,
+    pointwise_band,
+    run_interval,
+    student_interval,
+    wilson_interval,
+)
 
 REFERENCE = Path(__file__).parent / "reference"
 EXPECTED = json.loads((REFERENCE / "stat_reference.json").read_text())
 SCORES = np.loadtxt(REFERENCE / "ref_X_30x8.csv", delimiter=",")
 
 
-@pytest.mark.parametrize("statistic", ["iqm", "mean"])
+@pytest.mark.parametrize("statistic", ["iqm", "mean", "median", "optimality_gap"])
 def test_bootstrap_interval_equals_the_published_one(statistic: str) -> None:
     interval = bootstrap_interval(SCORES, statistic=statistic, resamples=50_000, seed=1)
     low, high = EXPECTED["X_ci95_percentile_50k_rliable"][statistic]
@@ -173,3 +181,65 @@ def test_coverage_of_run_interval(count: int, least: float) -> None:
         interval = run_interval(rng.normal(size=count), resamples=400)
         covered += interval.low <= 0.0 <= interval.high
     assert least <= covered / 600 <= 0.98
+
+
+@pytest.mark.parametrize("method", ["percentile", "basic", "BCa"])
+def test_every_bootstrap_method_equals_scipy(method: str) -> None:
+    low, high = EXPECTED["X_iqm_ci_scipy_stratified"][method]
+    interval = bootstrap_interval(SCORES, "iqm", method.lower(), resamples=50_000)
+    assert interval.low == pytest.approx(low, abs=0.003)
+    assert interval.high == pytest.approx(high, abs=0.003)
+    assert interval.method == f"{method} bootstrap"
+
+
+def test_bca_of_a_skewed_mean_equals_scipy() -> None:
+    # Here bias and acceleration move the upper end by 0.2: a percentile interval fails this test.
+    values = np.random.default_rng(2).exponential(size=12) ** 2
+    expected = scipy_stats.bootstrap((values,), np.mean, method="BCa", n_resamples=40_000, rng=np.random.default_rng(1))
+    interval = bootstrap_interval(values, "mean", "bca", resamples=40_000)
+    plain = bootstrap_interval(values, "mean", "percentile", resamples=40_000)
+    assert interval.low == pytest.approx(expected.confidence_interval.low, abs=0.05)
+    assert interval.high == pytest.approx(expected.confidence_interval.high, abs=0.15)
+    assert interval.high - plain.high > 0.18
+
+
+def test_basic_mirrors_the_percentile_interval_at_the_estimate() -> None:
+    percentile, basic = (bootstrap_interval(SCORES, "mean", method) for method in ("percentile", "basic"))
+    assert basic.low == pytest.approx(2 * percentile.estimate - percentile.high, rel=1e-12)
+    assert basic.high == pytest.approx(2 * percentile.estimate - percentile.low, rel=1e-12)
+
+
+@pytest.mark.parametrize("method", ["percentile", "basic", "bca"])
+def test_one_run_and_equal_runs_leave_nothing_to_draw(method: str) -> None:
+    for scores in ([0.1], np.full((7, 3), 0.1)):
+        interval = bootstrap_interval(scores, method=method, resamples=50)
+        assert (interval.low, interval.high) == pytest.approx((0.1, 0.1), rel=1e-12)
+
+
+def test_statistics_asked_for_together_equal_those_asked_for_alone() -> None:
+    together = bootstrap_intervals(SCORES, resamples=3_000, seed=8, target=0.5)
+    assert list(together) == ["iqm", "median", "mean", "optimality_gap"]
+    for name, interval in together.items():
+        assert interval == bootstrap_interval(SCORES, name, resamples=3_000, seed=8, target=0.5)
+
+
+def test_ragged_runs_are_resampled_within_their_environment() -> None:
+    ragged = {"a": [1.0] * 4, "b": [7.0] * 9}
+    interval = bootstrap_interval(ragged, "mean", resamples=100)
+    assert (interval.low, interval.high, interval.n) == (4.0, 4.0, 4)
+    equal = {str(place): column for place, column in enumerate(SCORES.T)}
+    assert bootstrap_interval(equal, resamples=500) == bootstrap_interval(SCORES, resamples=500)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 10), (3, 10), (10, 10), (1, 1), (40, 320)])
+def test_wilson_interval_equals_scipy(successes: int, n: int) -> None:
+    expected = scipy_stats.binomtest(successes, n).proportion_ci(0.9, method="wilson")
+    interval = wilson_interval(successes, n, level=0.9)
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert interval.estimate == successes / n
+
+
+@pytest.mark.parametrize(("successes", "n"), [(1, 0), (-1, 5), (6, 5)])
+def test_wilson_interval_refuses_what_is_no_rate(successes: int, n: int) -> None:
+    with pytest.raises(ValueError, match="successes"):
+        wilson_interval(successes, n)

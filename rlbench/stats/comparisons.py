@@ -1,0 +1,126 @@
+"""How much x differs from y: probability of improvement, Cliff's delta, Hodges-Lehmann shift, Welch's t.
+
+In: scores of two sides, [runs, environments] or ragged (see `scores`), not paired. Out: plain floats, or a frozen value
+with an interval. Always x against y: above 0 (above 1/2 for a probability) where x is larger. Never: decides anything by
+"the interval excludes zero"; for a decision see `permutation`.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from rlbench.stats.bootstrap import resampled_counts
+from rlbench.stats.results import Comparison, Interval
+from rlbench.stats.scores import Floats, Scores, check_resamples, matching_columns, one_column, tails
+
+_CHUNK_RESAMPLES = 2_000
+
+
+def probability_of_improvement(
+    x: Scores, y: Scores, *, resamples: int = 10_000, seed: int = 0, level: float = 0.95
+) -> Interval:
+    """P(x > y) + P(x = y) / 2 for one run of x and one of y, averaged over environments; with a percentile interval.
+
+    Agarwal et al. 2021, section 4.3 (Mann-Whitney U / (n m) of each environment). The bootstrap draws the runs of x
+    and of y within each environment. Where the sides do not overlap, no resample does, and the interval has no width:
+    not a proof of certainty. Raises ValueError on NaN, on empty scores and where the environments differ.
+    """
+    columns_x, columns_y = matching_columns(x, y)
+    bounds = tails(level)
+    check_resamples(resamples)
+    rng = np.random.default_rng(seed)
+    wins = [_wins(one, other) for one, other in zip(columns_x, columns_y, strict=True)]
+    drawn = np.zeros(resamples)
+    for start in range(0, resamples, _CHUNK_RESAMPLES):
+        size = min(_CHUNK_RESAMPLES, resamples - start)
+        for table in wins:
+            counts_x, counts_y = (resampled_counts(side, size, rng) for side in table.shape)
+            drawn[start : start + size] += ((counts_x @ table) * counts_y).sum(axis=1) / table.size
+    estimate = float(np.mean([table.mean() for table in wins]))
+    low, high = (float(end) for end in np.quantile(drawn / len(wins), bounds))
+    fewest = min(min(table.shape) for table in wins)
+    name = "probability_of_improvement"
+    return Interval(estimate, low, high, name, "percentile bootstrap", fewest, level, resamples, seed)
+
+
+def cliffs_delta(x: Scores, y: Scores) -> float:
+    """P(x > y) - P(x < y), averaged over environments: 2 A12 - 1, from -1 to 1 (Cliff 1993; Vargha and Delaney 2000).
+
+    Raises ValueError on NaN, on empty scores and where the environments differ.
+    """
+    pairs = zip(*matching_columns(x, y), strict=True)
+    return float(np.mean([2.0 * _wins(one, other).mean() - 1.0 for one, other in pairs]))
+
+
+def hodges_lehmann(x: ArrayLike, y: ArrayLike) -> float:
+    """Median of all differences x_i - y_j of x [runs] and y [runs]: the shift of y to x (Hodges and Lehmann 1963).
+
+    One environment only: shifts of different environments have no common scale. Raises ValueError on NaN and on none.
+    """
+    return float(np.median(np.subtract.outer(one_column(x), one_column(y))))
+
+
+def welch_test(x: ArrayLike, y: ArrayLike, *, alternative: str = "two-sided", level: float = 0.95) -> Comparison:
+    """Welch's t test of equal means of x [runs] and y [runs], with the two-sided t interval of mean(x) - mean(y).
+
+    Welch 1947. Two constant sides have no spread to measure by: p is 1 where they are equal and 0 where they differ.
+    Raises ValueError on NaN and below 2 runs a side.
+    """
+    values_x, values_y = one_column(x), one_column(y)
+    bounds = tails(level)
+    difference, error, freedom = welch_difference(values_x, values_y)
+    p_value = t_p_value(difference, error, freedom, alternative)
+    half = float(special.stdtrit(freedom, bounds[1])) * error
+    return Comparison(
+        difference,
+        p_value,
+        "mean",
+        "Welch t",
+        alternative,
+        values_x.size,
+        values_y.size,
+        smallest_p=0.0,
+        low=difference - half,
+        high=difference + half,
+        level=level,
+    )
+
+
+def welch_difference(x: Floats, y: Floats) -> tuple[float, float, float]:
+    """Return mean(x) - mean(y), its standard error and Welch-Satterthwaite's degrees of freedom; x, y [runs]."""
+    if min(x.size, y.size) < 2:
+        raise ValueError(f"a spread needs at least 2 runs on each side, not {x.size} and {y.size}")
+    parts = np.array([x.var(ddof=1) / x.size, y.var(ddof=1) / y.size])
+    error, freedom = satterthwaite(parts, np.array([x.size - 1, y.size - 1]))
+    return float(x.mean() - y.mean()), error, freedom
+
+
+def satterthwaite(variances: Floats, freedoms: Floats) -> tuple[float, float]:
+    """Return the standard error of a sum of independent means of these variances [means], and its degrees of freedom.
+
+    Satterthwaite 1946. Without any variance the degrees of freedom are those of all the data.
+    """
+    total = float(variances.sum())
+    if total == 0.0:
+        return 0.0, float(freedoms.sum())
+    shares = variances / total
+    return float(np.sqrt(total)), float(1.0 / (shares**2 / freedoms).sum())
+
+
+def t_p_value(difference: float, error: float, freedom: float, alternative: str) -> float:
+    """P-value of a difference with a standard error under Student's t; "greater" means a positive difference."""
+    without_spread = 0.0 if difference == 0.0 else float(np.copysign(np.inf, difference))
+    t = difference / error if error > 0.0 else without_spread
+    if alternative == "two-sided":
+        return float(2.0 * special.stdtr(freedom, -abs(t)))
+    if alternative == "greater":
+        return float(special.stdtr(freedom, -t))
+    if alternative == "less":
+        return float(special.stdtr(freedom, t))
+    raise ValueError(f"unknown alternative {alternative!r}; one of two-sided, greater, less")
+
+
+def _wins(x: Floats, y: Floats) -> Floats:
+    """1 where x_i > y_j, 1/2 where they tie, else 0: [runs of x, runs of y]."""
+    left, right = x[:, np.newaxis], y[np.newaxis, :]
+    return (left > right) + 0.5 * (left == right)

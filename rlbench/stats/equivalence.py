@@ -1,0 +1,71 @@
+"""Are two sides the same: two one-sided tests against the smallest effect that would matter.
+
+In: scores [runs] of two sides and a margin, declared before looking. Out: an `Equivalence`. Never: reads "no significant
+difference" as "the same"; only an interval inside the margin says so.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from rlbench.stats.comparisons import t_p_value, welch_difference
+from rlbench.stats.scores import check_fraction, checked_scores, one_column, seed_differences
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Two one-sided tests of -margin < x - y < margin; `is_equivalent` where both reject at `level`."""
+
+    estimate: float  # mean(x) - mean(y)
+    low: float  # the 1 - 2 level interval: inside the margin exactly where `is_equivalent`
+    high: float
+    margin: float
+    p_value: float  # the larger of the two
+    is_equivalent: bool
+    method: str
+    n_x: int
+    n_y: int
+    level: float
+
+
+def equivalence_test(
+    x: ArrayLike, y: ArrayLike, margin: float, *, paired: bool = False, level: float = 0.05
+) -> Equivalence:
+    """Two one-sided t tests that mean(x) and mean(y) differ by less than `margin` (Schuirmann 1987).
+
+    `margin` is the smallest effect of interest, in the units of the scores, declared beforehand. Unpaired: Welch's t
+    on x [runs] and y [runs]; paired: Student's t on the differences of [seeds] or [seeds, environments], averaged over
+    environments. Raises ValueError on NaN, below 2 runs a side and unless `margin` is above 0.
+    """
+    check_fraction("level", level)
+    if not margin > 0.0:
+        raise ValueError(f"margin must be above 0, the smallest difference that would matter, not {margin}")
+    n_x, n_y = len(checked_scores(x)), len(checked_scores(y))
+    if paired:
+        differences = seed_differences(x, y)
+        if differences.size < 2:
+            raise ValueError("a spread needs at least 2 shared seeds")
+        difference = float(differences.mean())
+        error, freedom = float(differences.std(ddof=1) / np.sqrt(differences.size)), float(differences.size - 1)
+    else:
+        difference, error, freedom = welch_difference(one_column(x), one_column(y))
+    p_value = max(
+        t_p_value(difference + margin, error, freedom, "greater"),
+        t_p_value(difference - margin, error, freedom, "less"),
+    )
+    half = float(special.stdtrit(freedom, 1.0 - level)) * error
+    method = f"two one-sided {'paired' if paired else 'Welch'} t tests"
+    return Equivalence(
+        difference,
+        difference - half,
+        difference + half,
+        margin,
+        p_value,
+        p_value <= level,
+        method,
+        n_x,
+        n_y,
+        level,
+    )

@@ -1,0 +1,205 @@
+"""Is x better than y: permutation tests on the difference, for independent runs and for runs that share seeds.
+
+In: scores [runs, environments] of two sides. Out: a `Comparison`. Exact where the arrangements are few enough to count,
+otherwise (1 + hits) / (1 + draws) over random ones, which holds the level too (Phipson and Smyth 2010). The test is of
+equal laws of x and y, not of equal means alone. Never: reads global random state, or gives a p-value of 0.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rlbench.stats.aggregates import Statistic, statistic_named
+from rlbench.stats.results import Comparison
+from rlbench.stats.scores import (
+    Floats,
+    Scores,
+    check_name,
+    check_resamples,
+    matching_columns,
+    seed_differences,
+)
+
+ALTERNATIVES = ("two-sided", "greater", "less")
+STATISTICS = ("mean", "iqm", "probability_of_improvement")
+# Up to this many arrangements are all counted: 8 runs against 8, or 16 shared seeds.
+MAX_EXACT = 1 << 16
+_CHUNK_VALUES = 1 << 18
+
+
+def permutation_test(
+    x: Scores,
+    y: Scores,
+    *,
+    statistic: str = "mean",
+    alternative: str = "two-sided",
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Comparison:
+    """Permutation test of x against y, exchanging runs between the sides within each environment.
+
+    `statistic` is "mean" or "iqm", the difference of the aggregates, or "probability_of_improvement", which orders the
+    arrangements as the Mann-Whitney test does, with ties counted half. Two-sided p-values are those of the absolute
+    difference (from 1/2, for a probability). Raises ValueError on NaN and where the environments differ.
+    """
+    columns_x, columns_y = matching_columns(x, y)
+    check_name("statistic", statistic, STATISTICS)
+    check_name("alternative", alternative, ALTERNATIVES)
+    check_resamples(resamples)
+    pooled = [np.concatenate(pair) for pair in zip(columns_x, columns_y, strict=True)]
+    splits = [column.size for column in columns_x]
+    centre = 0.0
+    aggregate = statistic_named("mean" if statistic == "probability_of_improvement" else statistic)
+    if statistic == "probability_of_improvement":
+        # The difference of mean ranks over the number of runs is P(x > y) + half the ties - 1/2.
+        pooled = [_ranks(values) / values.size for values in pooled]
+        centre = 0.5
+    num_exact = math.prod(math.comb(values.size, split) for values, split in zip(pooled, splits, strict=True))
+    tolerance = _tolerance(pooled)
+    observed = float(_difference([values[np.newaxis] for values in pooled], splits, aggregate)[0])
+    if num_exact <= MAX_EXACT:
+        drawn = _all_differences(pooled, splits, aggregate)
+    else:
+        drawn = _random_differences(pooled, splits, aggregate, resamples, np.random.default_rng(seed))
+    p_value, smallest = _p_value(drawn, observed, alternative, tolerance, exact=num_exact <= MAX_EXACT)
+    mirrored = alternative == "two-sided" and splits == [column.size for column in columns_y]
+    smallest = max(smallest, (2.0 if mirrored else 1.0) / num_exact)
+    return Comparison(
+        observed + centre,
+        p_value,
+        statistic,
+        f"permutation test ({'exact' if num_exact <= MAX_EXACT else 'Monte Carlo'})",
+        alternative,
+        min(splits),
+        min(column.size for column in columns_y),
+        smallest,
+        resamples=None if num_exact <= MAX_EXACT else resamples,
+        seed=None if num_exact <= MAX_EXACT else seed,
+    )
+
+
+def paired_permutation_test(
+    x: ArrayLike, y: ArrayLike, *, alternative: str = "two-sided", resamples: int = 10_000, seed: int = 0
+) -> Comparison:
+    """Sign-flip test of the mean of x - y, where row i of both [seeds, environments] is one shared seed.
+
+    A seed's differences are averaged over environments, and its sign flips as a whole. Exact up to 16 seeds. Assumes
+    that x - y would be symmetric about 0 if x and y were equally good. Raises ValueError on NaN and where the shapes
+    differ.
+    """
+    differences = seed_differences(x, y)
+    check_name("alternative", alternative, ALTERNATIVES)
+    check_resamples(resamples)
+    n = differences.size
+    is_exact = 2**n <= MAX_EXACT
+    drawn = sign_flips(n, resamples, seed) @ differences / n
+    # Rounding is relative to the scores, which may be large where their differences are small.
+    tolerance = _tolerance([np.asarray(x, np.float64), np.asarray(y, np.float64)])
+    p_value, smallest = _p_value(drawn, float(differences.mean()), alternative, tolerance, exact=is_exact)
+    smallest = max(smallest, smallest_sign_flip_p(n) / (1.0 if alternative == "two-sided" else 2.0))
+    return Comparison(
+        float(differences.mean()),
+        p_value,
+        "mean",
+        f"sign-flip test ({'exact' if is_exact else 'Monte Carlo'})",
+        alternative,
+        n,
+        n,
+        smallest,
+        resamples=None if is_exact else resamples,
+        seed=None if is_exact else seed,
+    )
+
+
+def sign_flips(num_blocks: int, resamples: int, seed: int) -> Floats:
+    """Signs [arrangements, num_blocks] of +-1: all of them up to 16 blocks, otherwise `resamples` random ones."""
+    if 2**num_blocks <= MAX_EXACT:
+        bits = np.arange(2**num_blocks)[:, np.newaxis] >> np.arange(num_blocks)
+    else:
+        bits = np.random.default_rng(seed).integers(0, 2, size=(resamples, num_blocks))
+    return np.asarray(1.0 - 2.0 * (bits & 1), dtype=np.float64)
+
+
+def smallest_sign_flip_p(num_blocks: int) -> float:
+    """The smallest two-sided p-value of a sign-flip test over this many blocks: 0.0625 with 5."""
+    return min(1.0, 2.0 ** (1 - num_blocks))
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """Holm's adjusted p-values [tests] of one family, in the order given (Holm 1979): reject where they are <= level.
+
+    Raises ValueError on NaN, on anything outside [0, 1] and on an empty family.
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    if values.ndim != 1 or values.size == 0:
+        raise ValueError(f"p-values must be [tests], at least one, not of shape {values.shape}")
+    if not ((values >= 0.0) & (values <= 1.0)).all():
+        raise ValueError("p-values must lie between 0 and 1, without NaN")
+    order = np.argsort(values, kind="stable")
+    stepped = np.maximum.accumulate(values[order] * np.arange(values.size, 0, -1))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
+def _p_value(drawn: Floats, observed: float, alternative: str, tolerance: float, *, exact: bool) -> tuple[float, float]:
+    """The p-value of `observed` among `drawn`, and the smallest that this many draws can give."""
+    if alternative == "two-sided":
+        hits = int((np.abs(drawn) >= abs(observed) - tolerance).sum())
+    elif alternative == "greater":
+        hits = int((drawn >= observed - tolerance).sum())
+    else:
+        hits = int((drawn <= observed + tolerance).sum())
+    if exact:
+        return hits / drawn.size, 1.0 / drawn.size
+    return (1 + hits) / (1 + drawn.size), 1.0 / (1 + drawn.size)
+
+
+def _difference(resampled: Sequence[Floats], splits: Sequence[int], aggregate: Statistic) -> Floats:
+    """Aggregate of the first runs minus that of the others; one array [..., runs] per environment."""
+    pairs = list(zip(resampled, splits, strict=True))
+    return aggregate([values[..., :split] for values, split in pairs]) - aggregate(
+        [values[..., split:] for values, split in pairs]
+    )
+
+
+def _all_differences(pooled: Sequence[Floats], splits: Sequence[int], aggregate: Statistic) -> Floats:
+    """The statistic of every way to choose x's runs, over all environments together."""
+    arranged = [_all_arrangements(values, split) for values, split in zip(pooled, splits, strict=True)]
+    places = np.indices([len(part) for part in arranged]).reshape(len(arranged), -1)
+    return _difference([part[place] for part, place in zip(arranged, places, strict=True)], splits, aggregate)
+
+
+def _all_arrangements(values: Floats, split: int) -> Floats:
+    """Every choice of `split` of the values, the chosen ones first: [choices, runs]."""
+    chosen = np.array(list(itertools.combinations(range(values.size), split)))
+    is_left = np.ones((len(chosen), values.size), dtype=bool)
+    np.put_along_axis(is_left, chosen, False, axis=1)
+    others = np.nonzero(is_left)[1].reshape(len(chosen), -1)
+    return values[np.concatenate([chosen, others], axis=1)]
+
+
+def _random_differences(
+    pooled: Sequence[Floats], splits: Sequence[int], aggregate: Statistic, resamples: int, rng: np.random.Generator
+) -> Floats:
+    chunk = max(1, _CHUNK_VALUES // sum(values.size for values in pooled))
+    parts = []
+    for start in range(0, resamples, chunk):
+        size = min(chunk, resamples - start)
+        shuffled = [rng.permuted(np.broadcast_to(values, (size, values.size)), axis=1) for values in pooled]
+        parts.append(_difference(shuffled, splits, aggregate))
+    return np.concatenate(parts)
+
+
+def _ranks(values: Floats) -> Floats:
+    """Ranks from 1, ties sharing their mean rank."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2.0)[inverse]
+
+
+def _tolerance(parts: Sequence[Floats]) -> float:
+    """How far two sums of the same scores in another order may differ: such arrangements tie."""
+    return 32.0 * float(np.finfo(np.float64).eps) * max(float(np.abs(part).max()) for part in parts)

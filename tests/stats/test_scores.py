@@ -1,0 +1,75 @@
+"""What is accepted as scores, and what is refused before anything is computed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rlbench.stats import aggregate, bootstrap_interval, cliffs_delta, iqm, score_table
+
+ROWS = pd.DataFrame(
+    {"env": ["b", "b", "a", "a"], "seed": [1, 0, 0, 1], "score": [4.0, 3.0, 1.0, 2.0], "note": ["", "", "", ""]}
+)
+
+
+def test_a_table_has_runs_in_rows_and_environments_in_order_of_appearance() -> None:
+    table = score_table(ROWS)
+    assert table.to_numpy().tolist() == [[3.0, 1.0], [4.0, 2.0]]
+    assert list(table.columns) == ["b", "a"]
+    assert iqm(table) == 2.5
+
+
+def test_a_run_counted_twice_is_refused_unless_told_how_it_counts() -> None:
+    twice = pd.concat([ROWS, pd.DataFrame({"env": ["a"], "seed": [0], "score": [9.0]})])
+    with pytest.raises(ValueError, match=r"1 rows repeat a run, .*'env': 'a'"):
+        score_table(twice)
+    values = {how: score_table(twice, duplicates=how).loc[0, "a"] for how in ("mean", "first", "last")}
+    assert values == {"mean": 5.0, "first": 1.0, "last": 9.0}
+
+
+@pytest.mark.parametrize(
+    ("frame", "arguments", "message"),
+    [
+        (ROWS, {"value": "reward"}, r"no column \['reward'\]"),
+        (ROWS.iloc[:0], {}, "empty"),
+        (ROWS.iloc[:3], {}, "1 of 4"),
+        (ROWS.assign(score=[1.0, np.nan, 2.0, 3.0]), {}, "1 NaN"),
+        (ROWS, {"duplicates": "median"}, "unknown duplicates 'median'"),
+    ],
+)
+def test_a_frame_that_does_not_say_every_run_once_is_refused(
+    frame: pd.DataFrame, arguments: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        score_table(frame, **arguments)  # type: ignore[arg-type]
+
+
+def test_ragged_lists_and_mappings_are_one_array_per_environment() -> None:
+    ragged = [[1.0, 2.0, 3.0], [10.0, 20.0]]
+    assert aggregate(ragged, "mean") == (2.0 + 15.0) / 2
+    assert aggregate({"a": ragged[0], "b": ragged[1]}, "mean") == (2.0 + 15.0) / 2
+    # A mapping is per environment even where the lengths agree; a table is [runs, environments].
+    assert aggregate({"a": [1.0, 5.0], "b": [2.0, 9.0]}, "median") == (3.0 + 5.5) / 2
+    assert aggregate([[1.0, 5.0], [2.0, 9.0]], "median") == (1.5 + 7.0) / 2
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        ([[1.0, 2.0], [np.nan]], "1 NaN"),
+        ([[1.0, 2.0], []], "empty"),
+        ({}, "empty"),
+        ({"a": np.zeros((3, 2))}, "one number a run"),
+    ],
+)
+def test_ragged_scores_are_checked_too(scores: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        bootstrap_interval(scores)  # type: ignore[arg-type]
+
+
+def test_two_sides_are_matched_by_the_name_of_the_environment() -> None:
+    x, y = {"a": [2.0, 2.0], "b": [0.0]}, {"b": [5.0, 5.0], "a": [1.0]}
+    assert cliffs_delta(x, y) == 0.0  # +1 on a, -1 on b; by position it would be -1 and -1
+    with pytest.raises(ValueError, match="only one has \\['c'\\]"):
+        cliffs_delta({**x, "c": [1.0]}, y)
+    with pytest.raises(ValueError, match="2 environments and y has 1"):
+        cliffs_delta(np.zeros((3, 2)), [1.0, 2.0])
