@@ -16,9 +16,11 @@ from rlbench.stats.intervals import (
     wilson_interval,
 )
 from rlbench.stats.permutation import holm, paired_permutation_test, permutation_test, smallest_sign_flip_p
+from rlbench.stats.power import minimum_detectable_effect, pilot_sd, seeds_needed
 from rlbench.stats.profiles import Profile, performance_profile
 from rlbench.stats.results import Band, Comparison, Interval
 from rlbench.stats.scores import score_table
+from rlbench.stats.sequential import Look, SequentialPlan
 from rlbench.stats.survival import TimeToThreshold, time_to_threshold
 from rlbench.stats.tolerance import Tolerance, tolerance_interval
 
@@ -28,7 +30,9 @@ __all__ = [
     "Comparison",
     "Equivalence",
     "Interval",
+    "Look",
     "Profile",
+    "SequentialPlan",
     "TimeToThreshold",
     "Tolerance",
     "aggregate",
@@ -42,14 +46,17 @@ __all__ = [
     "hodges_lehmann",
     "holm",
     "iqm",
+    "minimum_detectable_effect",
     "optimality_gap",
     "paired_permutation_test",
     "performance_profile",
     "permutation_test",
+    "pilot_sd",
     "pointwise_band",
     "probability_of_improvement",
     "run_interval",
     "score_table",
+    "seeds_needed",
     "simultaneous_band",
     "smallest_sign_flip_p",
     "student_interval",
