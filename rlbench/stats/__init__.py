@@ -8,6 +8,7 @@ from rlbench.stats.bootstrap import bootstrap_interval, bootstrap_intervals
 from rlbench.stats.comparisons import cliffs_delta, hodges_lehmann, probability_of_improvement, welch_test
 from rlbench.stats.curves import align_previous, area_under_curve, final_window, simultaneous_band
 from rlbench.stats.equivalence import Equivalence, equivalence_test
+from rlbench.stats.factorial import Effect, EnvironmentEffect, FactorialEffects, factorial_effects
 from rlbench.stats.intervals import (
     MIN_RUNS_FOR_BOOTSTRAP,
     pointwise_band,
@@ -28,7 +29,10 @@ __all__ = [
     "MIN_RUNS_FOR_BOOTSTRAP",
     "Band",
     "Comparison",
+    "Effect",
+    "EnvironmentEffect",
     "Equivalence",
+    "FactorialEffects",
     "Interval",
     "Look",
     "Profile",
@@ -42,6 +46,7 @@ __all__ = [
     "bootstrap_intervals",
     "cliffs_delta",
     "equivalence_test",
+    "factorial_effects",
     "final_window",
     "hodges_lehmann",
     "holm",

@@ -1,0 +1,302 @@
+"""Which factor matters: main effects and interactions of a two-level grid, paired over seeds, corrected as one family.
+
+In: a frame with one row per run. Out: `FactorialEffects`: each contrast with paired and unpaired intervals, sign-flip and
+Welch p-values, corrected for the number of contrasts, per environment too, and what pairing bought. Never: calls two
+effects different because one is significant and the other is not; the interaction says that.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from rlbench.stats.bootstrap import resampled_counts
+from rlbench.stats.comparisons import satterthwaite, t_p_value
+from rlbench.stats.grid import contrasts, read_grid
+from rlbench.stats.intervals import MIN_RUNS_FOR_BOOTSTRAP
+from rlbench.stats.permutation import MAX_EXACT, holm, sign_flips, smallest_sign_flip_p
+from rlbench.stats.scores import Floats, check_name, check_resamples, tails
+
+CORRECTIONS = ("max-T", "holm")
+INTERVALS = ("auto", "bootstrap", "student")
+
+
+@dataclass(frozen=True)
+class EnvironmentEffect:
+    """An effect on one environment, with Student t intervals: exploratory, not part of the corrected family."""
+
+    environment: str
+    estimate: float
+    paired_low: float
+    paired_high: float
+    unpaired_low: float
+    unpaired_high: float
+    n: int  # complete blocks
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One contrast, averaged over environments: the coefficient with codes of -0.5 and +0.5."""
+
+    name: str  # "target", or "target:loss" for an interaction: a difference of differences
+    estimate: float
+    paired_low: float
+    paired_high: float
+    unpaired_low: float
+    unpaired_high: float
+    p_value: float  # sign-flip test over blocks, for this contrast alone
+    p_adjusted: float  # within the family of all contrasts
+    unpaired_p_value: float  # Welch's t on the contrast of cell means
+    unpaired_p_adjusted: float  # Holm
+    variance_ratio: float  # of the estimate, unpaired over paired: above 1, pairing was worth that many times the seeds
+    cochran_q: float  # spread of the effect over environments
+    cochran_p: float  # NaN on one environment
+    environments: tuple[EnvironmentEffect, ...]
+
+
+@dataclass(frozen=True)
+class FactorialEffects:
+    """The contrasts of a grid as one family of tests, and how they were computed."""
+
+    effects: tuple[Effect, ...]
+    levels: Mapping[str, tuple[object, object]]  # factor -> (coded -0.5, coded +0.5): an effect is the second's gain
+    n: int  # complete blocks; the fewest on any environment
+    num_dropped: int  # blocks left out because a cell lacks them
+    correlation: float  # realised between cells over blocks, averaged; NaN where nothing varies
+    smallest_p: float  # no data of this size could give a sign-flip p-value below
+    smallest_p_holm: float  # nor a Holm-corrected one, for the first of the family
+    interval_method: str
+    test_method: str
+    correction: str
+    level: float
+    resamples: int
+    seed: int
+
+    def __getitem__(self, name: str) -> Effect:
+        """The effect of this name; raises KeyError that lists them."""
+        for effect in self.effects:
+            if effect.name == name:
+                return effect
+        raise KeyError(f"no effect {name!r}; there are {[effect.name for effect in self.effects]}")
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per effect, without the single environments."""
+        rows = [{k: v for k, v in asdict(effect).items() if k != "environments"} for effect in self.effects]
+        return pd.DataFrame(rows)
+
+
+def factorial_effects(
+    frame: pd.DataFrame,
+    factors: Sequence[str] | Mapping[str, tuple[object, object]],
+    block: str = "seed",
+    *,
+    value: str = "score",
+    environment: str | None = "env",
+    across_environments: bool = False,
+    correction: str = "max-T",
+    interval: str = "auto",
+    duplicates: str = "error",
+    incomplete: str = "error",
+    level: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> FactorialEffects:
+    """All contrasts of a complete two-level grid from a frame with one row per run, environments weighing the same.
+
+    `factors`: the columns, each with two levels in the order in which they appear (or of the categories), the first
+    coded -0.5; or a mapping column -> (level at -0.5, level at +0.5). A block is one `block` value on one environment,
+    its runs in all cells; with `across_environments` it is the same value on all environments, for runs whose seeds
+    make them depend on each other there. `environment` None: there is one.
+
+    Paired intervals resample blocks, unpaired ones runs within each cell ("bootstrap", percentile), or are Student's t
+    with Satterthwaite's degrees of freedom ("student"); "auto" is the bootstrap from 10 blocks up. P-values flip the
+    signs of whole blocks (exact up to 16 blocks), and `correction` is step-down "max-T" (Westfall and Young 1993),
+    which uses that contrasts of the same runs depend on each other, or "holm". Cochran's Q has Welch's (1951) small-
+    sample p-value. Raises ValueError on NaN, duplicated runs (unless `duplicates` is "mean", "first" or "last"), blocks
+    without a run in some cell (unless `incomplete` is "drop"), and factors without two levels.
+    """
+    check_name("correction", correction, CORRECTIONS)
+    check_name("interval", interval, INTERVALS)
+    check_resamples(resamples)
+    bounds = tails(level)
+    grid = read_grid(frame, factors, block, value, environment, duplicates, incomplete)
+    named = contrasts(list(grid.levels))
+    weights = np.array(list(named.values()))  # [effects, cells]
+    by_environment = [weights @ scores for scores in grid.scores]  # [effects, blocks] each
+    strata = by_environment
+    if across_environments:
+        if len(set(grid.blocks)) > 1:
+            raise ValueError(f"blocks across environments need the same values of {block!r} on all of them")
+        strata = [np.mean(by_environment, axis=0)]
+    n = min(part.shape[1] for part in strata)
+    estimates = np.mean([part.mean(axis=1) for part in by_environment], axis=0)
+    paired_parts, paired_freedoms = _paired_variances(strata)
+    unpaired_parts, unpaired_freedoms = _unpaired_variances(grid.scores, weights)
+    is_bootstrap = interval == "bootstrap" or (interval == "auto" and n >= MIN_RUNS_FOR_BOOTSTRAP)
+    if is_bootstrap:
+        rng = np.random.default_rng(seed)
+        paired = np.quantile(_paired_resamples(strata, resamples, rng), bounds, axis=0)
+        unpaired = np.quantile(_unpaired_resamples(grid.scores, weights, resamples, rng), bounds, axis=0)
+    else:
+        paired = _student(estimates, paired_parts, paired_freedoms, bounds[1])
+        unpaired = _student(estimates, unpaired_parts, unpaired_freedoms, bounds[1])
+    p_values, p_max_t, is_exact = _sign_flip_p_values(strata, resamples, seed)
+    p_adjusted = p_max_t if correction == "max-T" else holm(p_values)
+    unpaired_p = np.array(
+        [
+            t_p_value(float(estimate), *satterthwaite(parts, unpaired_freedoms), "two-sided")
+            for estimate, parts in zip(estimates, unpaired_parts, strict=True)
+        ]
+    )
+    unpaired_adjusted = holm(unpaired_p)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = unpaired_parts.sum(axis=1) / paired_parts.sum(axis=1)
+    spread = _cochran(by_environment)
+    effects = tuple(
+        Effect(
+            name=name,
+            estimate=float(estimates[place]),
+            paired_low=float(paired[0, place]),
+            paired_high=float(paired[1, place]),
+            unpaired_low=float(unpaired[0, place]),
+            unpaired_high=float(unpaired[1, place]),
+            p_value=float(p_values[place]),
+            p_adjusted=float(p_adjusted[place]),
+            unpaired_p_value=float(unpaired_p[place]),
+            unpaired_p_adjusted=float(unpaired_adjusted[place]),
+            variance_ratio=float(ratios[place]),
+            cochran_q=spread[place][0],
+            cochran_p=spread[place][1],
+            environments=_by_environment(grid.environments, grid.scores, weights[place], bounds[1]),
+        )
+        for place, name in enumerate(named)
+    )
+    num_blocks = sum(part.shape[1] for part in strata)
+    smallest = smallest_sign_flip_p(num_blocks) if is_exact else 1.0 / (1 + resamples)
+    return FactorialEffects(
+        effects,
+        grid.levels,
+        n,
+        grid.num_dropped,
+        _correlation(grid.scores),
+        smallest,
+        min(1.0, smallest * len(effects)),
+        "percentile bootstrap" if is_bootstrap else "Student t (Satterthwaite)",
+        f"sign-flip test ({'exact' if is_exact else 'Monte Carlo'})",
+        "max-T (step-down)" if correction == "max-T" else "Holm",
+        level,
+        resamples,
+        seed,
+    )
+
+
+def _paired_resamples(strata: Sequence[Floats], resamples: int, rng: np.random.Generator) -> Floats:
+    """Each effect [resamples, effects] with blocks drawn again within each stratum."""
+    drawn = np.zeros((resamples, len(strata[0])))
+    for part in strata:
+        drawn += resampled_counts(part.shape[1], resamples, rng) @ part.T / (part.shape[1] * len(strata))
+    return drawn
+
+
+def _unpaired_resamples(scores: Sequence[Floats], weights: Floats, resamples: int, rng: np.random.Generator) -> Floats:
+    """Each effect [resamples, effects] with runs drawn again within each cell of each environment."""
+    drawn = np.zeros((resamples, len(weights)))
+    for table in scores:
+        for runs, weight in zip(table, weights.T, strict=True):
+            means = resampled_counts(runs.size, resamples, rng) @ runs / (runs.size * len(scores))
+            drawn += np.outer(means, weight)
+    return drawn
+
+
+def _paired_variances(strata: Sequence[Floats]) -> tuple[Floats, Floats]:
+    """Each stratum's share [effects, strata] of the variance of each effect, and its degrees of freedom [strata]."""
+    parts = [part.var(axis=1, ddof=1) / part.shape[1] / len(strata) ** 2 for part in strata]
+    return np.stack(parts, axis=1), np.array([part.shape[1] - 1.0 for part in strata])
+
+
+def _unpaired_variances(scores: Sequence[Floats], weights: Floats) -> tuple[Floats, Floats]:
+    """As `_paired_variances`, from the cells of all environments: [effects, environments x cells]."""
+    parts = [weights**2 * table.var(axis=1, ddof=1) / table.shape[1] / len(scores) ** 2 for table in scores]
+    return np.concatenate(parts, axis=1), np.repeat([t.shape[1] - 1.0 for t in scores], weights.shape[1])
+
+
+def _student(estimates: Floats, parts: Floats, freedoms: Floats, upper: float) -> Floats:
+    """Ends [2, effects] of the t intervals."""
+    errors = [satterthwaite(part, freedoms) for part in parts]
+    half = np.array([float(special.stdtrit(freedom, upper)) * error for error, freedom in errors])
+    return np.stack([estimates - half, estimates + half])
+
+
+def _sign_flip_p_values(strata: Sequence[Floats], resamples: int, seed: int) -> tuple[Floats, Floats, bool]:
+    """P-values [effects] alone and by step-down max-T, and whether all sign flips of the blocks were counted."""
+    parts = np.concatenate([part / (part.shape[1] * len(strata)) for part in strata], axis=1)
+    # One scale per contrast that no flip changes: without it the interactions, whose units are larger, would rule.
+    scale = np.sqrt((parts**2).sum(axis=1))
+    parts = parts / np.where(scale > 0.0, scale, 1.0)[:, np.newaxis]
+    drawn = np.abs(sign_flips(parts.shape[1], resamples, seed) @ parts.T)
+    observed = np.abs(parts.sum(axis=1)) - 1e-9
+    is_exact = 2 ** parts.shape[1] <= MAX_EXACT
+    extra = 0 if is_exact else 1
+    alone = (extra + (drawn >= observed).sum(axis=0)) / (extra + len(drawn))
+    order = np.argsort(-observed, kind="stable")
+    # The largest among an effect and all below it, for each arrangement.
+    largest = np.maximum.accumulate(drawn[:, order[::-1]], axis=1)[:, ::-1]
+    stepped = (extra + (largest >= observed[order]).sum(axis=0)) / (extra + len(drawn))
+    adjusted = np.empty_like(alone)
+    adjusted[order] = np.maximum.accumulate(stepped)
+    return alone, adjusted, is_exact
+
+
+def _cochran(by_environment: Sequence[Floats]) -> list[tuple[float, float]]:
+    """Cochran's Q over environments of each effect and its p-value by Welch 1951; NaN where it has no meaning."""
+    count = len(by_environment)
+    found = []
+    for place in range(len(by_environment[0])):
+        parts = [part[place] for part in by_environment]
+        variances = np.array([part.var(ddof=1) / part.size for part in parts])
+        if count < 2 or (variances == 0.0).any():
+            found.append((np.nan, np.nan))
+            continue
+        means = np.array([part.mean() for part in parts])
+        shares = (1.0 / variances) / (1.0 / variances).sum()
+        q = float(((means - shares @ means) ** 2 / variances).sum())
+        spare = float(((1.0 - shares) ** 2 / np.array([part.size - 1 for part in parts])).sum())
+        f = q / (count - 1) / (1.0 + 2.0 * (count - 2) / (count**2 - 1) * spare)
+        found.append((q, float(special.fdtrc(count - 1, (count**2 - 1) / (3.0 * spare), f))))
+    return found
+
+
+def _by_environment(
+    names: Sequence[str], scores: Sequence[Floats], weight: Floats, upper: float
+) -> tuple[EnvironmentEffect, ...]:
+    """One effect on each environment by itself; weight [cells]."""
+    found = []
+    for name, table in zip(names, scores, strict=True):
+        contrast = [weight[np.newaxis] @ table]
+        estimate = contrast[0].mean(axis=1)
+        paired = _student(estimate, *_paired_variances(contrast), upper)[:, 0]
+        unpaired = _student(estimate, *_unpaired_variances([table], weight[np.newaxis]), upper)[:, 0]
+        found.append(
+            EnvironmentEffect(
+                environment=name,
+                estimate=float(estimate[0]),
+                paired_low=float(paired[0]),
+                paired_high=float(paired[1]),
+                unpaired_low=float(unpaired[0]),
+                unpaired_high=float(unpaired[1]),
+                n=table.shape[1],
+            )
+        )
+    return tuple(found)
+
+
+def _correlation(scores: Sequence[Floats]) -> float:
+    """Mean correlation over blocks between two cells of an environment, of all pairs that vary; NaN without any."""
+    found: list[float] = []
+    for table in scores:
+        varying = table[table.std(axis=1) > 0.0]
+        if len(varying) > 1:
+            found.extend(np.corrcoef(varying)[np.triu_indices(len(varying), 1)])
+    return float(np.mean(found)) if found else float("nan")

@@ -1,0 +1,100 @@
+"""A two-level grid of factors as numbers: its cells, its orthogonal contrasts, and its runs by block.
+
+In: a frame with one row per run. Out: a `Grid`, one table [cells, blocks] per environment. Never: fills a missing run in, or
+counts a run twice.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from rlbench.stats.scores import Floats, check_name, without_duplicates
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Runs of every combination of two-level factors; block j of an environment is the same seed in all its cells."""
+
+    levels: Mapping[str, tuple[object, object]]  # factor -> (level coded -0.5, level coded +0.5)
+    environments: tuple[str, ...]
+    scores: tuple[Floats, ...]  # one [cells, blocks] per environment, the last factor running fastest
+    blocks: tuple[tuple[object, ...], ...]  # per environment
+    num_dropped: int  # blocks left out because a cell lacks them
+
+
+def read_grid(
+    frame: pd.DataFrame,
+    factors: Sequence[str] | Mapping[str, tuple[object, object]],
+    block: str,
+    value: str,
+    environment: str | None,
+    duplicates: str,
+    incomplete: str,
+) -> Grid:
+    """Read a grid from a frame with one row per run; see `factorial_effects` for the arguments and what is raised."""
+    check_name("incomplete", incomplete, ("error", "drop"))
+    names = list(factors)
+    if not names or len(set(names)) != len(names):
+        raise ValueError(f"factors must be one or more different columns, not {names}")
+    places = [] if environment is None else [environment]
+    kept = without_duplicates(frame, value, [*places, *names, block], duplicates)
+    levels = {name: _levels(kept[name], factors[name] if isinstance(factors, Mapping) else None) for name in names}
+    cells = list(itertools.product(*levels.values()))
+    environments = ["all"] if environment is None else list(dict.fromkeys(kept[environment]))
+    scores, blocks, num_dropped = [], [], 0
+    for name in environments:
+        rows = kept if environment is None else kept[kept[environment] == name]
+        table = rows.pivot(index=names, columns=block, values=value).reindex(_cell_index(cells, names))
+        is_complete = table.notna().all(axis=0)
+        if not is_complete.all() and incomplete == "error":
+            lacking = list(table.columns[~is_complete])
+            raise ValueError(
+                f"{name}: {len(lacking)} of {len(is_complete)} values of {block!r} lack a run in some cell, as "
+                f"{lacking[0]}; complete them, or leave them out of every cell with incomplete='drop'"
+            )
+        num_dropped += int((~is_complete).sum())
+        complete = table.loc[:, is_complete]
+        if complete.shape[1] < 2:
+            raise ValueError(f"{name}: effects need at least 2 values of {block!r} with a run in every cell")
+        scores.append(complete.to_numpy(np.float64))
+        blocks.append(tuple(complete.columns))
+    return Grid(levels, tuple(str(name) for name in environments), tuple(scores), tuple(blocks), num_dropped)
+
+
+def contrasts(factors: Sequence[str]) -> dict[str, Floats]:
+    """The orthogonal contrasts of a two-level grid, by name ("target", "target:loss" ...): weights [cells].
+
+    Main effects, then interactions by order. An effect is the coefficient of a regression on codes of +-0.5: a
+    two-way interaction is a difference of differences, not half of one.
+    """
+    codes = np.array(list(itertools.product((-1.0, 1.0), repeat=len(factors))))
+    found = {}
+    for order in range(1, len(factors) + 1):
+        for chosen in itertools.combinations(range(len(factors)), order):
+            name = ":".join(factors[place] for place in chosen)
+            found[name] = codes[:, chosen].prod(axis=1) / 2.0 ** (len(factors) - order)
+    return found
+
+
+def _levels(column: pd.Series, declared: tuple[object, object] | None) -> tuple[object, object]:
+    present = list(dict.fromkeys(column))
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        present = [level for level in column.cat.categories if level in present]
+    if declared is not None:
+        if len(declared) != 2 or set(declared) != set(present):
+            raise ValueError(f"{column.name!r} was declared with levels {list(declared)} and has {present}")
+        return declared[0], declared[1]
+    if len(present) != 2:
+        raise ValueError(
+            f"a factor needs exactly two levels and {column.name!r} has {present}: compare two of them at a time"
+        )
+    return present[0], present[1]
+
+
+def _cell_index(cells: Sequence[tuple[object, ...]], names: Sequence[str]) -> pd.Index:
+    if len(names) == 1:
+        return pd.Index([cell[0] for cell in cells], name=names[0])
+    return pd.MultiIndex.from_tuples(cells, names=names)
