@@ -16,7 +16,8 @@ from rlbench.stats.intervals import (
     student_interval,
     wilson_interval,
 )
-from rlbench.stats.permutation import holm, paired_permutation_test, permutation_test, smallest_sign_flip_p
+from rlbench.stats.multiplicity import holm
+from rlbench.stats.permutation import paired_permutation_test, permutation_test, smallest_sign_flip_p
 from rlbench.stats.power import minimum_detectable_effect, pilot_sd, seeds_needed
 from rlbench.stats.profiles import Profile, performance_profile
 from rlbench.stats.results import Band, Comparison, Interval

@@ -3,6 +3,12 @@
 In: scores [runs, environments] or ragged (see `scores`). Out: an `Interval`. The same seed gives the same resamples to
 every statistic, and several statistics asked for together share them. Never: reads global random state, or serves as a
 test: "the interval excludes zero" rejects 0.20 to 0.10 of true null hypotheses at 3 to 10 runs.
+
+Measured coverage of 95 % intervals at 5, 10 and 30 runs (2 000 data sets each, one environment, normal scores unless said):
+    IQM     percentile 0.89 0.93 0.94, of exponential scores 0.90 0.93 0.93; bca 0.89 0.93 0.94; basic 0.82 0.90 0.92
+    mean    percentile 0.84 0.90 0.92, of exponential scores 0.77 0.86 0.92
+    over four environments, percentile: IQM 0.91 0.93 0.94; mean 0.88 0.92 0.93; median 0.92 0.95 0.96; optimality gap
+    0.87 0.92 0.94
 """
 
 from collections.abc import Iterator, Sequence

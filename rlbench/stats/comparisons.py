@@ -3,6 +3,10 @@
 In: scores of two sides, [runs, environments] or ragged (see `scores`), not paired. Out: plain floats, or a frozen value
 with an interval. Always x against y: above 0 (above 1/2 for a probability) where x is larger. Never: decides anything by
 "the interval excludes zero"; for a decision see `permutation`.
+
+Measured at 5, 10 and 30 runs a side, normal scores: the 95 % interval of the probability of improvement covers 0.90 0.94
+0.95 where it is 1/2 and 0.88 0.93 0.94 where it is 0.76 (2 000 data sets each). Welch's t at level 0.05 rejects 0.048 0.045
+0.053 of true hypotheses, 0.028 0.042 0.052 of exponential scores (4 000 each).
 """
 
 import numpy as np
@@ -11,7 +15,7 @@ from scipy import special
 
 from rlbench.stats.bootstrap import resampled_counts
 from rlbench.stats.results import Comparison, Interval
-from rlbench.stats.scores import Floats, Scores, check_resamples, matching_columns, one_column, tails
+from rlbench.stats.scores import Floats, Scores, check_finite, check_resamples, matching_columns, one_column, tails
 
 _CHUNK_RESAMPLES = 2_000
 
@@ -90,9 +94,10 @@ def welch_difference(x: Floats, y: Floats) -> tuple[float, float, float]:
     """Return mean(x) - mean(y), its standard error and Welch-Satterthwaite's degrees of freedom; x, y [runs]."""
     if min(x.size, y.size) < 2:
         raise ValueError(f"a spread needs at least 2 runs on each side, not {x.size} and {y.size}")
-    parts = np.array([x.var(ddof=1) / x.size, y.var(ddof=1) / y.size])
-    error, freedom = satterthwaite(parts, np.array([x.size - 1, y.size - 1]))
-    return float(x.mean() - y.mean()), error, freedom
+    check_finite(x, y)
+    (mean_x, part_x), (mean_y, part_y) = _mean_and_its_variance(x), _mean_and_its_variance(y)
+    error, freedom = satterthwaite(np.array([part_x, part_y]), np.array([x.size - 1, y.size - 1]))
+    return mean_x - mean_y, error, freedom
 
 
 def satterthwaite(variances: Floats, freedoms: Floats) -> tuple[float, float]:
@@ -118,6 +123,13 @@ def t_p_value(difference: float, error: float, freedom: float, alternative: str)
     if alternative == "less":
         return float(special.stdtr(freedom, t))
     raise ValueError(f"unknown alternative {alternative!r}; one of two-sided, greater, less")
+
+
+def _mean_and_its_variance(values: Floats) -> tuple[float, float]:
+    """Exact where all values are equal: there a rounded mean would leave a variance, and a test of it."""
+    if (values == values[0]).all():
+        return float(values[0]), 0.0
+    return float(values.mean()), float(values.var(ddof=1) / values.size)
 
 
 def _wins(x: Floats, y: Floats) -> Floats:

@@ -2,6 +2,10 @@
 
 In: curves [runs, points], evaluation returns of whole runs on one fixed grid of environment steps. Out: one number a run,
 or a `Band`. Never: smooths, interpolates into the future, or averages over runs before reducing each run.
+
+Measured coverage of whole curves of 20 points by 95 % bands at 5, 10 and 30 runs (1 000 data sets each): of random walks,
+mean 0.96 0.95 0.94 and IQM 0.95 0.94 0.96; of white noise, mean 0.95 0.97 0.95 and IQM 0.95 0.95 0.94; of a difference of
+walks with spreads of 1 to 3, mean 0.96 0.94 0.95. A pointwise band holds over a whole walk 0.62 0.58 0.61 of the time.
 """
 
 from collections.abc import Sequence
@@ -10,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rlbench.stats.results import Band
-from rlbench.stats.scores import Floats, check_name, check_resamples, checked_scores, tails
+from rlbench.stats.scores import Floats, check_finite, check_name, check_resamples, checked_scores, tails
 
 # Drawn values held at once, 2 MB.
 _CHUNK_VALUES = 1 << 18
@@ -66,6 +70,7 @@ def simultaneous_band(
     differences of the curves. Raises ValueError on NaN, below 3 runs a side and where the grids differ.
     """
     sides = [checked_scores(part) for part in (curves, other) if part is not None]
+    check_finite(*sides)
     tails(level)
     check_name("statistic", statistic, ("mean", "iqm"))
     check_resamples(resamples)

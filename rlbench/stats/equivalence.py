@@ -2,6 +2,10 @@
 
 In: scores [runs] of two sides and a margin, declared before looking. Out: an `Equivalence`. Never: reads "no significant
 difference" as "the same"; only an interval inside the margin says so.
+
+Measured at a true difference of exactly the margin, one spread, normal scores, 5, 10 and 30 runs a side, level 0.05 (4 000
+data sets each): claims of equivalence 0.022 0.040 0.050 unpaired and 0.033 0.033 0.050 paired; of exponential scores at 30
+runs 0.059 and 0.060.
 """
 
 from dataclasses import dataclass

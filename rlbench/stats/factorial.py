@@ -3,6 +3,12 @@
 In: a frame with one row per run. Out: `FactorialEffects`: each contrast with paired and unpaired intervals, sign-flip and
 Welch p-values, corrected for the number of contrasts, per environment too, and what pairing bought. Never: calls two
 effects different because one is significant and the other is not; the interaction says that.
+
+Measured on 2 x 2 x 2 grids without effects, seeds shared (1 500 or 3 000 data sets each): share of families with a rejection
+at 0.05, max-T 0.05 0.05 0.04 with 5, 10, 30 seeds on three environments and 0.05 0.05 0.05 with 9, 10, 30 on one; Holm 0.02
+to 0.05; uncorrected 0.28 to 0.33. Coverage of paired 95 % intervals: Student 0.96 with 5 seeds and 0.95 with 9; bootstrap
+with 10 and 30 seeds 0.92 0.93 on three environments, 0.90 0.93 on one. Unpaired ones cover 0.98 to 0.99 where half of the
+variance is shared. Cochran's Q rejects 0.046 to 0.048.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +22,9 @@ from rlbench.stats.bootstrap import resampled_counts
 from rlbench.stats.comparisons import satterthwaite, t_p_value
 from rlbench.stats.grid import contrasts, read_grid
 from rlbench.stats.intervals import MIN_RUNS_FOR_BOOTSTRAP
-from rlbench.stats.permutation import MAX_EXACT, holm, sign_flips, smallest_sign_flip_p
-from rlbench.stats.scores import Floats, check_name, check_resamples, tails
+from rlbench.stats.multiplicity import holm, sign_flip_family
+from rlbench.stats.permutation import smallest_sign_flip_p
+from rlbench.stats.scores import Floats, check_name, check_resamples, rounding_of, tails
 
 CORRECTIONS = ("max-T", "holm")
 INTERVALS = ("auto", "bootstrap", "student")
@@ -125,6 +132,9 @@ def factorial_effects(
     named = contrasts(list(grid.levels))
     weights = np.array(list(named.values()))  # [effects, cells]
     by_environment = [weights @ scores for scores in grid.scores]  # [effects, blocks] each
+    # What rounding leaves of equal scores is nothing, rather than the whole evidence of an effect without any.
+    rounding = rounding_of(grid.scores)
+    by_environment = [np.where(np.abs(part) <= rounding, 0.0, part) for part in by_environment]
     strata = by_environment
     if across_environments:
         if len(set(grid.blocks)) > 1:
@@ -142,7 +152,8 @@ def factorial_effects(
     else:
         paired = _student(estimates, paired_parts, paired_freedoms, bounds[1])
         unpaired = _student(estimates, unpaired_parts, unpaired_freedoms, bounds[1])
-    p_values, p_max_t, is_exact = _sign_flip_p_values(strata, resamples, seed)
+    shares = [part / (part.shape[1] * len(strata)) for part in strata]  # whose sums over blocks are the effects
+    p_values, p_max_t, is_exact = sign_flip_family(np.concatenate(shares, axis=1), resamples, seed)
     p_adjusted = p_max_t if correction == "max-T" else holm(p_values)
     unpaired_p = np.array(
         [
@@ -227,26 +238,6 @@ def _student(estimates: Floats, parts: Floats, freedoms: Floats, upper: float) -
     errors = [satterthwaite(part, freedoms) for part in parts]
     half = np.array([float(special.stdtrit(freedom, upper)) * error for error, freedom in errors])
     return np.stack([estimates - half, estimates + half])
-
-
-def _sign_flip_p_values(strata: Sequence[Floats], resamples: int, seed: int) -> tuple[Floats, Floats, bool]:
-    """P-values [effects] alone and by step-down max-T, and whether all sign flips of the blocks were counted."""
-    parts = np.concatenate([part / (part.shape[1] * len(strata)) for part in strata], axis=1)
-    # One scale per contrast that no flip changes: without it the interactions, whose units are larger, would rule.
-    scale = np.sqrt((parts**2).sum(axis=1))
-    parts = parts / np.where(scale > 0.0, scale, 1.0)[:, np.newaxis]
-    drawn = np.abs(sign_flips(parts.shape[1], resamples, seed) @ parts.T)
-    observed = np.abs(parts.sum(axis=1)) - 1e-9
-    is_exact = 2 ** parts.shape[1] <= MAX_EXACT
-    extra = 0 if is_exact else 1
-    alone = (extra + (drawn >= observed).sum(axis=0)) / (extra + len(drawn))
-    order = np.argsort(-observed, kind="stable")
-    # The largest among an effect and all below it, for each arrangement.
-    largest = np.maximum.accumulate(drawn[:, order[::-1]], axis=1)[:, ::-1]
-    stepped = (extra + (largest >= observed[order]).sum(axis=0)) / (extra + len(drawn))
-    adjusted = np.empty_like(alone)
-    adjusted[order] = np.maximum.accumulate(stepped)
-    return alone, adjusted, is_exact
 
 
 def _cochran(by_environment: Sequence[Floats]) -> list[tuple[float, float]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from rlbench.stats.scores import Floats, check_name, without_duplicates
+from rlbench.stats.scores import Floats, check_finite, check_name, without_duplicates
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ def read_grid(
         raise ValueError(f"factors must be one or more different columns, not {names}")
     places = [] if environment is None else [environment]
     kept = without_duplicates(frame, value, [*places, *names, block], duplicates)
+    check_finite(kept[value].to_numpy(np.float64))
     levels = {name: _levels(kept[name], factors[name] if isinstance(factors, Mapping) else None) for name in names}
     cells = list(itertools.product(*levels.values()))
     environments = ["all"] if environment is None else list(dict.fromkeys(kept[environment]))

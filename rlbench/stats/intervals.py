@@ -2,6 +2,10 @@
 
 In: values [runs] float, one value per run. Out: an `Interval` or a `Band` that says how it was made. Never: treats
 episodes as runs, or reads global random state.
+
+Measured coverage of 95 % intervals at 5, 10 and 30 runs (4 000 data sets each): Student t 0.95 0.95 0.94 of normal scores,
+0.88 0.91 0.92 of exponential ones, and 0.67 0.89 0.94 where one run in five fails (scores 0 and 1): with few runs all may
+succeed, and no interval of the mean knows better. Wilson's, for that rate, 0.94 0.97 0.97.
 """
 
 import numpy as np

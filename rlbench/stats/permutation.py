@@ -3,6 +3,10 @@
 In: scores [runs, environments] of two sides. Out: a `Comparison`. Exact where the arrangements are few enough to count,
 otherwise (1 + hits) / (1 + draws) over random ones, which holds the level too (Phipson and Smyth 2010). The test is of
 equal laws of x and y, not of equal means alone. Never: reads global random state, or gives a p-value of 0.
+
+Measured rejections of true hypotheses at level 0.05 with 5, 10 and 30 runs a side: difference of means 0.050 0.051 0.048
+(normal scores, 4 000 data sets); with equal means but spreads of 1 to 3, which is no longer the hypothesis, 0.076 0.059
+0.051. Sign flips 0 (5 seeds cannot reject), 0.050 and 0.047. Laws with many ties reject less.
 """
 
 import itertools
@@ -17,9 +21,11 @@ from rlbench.stats.results import Comparison
 from rlbench.stats.scores import (
     Floats,
     Scores,
+    check_finite,
     check_name,
     check_resamples,
     matching_columns,
+    rounding_of,
     seed_differences,
 )
 
@@ -42,8 +48,9 @@ def permutation_test(
     """Permutation test of x against y, exchanging runs between the sides within each environment.
 
     `statistic` is "mean" or "iqm", the difference of the aggregates, or "probability_of_improvement", which orders the
-    arrangements as the Mann-Whitney test does, with ties counted half. Two-sided p-values are those of the absolute
-    difference (from 1/2, for a probability). Raises ValueError on NaN and where the environments differ.
+    arrangements as the Mann-Whitney test does, with ties counted half and infinite scores in their place. Two-sided
+    p-values are those of the absolute difference (from 1/2, for a probability). Raises ValueError on NaN, on infinite
+    scores for "mean" and "iqm", and where the environments differ.
     """
     columns_x, columns_y = matching_columns(x, y)
     check_name("statistic", statistic, STATISTICS)
@@ -57,8 +64,10 @@ def permutation_test(
         # The difference of mean ranks over the number of runs is P(x > y) + half the ties - 1/2.
         pooled = [_ranks(values) / values.size for values in pooled]
         centre = 0.5
+    else:
+        check_finite(*pooled)
     num_exact = math.prod(math.comb(values.size, split) for values, split in zip(pooled, splits, strict=True))
-    tolerance = _tolerance(pooled)
+    tolerance = rounding_of(pooled)
     observed = float(_difference([values[np.newaxis] for values in pooled], splits, aggregate)[0])
     if num_exact <= MAX_EXACT:
         drawn = _all_differences(pooled, splits, aggregate)
@@ -97,7 +106,7 @@ def paired_permutation_test(
     is_exact = 2**n <= MAX_EXACT
     drawn = sign_flips(n, resamples, seed) @ differences / n
     # Rounding is relative to the scores, which may be large where their differences are small.
-    tolerance = _tolerance([np.asarray(x, np.float64), np.asarray(y, np.float64)])
+    tolerance = rounding_of([np.asarray(x, np.float64), np.asarray(y, np.float64)])
     p_value, smallest = _p_value(drawn, float(differences.mean()), alternative, tolerance, exact=is_exact)
     smallest = max(smallest, smallest_sign_flip_p(n) / (1.0 if alternative == "two-sided" else 2.0))
     return Comparison(
@@ -126,23 +135,6 @@ def sign_flips(num_blocks: int, resamples: int, seed: int) -> Floats:
 def smallest_sign_flip_p(num_blocks: int) -> float:
     """The smallest two-sided p-value of a sign-flip test over this many blocks: 0.0625 with 5."""
     return min(1.0, 2.0 ** (1 - num_blocks))
-
-
-def holm(p_values: ArrayLike) -> Floats:
-    """Holm's adjusted p-values [tests] of one family, in the order given (Holm 1979): reject where they are <= level.
-
-    Raises ValueError on NaN, on anything outside [0, 1] and on an empty family.
-    """
-    values = np.asarray(p_values, dtype=np.float64)
-    if values.ndim != 1 or values.size == 0:
-        raise ValueError(f"p-values must be [tests], at least one, not of shape {values.shape}")
-    if not ((values >= 0.0) & (values <= 1.0)).all():
-        raise ValueError("p-values must lie between 0 and 1, without NaN")
-    order = np.argsort(values, kind="stable")
-    stepped = np.maximum.accumulate(values[order] * np.arange(values.size, 0, -1))
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(stepped, 1.0)
-    return adjusted
 
 
 def _p_value(drawn: Floats, observed: float, alternative: str, tolerance: float, *, exact: bool) -> tuple[float, float]:
@@ -198,8 +190,3 @@ def _ranks(values: Floats) -> Floats:
     """Ranks from 1, ties sharing their mean rank."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2.0)[inverse]
-
-
-def _tolerance(parts: Sequence[Floats]) -> float:
-    """How far two sums of the same scores in another order may differ: such arrangements tie."""
-    return 32.0 * float(np.finfo(np.float64).eps) * max(float(np.abs(part).max()) for part in parts)

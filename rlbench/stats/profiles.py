@@ -2,6 +2,10 @@
 
 In: scores [runs, environments] or ragged (see `scores`), and thresholds. Out: a `Profile`. Shows the failing runs that an
 average hides. Never: draws.
+
+Measured coverage of 95 % bands at a threshold that one run in twenty misses, at 5, 10 and 30 runs on each of four
+environments (2 000 data sets or more): Wilson 0.93 0.96 0.95, percentile 0.64 0.87 0.94; on one environment Wilson 0.98
+0.91 0.94, percentile 0.23 0.39 0.79.
 """
 
 from dataclasses import dataclass

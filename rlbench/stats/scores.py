@@ -76,7 +76,17 @@ def seed_differences(x: ArrayLike, y: ArrayLike) -> Floats:
         raise ValueError(
             f"paired scores must have the same seeds and environments: shapes {checked_x.shape} and {checked_y.shape}"
         )
+    check_finite(checked_x, checked_y)
     return np.asarray((checked_x - checked_y).mean(axis=1))
+
+
+def check_finite(*parts: Floats) -> None:
+    """Raise ValueError on an infinite score: it has no mean, and no arrangement of it any other."""
+    if not all(np.isfinite(part).all() for part in parts):
+        raise ValueError(
+            "scores hold an infinity, which has no mean; a run that diverged still has an order: "
+            "see statistic='probability_of_improvement'"
+        )
 
 
 def score_table(
@@ -141,6 +151,11 @@ def check_resamples(resamples: int) -> None:
     """Raise ValueError below one resample."""
     if resamples < 1:
         raise ValueError(f"resamples must be at least 1, not {resamples}")
+
+
+def rounding_of(parts: Sequence[Floats]) -> float:
+    """How far two sums of the same scores in another order may differ: such sums are equal."""
+    return 32.0 * float(np.finfo(np.float64).eps) * max(float(np.abs(part).max()) for part in parts)
 
 
 def tails(level: float) -> tuple[float, float]:

@@ -86,6 +86,7 @@ def test_welch_equals_scipy(alternative: str) -> None:
 
 def test_welch_without_spread() -> None:
     assert welch_test([1.0, 1.0], [1.0, 1.0]).p_value == 1.0
+    assert welch_test([0.1] * 3, [0.1] * 2).p_value == 1.0  # whose means differ by rounding
     assert welch_test([2.0, 2.0], [1.0, 1.0]).p_value == 0.0
     assert welch_test([2.0, 2.0], [1.0, 1.0], alternative="less").p_value == 1.0
 

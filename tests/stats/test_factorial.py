@@ -189,10 +189,15 @@ def test_the_same_seed_gives_the_same_result_and_another_one_another() -> None:
     assert one["obs"].paired_low != other["obs"].paired_low
 
 
-def test_a_grid_without_any_spread_has_effects_without_evidence_against_nothing() -> None:
-    result = factorial_effects(grid(np.full((1, 4, 10), 0.1)), ["a", "b"], resamples=50)
+@pytest.mark.parametrize("num_environments", [1, 3])
+def test_a_grid_without_any_spread_has_no_evidence_of_effects(num_environments: int) -> None:
+    # 0.1 to 0.7 in every cell of a seed: what rounding leaves of the contrasts is no evidence.
+    scores = np.broadcast_to(np.linspace(0.1, 0.7, 10), (num_environments, 8, 10))
+    result = factorial_effects(grid(scores, "abc"), ["a", "b", "c"], resamples=50)
     assert all((e.p_value, e.p_adjusted, e.unpaired_p_value) == (1.0, 1.0, 1.0) for e in result.effects)
-    assert np.isnan(result.correlation)
+    assert all(effect.estimate == 0.0 for effect in result.effects)
+    constant = factorial_effects(grid(np.full((1, 4, 10), 0.1)), ["a", "b"], resamples=50)
+    assert np.isnan(constant.correlation)
 
 
 def test_a_run_counted_twice_is_refused_unless_told_how_it_counts() -> None:

@@ -34,7 +34,7 @@ LAWS: dict[str, Sampler] = {
     "failing": lambda rng, n: 1.0 * (rng.random(n) < 0.8),
 }
 SIZES = (5, 10, 30)
-REPEATS = [pytest.param(400, id="quick"), pytest.param(4_000, id="long", marks=pytest.mark.slow)]
+REPEATS = [pytest.param(250, id="quick"), pytest.param(4_000, id="long", marks=pytest.mark.slow)]
 
 
 def rate(repeats: int, event: Callable[[np.random.Generator], bool]) -> float:
@@ -65,7 +65,7 @@ def test_level_of_the_permutation_test(statistic: str, law: str, n: int, repeats
 
     found = rate(repeats, rejects)
     assert found <= most(0.05, repeats)
-    assert law == "failing" or found > 0.015  # nor a test that never rejects
+    assert law == "failing" or found > 0.01  # nor a test that never rejects
 
 
 @pytest.mark.parametrize("repeats", REPEATS)
@@ -79,7 +79,7 @@ def test_level_of_the_paired_permutation_test(law: str, n: int, repeats: int) ->
 
     found = rate(repeats, rejects)
     assert found <= most(0.05, repeats)
-    assert (found == 0.0) if n == 5 else (law == "failing" or found > 0.015)
+    assert (found == 0.0) if n == 5 else (law == "failing" or found > 0.01)
 
 
 @pytest.mark.parametrize("repeats", REPEATS)
@@ -99,7 +99,7 @@ def test_level_of_the_equivalence_test_at_its_margin(n: int, paired: bool, repea
 
     found = rate(repeats, claims)
     assert found <= most(0.05, repeats)
-    assert found > 0.015
+    assert found > 0.01
 
 
 @pytest.mark.parametrize("repeats", REPEATS)
@@ -116,7 +116,7 @@ def test_level_of_the_sequential_plan_over_all_its_looks(law: str, paired: bool,
 
     found = rate(repeats, decides)
     assert found <= most(0.05, repeats)
-    assert law == "failing" or found > 0.015
+    assert law == "failing" or found > 0.01
 
 
 def test_looking_as_often_without_a_plan_does_not_hold_the_level() -> None:
@@ -128,9 +128,9 @@ def test_looking_as_often_without_a_plan_does_not_hold_the_level() -> None:
 
 
 @pytest.mark.parametrize(
-    "repeats", [pytest.param(150, id="quick"), pytest.param(2_000, id="long", marks=pytest.mark.slow)]
+    "repeats", [pytest.param(80, id="quick"), pytest.param(2_000, id="long", marks=pytest.mark.slow)]
 )
-@pytest.mark.parametrize(("n", "num_environments"), [(5, 3), (10, 1), (30, 1)])
+@pytest.mark.parametrize(("n", "num_environments"), [(5, 2), (10, 1), (30, 1)])
 def test_family_wise_level_of_the_factorial_effects(n: int, num_environments: int, repeats: int) -> None:
     cells = list(itertools.product((0, 1), repeat=3))
     index = [(env, *cell, seed) for env in range(num_environments) for cell in cells for seed in range(n)]

@@ -1,0 +1,51 @@
+"""Many tests of one family: p-values corrected so that a single false rejection in it stays as rare as the level.
+
+In: p-values, or the contributions of blocks to several effects. Out: corrected p-values. A family is declared before looking;
+what lies outside every family is exploratory. Never: chooses which tests belong together.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rlbench.stats.permutation import MAX_EXACT, sign_flips
+from rlbench.stats.scores import Floats
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """Holm's adjusted p-values [tests] of one family, in the order given (Holm 1979): reject where they are <= level.
+
+    Raises ValueError on NaN, on anything outside [0, 1] and on an empty family.
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    if values.ndim != 1 or values.size == 0:
+        raise ValueError(f"p-values must be [tests], at least one, not of shape {values.shape}")
+    if not ((values >= 0.0) & (values <= 1.0)).all():
+        raise ValueError("p-values must lie between 0 and 1, without NaN")
+    order = np.argsort(values, kind="stable")
+    stepped = np.maximum.accumulate(values[order] * np.arange(values.size, 0, -1))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
+def sign_flip_family(contributions: Floats, resamples: int, seed: int) -> tuple[Floats, Floats, bool]:
+    """Sign-flip p-values [effects] of sums over blocks, alone and by step-down max-T; whether all flips were counted.
+
+    `contributions` [effects, blocks]: a block's sign flips in all effects at once, which is how max-T knows of their
+    dependence (Westfall and Young 1993, algorithm 2.8). Exact up to 16 blocks.
+    """
+    # One scale per effect that no flip changes: without it the effects in larger units, interactions, would rule.
+    scale = np.sqrt((contributions**2).sum(axis=1))
+    parts = contributions / np.where(scale > 0.0, scale, 1.0)[:, np.newaxis]
+    drawn = np.abs(sign_flips(parts.shape[1], resamples, seed) @ parts.T)
+    observed = np.abs(parts.sum(axis=1)) - 1e-9
+    is_exact = 2 ** parts.shape[1] <= MAX_EXACT
+    extra = 0 if is_exact else 1
+    alone = (extra + (drawn >= observed).sum(axis=0)) / (extra + len(drawn))
+    order = np.argsort(-observed, kind="stable")
+    # The largest among an effect and all below it, for each arrangement.
+    largest = np.maximum.accumulate(drawn[:, order[::-1]], axis=1)[:, ::-1]
+    stepped = (extra + (largest >= observed[order]).sum(axis=0)) / (extra + len(drawn))
+    adjusted = np.empty_like(alone)
+    adjusted[order] = np.maximum.accumulate(stepped)
+    return alone, adjusted, is_exact
