@@ -217,8 +217,8 @@ def test_confidence_of_the_tolerance_interval_is_exact(side: str, n: int, repeat
 
 
 @pytest.mark.parametrize("repeats", REPEATS)
-@pytest.mark.parametrize("n", SIZES)
-def test_coverage_of_the_restricted_mean_with_runs_lost_on_the_way(n: int, repeats: int) -> None:
+@pytest.mark.parametrize(("n", "coverage"), [(5, 0.91), (10, 0.93), (30, 0.94)])
+def test_coverage_of_the_restricted_mean_with_runs_lost_on_the_way(n: int, coverage: float, repeats: int) -> None:
     steps = np.arange(1.0, 31.0)
     truth = sum(0.9**step for step in range(15))  # geometric times, 0.1 a step, up to 15
 
@@ -232,4 +232,4 @@ def test_coverage_of_the_restricted_mean_with_runs_lost_on_the_way(n: int, repea
         result = time_to_threshold((steps >= times[:, np.newaxis]) * 1.0, steps, 0.5, ends=ends, horizon=15.0)
         return result.low <= truth <= result.high
 
-    assert rate(repeats, covers) >= least(0.93, repeats)
+    assert rate(repeats, covers) >= least(coverage, repeats)
