@@ -1,11 +1,13 @@
 """Contract: a run's digest is the same whoever trains beside it, in how many processes, in one command or in several at once."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from rlbench.store import load
-from tests.runner.commands import FOUR, SMALL, digests, finish, run, start
+from tests.runner.commands import FOUR, SMALL, digests, finish, run, start, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +79,40 @@ def test_pairing_with_more_seeds_keeps_the_first_ones(together: dict[tuple[str, 
     assert run(store, "variant=hard_huber", "seeds=3", *SMALL)[0] == 0
     assert run(store, "variant=hard_huber", "seeds=5", *SMALL)[0] == 0
     assert digests(store) == {("hard_huber", seed): together["hard_huber", seed] for seed in range(5)}
+
+
+def followers(store: Path) -> list[int]:
+    """Process ids of the W&B followers of a store."""
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_text().split("\0")
+        except OSError:  # not a process, or one that has just ended
+            continue
+        if "rlbench.tracking.follower" in words and str(store) in words:
+            found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds the follower's process in /proc")
+def test_a_paused_follower_a_second_command_and_diverging_lanes_at_once(
+    together: dict[tuple[str, int], str], tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    first = start(store, FOUR, "seeds=3", *SMALL, "wandb.mode=offline")
+    wait_until(first, lambda: bool(followers(store)))
+    (paused,) = followers(store)
+    os.kill(paused, signal.SIGSTOP)
+    second = start(store, "variant=hard_mse", "optimizer.lr=1e30", "seeds=4", "name=broken", *SMALL)
+    assert finish(second)[0] == 3
+    wait_until(first, lambda: (load(store, "adhoc").runs["status"] == "done").sum() == 12)
+    assert not list(store.glob("wandb/offline-run-*/*.wandb"))  # it was paused from the beginning
+    os.kill(paused, signal.SIGCONT)
+    assert finish(first)[0] == 0
+    assert len(list(store.glob("wandb/offline-run-*/*.wandb"))) >= 12
+    runs = load(store).runs
+    assert (runs[runs["experiment"] == "broken"]["status"] == "diverged").all()
+    healthy = runs[runs["experiment"] == "adhoc"]
+    found = {(row.variant, row.seed): row.digest for row in healthy.itertuples()}
+    assert found == {key: together[key] for key in found}
+    assert len(found) == 12
