@@ -1,24 +1,14 @@
-"""Sums whose order is fixed by construction, so that their bits do not depend on how many lanes are summed side by side.
+"""Sums to one number per lane whose bits do not depend on how many lanes are summed side by side.
 
-The compiler lays out a reduction to one number per lane differently for one lane than for several; additions of halves leave it no choice.
+The compiler lays out such a reduction differently for one lane than for several; a product of matrices it leaves to the library, whose
+products have the same bits for any number of matrices (see `prepare_process`).
 """
 
 import torch
 from torch import Tensor
 
 
-def tree_sum(x: Tensor) -> Tensor:
-    """The sum over the last axis, [..., n] -> [...], by adding the upper to the lower half until one element is left."""
-    length = x.shape[-1]
-    power = 1 << (length - 1).bit_length()
-    if power != length:
-        x = torch.nn.functional.pad(x, (0, power - length))
-    while x.shape[-1] > 1:
-        half = x.shape[-1] // 2
-        x = x[..., :half] + x[..., half:]
-    return x[..., 0]
-
-
-def tree_mean(x: Tensor) -> Tensor:
-    """The mean over the last axis, [..., n] -> [...]."""
-    return tree_sum(x) / x.shape[-1]
+def lane_sums(x: Tensor) -> Tensor:
+    """Sums over the last axis, [L, R, n] -> [L, R]."""
+    # Two columns, because the compiler rewrites a product with a single column as the very reduction that is to be avoided.
+    return torch.bmm(x, torch.ones(x.shape[0], x.shape[2], 2))[..., 0]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.optimizers import Slots
-from rlbench.lanes.reductions import tree_mean, tree_sum
+from rlbench.lanes.reductions import lane_sums
 from rlbench.lanes.replay import ROW_EXTRAS
 from rlbench.lanes.targets import Periodic
 from rlbench.lanes.variant import Variant
@@ -60,12 +60,14 @@ def update(lanes: Tensors, variant: Variant, rows: Tensor) -> None:
     def loss_of(params: list[Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         q_tm1 = network.q_values(params, obs_tm1)
         q_taken = q_tm1.gather(2, a_tm1[..., None])[..., 0]
-        lane_loss = tree_mean(variant.loss(q_taken - goal))
+        loss = variant.loss(q_taken - goal)
         # The sum over lanes of per-lane means gives each lane its own gradient.
-        return lane_loss.sum(), (lane_loss, tree_mean(q_taken), q_tm1.amax((1, 2)))
+        return loss.sum() / variant.batch_size, (loss, q_taken, q_tm1.amax((1, 2)))
 
-    gradients, (loss, q_mean, q_max) = torch.func.grad(loss_of, has_aux=True)(online)
-    norm = sum((tree_sum((g * g).sum(1)) for g in gradients), torch.zeros(())).sqrt()[:, None]
+    gradients, (losses, q_taken, q_max) = torch.func.grad(loss_of, has_aux=True)(online)
+    loss, q_mean = (lane_sums(torch.stack([losses, q_taken], 1)) / variant.batch_size).unbind(1)
+    squares = torch.cat([(g * g).sum(1, keepdim=True) for g in gradients], 2)
+    norm = lane_sums(squares).sqrt()
     clipped = variant.clip(gradients, norm)
     powers = {name: lanes[f"power.{name}"] for name in variant.optimizer.power_names}
     new_online, new_slots, new_powers = variant.optimizer.step(online, clipped, slots, powers)
