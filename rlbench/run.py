@@ -5,10 +5,12 @@ same command again completes what is missing and trains nothing twice.
 """
 
 import dataclasses
+import numbers
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +107,7 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
     from rlbench.store import audit
 
     command = shlex.join([*PROG.split(), *request.argv])
-    runs = results.runs
+    runs = results.only(planned.run_id for planned in request.planned).runs
     if interrupted:
         left = int((~runs["status"].isin(["done", "diverged"])).sum())
         print(
@@ -121,9 +123,9 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
         print(f"audit: {finding}", file=sys.stderr)
     if findings:
         return EXIT_DIFFERENCE
-    lost = runs[runs["status"].isin(["diverged", "failed"])]
+    lost = runs[runs["status"] != "done"]
     for row in lost.itertuples():
-        last = str(row.error).strip().splitlines()[-1:] or [""]
+        last = str(row.error).strip().splitlines()[-1:] or ["see above"]
         print(f"{row.status}: {row.variant} seed {row.seed} on {row.env} ({row.run_id}) {last[0]}", file=sys.stderr)
     return EXIT_RUNS_FAILED if len(lost) else EXIT_OK
 
@@ -169,7 +171,7 @@ def run(
     workers: int | None = None,
     **settings: Any,
 ) -> "Results":
-    """Train one variant over seeds, and return the results of the experiment `name`.
+    """Train one variant over seeds as part of the experiment `name`, and return the results of these runs.
 
     Args:
         variant: the name of a variant, or an `rlbench.Variant`.
@@ -178,29 +180,57 @@ def run(
         steps, episodes: the budget, one of them; default as the command line's.
         store: the folder of results. name: the experiment. label: the variant's name in tables, for a `Variant` object.
         workers: processes; default one per core.
-        settings: further keys of the command line, dots as double underscores: `optimizer__lr=1e-3`; only with a variant's name.
+        settings: further keys of the command line, dots as double underscores: `optimizer__lr=1e-3`, `wandb__mode="offline"`; those of
+            the variant only with a variant's name.
 
-    Raises ConfigError for impossible input, RuntimeError when interrupted. Failed and diverged runs are rows with that status.
+    Returns the runs that were asked for, also where the experiment has others. Raises ConfigError for impossible input, RuntimeError
+    when interrupted. Failed and diverged runs are rows with that status; a finding of the audit is a warning.
     """
-    from rlbench.store import load
+    from rlbench.store import audit, load
 
-    words = [
-        f"env={env if isinstance(env, str) else env.id}",
-        f"store={os.fspath(store)}",
-        f"name={name}",
-        "wandb.mode=disabled",
-    ]
-    if not isinstance(env, str) and env.max_env_steps is not None:
-        words.append(f"env.max_env_steps={env.max_env_steps}")
-    words.append(f"seeds={seeds}" if isinstance(seeds, int) else f"seeds={list(seeds)}")
-    words += [f"steps={steps}"] if steps is not None else []
-    words += [f"episodes={episodes}"] if episodes is not None else []
-    words += [f"workers={workers}"] if workers is not None else []
-    words += [f"{key.replace('__', '.')}={value}" for key, value in settings.items()]
-    request = _request(variant, words, label)
+    values: dict[str, Any] = {
+        "env": env if isinstance(env, str) else env.id,
+        "env.max_env_steps": None if isinstance(env, str) else env.max_env_steps,
+        "store": os.fspath(store),
+        "name": name,
+        "seeds": list(seeds) if isinstance(seeds, Iterable) else seeds,
+        "steps": steps,
+        "episodes": episodes,
+        "workers": workers,
+    }
+    given = {key.replace("__", "."): value for key, value in settings.items()}
+    values = {"wandb.mode": "disabled"} | {key: value for key, value in values.items() if value is not None} | given
+    if not isinstance(variant, str):
+        _refuse_settings_of_a_variant(given)
+    request = _request(variant, [f"{key}={_word(value)}" for key, value in values.items()], label)
     if _train(request):
         raise RuntimeError("interrupted; calling it again goes on from the last checkpoint")
-    return load(store).experiment(name)
+    results = load(store).experiment(name).only(planned.run_id for planned in request.planned)
+    for finding in audit(results):
+        warnings.warn(f"audit: {finding}", stacklevel=2)
+    return results
+
+
+def _word(value: Any) -> str:
+    """A Python value as the command line writes it."""
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(_word(one) for one in value)}]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, numbers.Integral):
+        return str(int(value))
+    return repr(float(value)) if isinstance(value, numbers.Real) else str(value)
+
+
+def _refuse_settings_of_a_variant(given: Mapping[str, Any]) -> None:
+    """A Variant object says all there is to say about the algorithm: a setting beside it would have no effect."""
+    from rlbench.config.groups import CLASSES
+    from rlbench.config.keys import keys_of
+    from rlbench.lanes.variant import Variant
+
+    for key in given:
+        if key.split(".")[0] in CLASSES or key in keys_of(Variant()):
+            raise ConfigError(f"{key} beside a Variant object has no effect; set it in the object")
 
 
 def _request(variant: "str | Variant", words: list[str], label: str | None) -> "Request":

@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _verify(argv: Sequence[str]) -> int:
     arguments = parse_arguments(argv, {"run": None, "store": "results"}, prog=PROG, doc=DOC)
+    from rlbench.config import run_id_of
     from rlbench.store import Store, load
 
     root = Path(arguments["store"])
@@ -39,12 +40,19 @@ def _verify(argv: Sequence[str]) -> int:
     if chosen is not None:
         check_choice("run", chosen, list(outcomes))
     results = load(root)
-    altered = [run_id for run_id, row in outcomes.items() if results.stored_digest(run_id) != row["digest"]]
+    specs = store.specs(outcomes)
+    altered = [run_id for run_id in outcomes if run_id_of(specs[run_id]) != run_id]
     for run_id in altered:
-        print(f"run {run_id}: its stored rows or weights do not give its digest: they were altered")
+        print(f"run {run_id}: its stored specification does not give its id: it was altered")
+    for run_id, row in outcomes.items():
+        if results.stored_digest(run_id) != row["digest"]:
+            altered.append(run_id)
+            print(f"run {run_id}: its stored rows, weights or outcome do not give its digest: they were altered")
     if altered:
         return EXIT_DIFFERENCE
-    print(f"{len(outcomes)} finished runs: rows and weights give the stored digests")
+    print(
+        f"{len(outcomes)} finished runs: specifications give the ids; rows, weights and outcomes give the stored digests"
+    )
     return _train_again(store, chosen or random.choice(sorted(outcomes)), outcomes)
 
 
@@ -74,7 +82,7 @@ def digest_alone(run: Any) -> str:
     from rlbench.lanes.lane_state import initial_state
     from rlbench.lanes.trainer import Lane, Trainer
     from rlbench.lanes.update import group
-    from rlbench.runner.job import advance_digest
+    from rlbench.runner.job import advance_digest, end_of
     from rlbench.store import RowDigest, run_digest
 
     trainer, digest = Trainer([Lane(run, initial_state(run))]), RowDigest()
@@ -83,7 +91,8 @@ def digest_alone(run: Any) -> str:
         advance_digest(digest, events)
         if events.status is not None:
             break
-    return run_digest(digest, run.variant.network.named_weights([p[:1] for p in group(trainer.state, "online")]))
+    weights = run.variant.network.named_weights([p[:1] for p in group(trainer.state, "online")])
+    return run_digest(digest, weights, end_of(trainer.state, 0, events.status))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ examples
   seeds=100:132        seeds=[1,2,5]                         seeds 100 to 131; exactly these
   experiment=target_by_loss steps=20000                      a file's grid with another budget
   recipe=cleanrl_cartpole episodes=500                       a published script, another budget
-  env=LunarLander-v3   env=my_module:MyEnv-v0                any Gymnasium id
+  env=Acrobot-v1   env=my_module:MyEnv-v0                    any Gymnasium id
   network.units=[128,128] target=soft target.tau=0.01        lists in brackets; a member, then a key
   --dry-run                                                  shows the plan and trains nothing
   --config-dir DIR     finds your own DIR/variant/NAME.yaml, DIR/env/NAME.yaml, DIR/experiment/ ...

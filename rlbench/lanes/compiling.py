@@ -26,11 +26,10 @@ def prepare_process() -> None:
     Raises RuntimeError where products depend on the place in memory all the same, because MKL was used before.
     """
     instructions = "AVX512" if torch.backends.cpu.get_cpu_capability() == "AVX512" else "AVX2"
-    os.environ.setdefault("MKL_CBWR", f"{instructions},STRICT")
+    os.environ["MKL_CBWR"] = f"{instructions},STRICT"
     if not products_are_reproducible():
         raise RuntimeError(
-            "products of matrices depend on their place in memory: MKL was used in this process before rlbench could set it up, "
-            "or MKL_CBWR is set to a mode without this property (rlbench takes AVX2,STRICT or AVX512,STRICT)"
+            "products of matrices depend on their place in memory: MKL was used in this process before rlbench could set it up"
         )
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)

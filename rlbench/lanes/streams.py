@@ -81,7 +81,12 @@ def uniform_table(seed: int, namespace: int, stream: Stream, step: int, count: i
 
 
 def reset_seed(seed: int, namespace: int, episode: int, index: int = 0) -> int:
-    """The seed, in [0, 2**31), with which a Gymnasium environment is reset for an episode."""
+    """The seed, in [0, 2**31), with which a Gymnasium environment is reset for an episode.
+
+    Its lowest bit says whether the episode is one of evaluation, the next one whether it belongs to tuning: the seeds that are trained on,
+    evaluated on and tuned on have none in common.
+    """
     scalar = torch.tensor
     first, *_ = words(scalar(seed), scalar(int(namespace)), Stream.RESET, scalar(episode), scalar(index))
-    return int(first) >> 1
+    is_evaluation, family = divmod(int(namespace), EVALUATION)
+    return (int(first) >> 3) << 2 | (family == Namespace.TUNE) << 1 | is_evaluation

@@ -143,6 +143,10 @@ class Trainer:
         note = None if self.host is None else self.host.note(slot)
         return Lane(run, take(self.state, [slot]), note)
 
+    def lanes(self, slots: Sequence[int]) -> tuple[Tensors, list[LaneSnapshot | None]]:
+        """The runs in these slots as one state [n, ...] (a copy), and what each one's environment needs to be restored."""
+        return take(self.state, slots), [None if self.host is None else self.host.note(slot) for slot in slots]
+
     def place(self, slot: int, lane: Lane) -> None:
         """Put a lane of the same cohort into an idle slot."""
         assert self.slots[slot] is None

@@ -108,6 +108,13 @@ def check_run(run: Run) -> None:
         )
     if (run.budget.steps is None) == (run.budget.episodes is None):
         raise ConfigError("the budget is either steps=N or episodes=N: exactly one of them")
+    steps = run.budget.steps
+    if steps is not None and run.evaluation.period > steps:
+        raise ConfigError(
+            f"evaluation.period {run.evaluation.period} is larger than steps {steps}: no run would ever be evaluated"
+        )
+    if steps is not None and variant.network.learns and replay.warmup > steps:
+        raise ConfigError(f"replay.warmup {replay.warmup} is larger than steps {steps}: learning would never start")
     optimizer = variant.optimizer
     if isinstance(optimizer, SGD) and optimizer.nesterov and (optimizer.momentum == 0 or optimizer.dampening != 0):
         raise ConfigError("optimizer.nesterov needs optimizer.momentum above 0 and optimizer.dampening 0")

@@ -6,15 +6,14 @@ What a lane computes does not depend on anything decided here: block lengths, co
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from rlbench.errors import StoreError
 from rlbench.lanes.compiling import platform_name
-from rlbench.lanes.lane_state import initial_state, join
+from rlbench.lanes.lane_state import initial_state
 from rlbench.lanes.trainer import Events, Lane, Trainer
-from rlbench.lanes.update import group
+from rlbench.lanes.update import Tensors, group
 from rlbench.runner.plan import Job, Task, total_steps
 from rlbench.runner.progress import VariantProgress
 from rlbench.store import Checkpoint, CheckpointLane, Finished, Program, RowDigest, Store, run_digest
@@ -52,6 +51,10 @@ class Settings:
 Report = Callable[[dict[str, VariantProgress], int, float], None]
 
 
+class OtherPlatformError(Exception):
+    """A run's stored state is of a platform whose bits are not ours."""
+
+
 class JobRun:
     """One job under way. `run` returns True when every claimed run has ended, False when it was stopped."""
 
@@ -65,6 +68,8 @@ class JobRun:
         self.rows: dict[str, dict[str, list[Any]]] = _no_rows()
         self.finished: list[Finished] = []
         self.ended: dict[str, int] = {}
+        self.refused: dict[str, str] = {}
+        """run_id -> why it cannot be trained here"""
 
     def run(self) -> bool:
         """Train until all is done or a stop is asked for; commits in both cases."""
@@ -73,7 +78,7 @@ class JobRun:
             self.claimed = list(queue)
             if not queue:
                 return True
-            self._fill(program, [queue.popleft() for _ in range(min(len(queue), self.settings.max_lanes))])
+            self._fill(program, queue)
             ticks, last_commit, last_block = FIRST_TICKS, time.monotonic(), time.monotonic()
             while self.slots:
                 events = self.trainer.advance(ticks)
@@ -97,6 +102,16 @@ class JobRun:
         wanted = min(max(ticks * BLOCK_SECONDS / max(seconds, 1e-3), ticks / 4, 8), ticks * 4, 20_000)
         return max(1, round(wanted / period)) * period
 
+    def _next_lane(self, program: Program, queue: deque[str]) -> tuple[str, Lane] | None:
+        """The next waiting run that can be trained here."""
+        while queue:
+            run_id = queue.popleft()
+            try:
+                return run_id, self._lane(program, run_id)
+            except OtherPlatformError as error:
+                self.refused[run_id] = str(error)
+        return None
+
     def _lane(self, program: Program, run_id: str) -> Lane:
         """The run from its stored state, or from its beginning."""
         task, stored = self.tasks[run_id], program.checkpoint_of(run_id)
@@ -104,8 +119,8 @@ class JobRun:
             self.books[run_id] = Book(task, RowDigest(), 0.0)
             return Lane(task.run, initial_state(task.run))
         if stored.meta["platform"] != platform_name():
-            raise StoreError(
-                f"run {run_id} was begun on {stored.meta['platform']} and this is {platform_name()}: the bits would not go on;"
+            raise OtherPlatformError(
+                f"it was begun on {stored.meta['platform']} and this is {platform_name()}: the bits would not go on;"
                 " continue it there, or take another store"
             )
         book = Book(task, RowDigest(stored.meta["rows"]), stored.meta["wall_s"], stored.env_steps)
@@ -113,17 +128,23 @@ class JobRun:
         self.books[run_id] = book
         return Lane(task.run, stored.tensors, stored.meta["env"])
 
-    def _fill(self, program: Program, run_ids: Sequence[str]) -> None:
-        self.trainer = Trainer([self._lane(program, run_id) for run_id in run_ids])
-        self.slots = dict(enumerate(run_ids))
+    def _fill(self, program: Program, queue: deque[str]) -> None:
+        lanes: list[tuple[str, Lane]] = []
+        while len(lanes) < self.settings.max_lanes and (found := self._next_lane(program, queue)):
+            lanes.append(found)
+        if lanes:
+            self.trainer = Trainer([lane for _, lane in lanes])
+            self.slots = {slot: run_id for slot, (run_id, _) in enumerate(lanes)}
 
     def _refill(self, program: Program, queue: deque[str]) -> None:
         """Give the slots of ended runs to waiting ones; shrink to the running lanes once half of the slots are idle."""
         idle = [slot for slot, run in enumerate(self.trainer.slots) if run is None]
-        for slot in idle[: len(queue)]:
-            run_id = queue.popleft()
-            self.trainer.place(slot, self._lane(program, run_id))
-            self.slots[slot] = run_id
+        for slot in idle:
+            found = self._next_lane(program, queue)
+            if found is None:
+                break
+            self.slots[slot], lane = found
+            self.trainer.place(slot, lane)
         if (
             self.slots
             and len(self.slots) <= len(self.trainer.slots) // 2
@@ -150,17 +171,14 @@ class JobRun:
     def _finish(self, slot: int, run_id: str, status: str) -> None:
         book, state = self.books[run_id], self.trainer.state
         weights = book.task.run.variant.network.named_weights([p[slot : slot + 1] for p in group(state, "online")])
-        diverged_at = int(state["diverged_at"][slot])
+        end = end_of(state, slot, status)
         self.finished.append(
             Finished(
                 run_id=run_id,
-                status=status,
-                env_steps=book.env_steps if diverged_at < 0 else diverged_at,
-                updates=int(state["updates"][slot]),
-                episodes=int(state["episodes"][slot]),
+                **end,
                 wall_s=book.wall_s,
-                digest=run_digest(book.digest, weights),
-                error="" if status == "done" else f"loss or weights stopped being finite at step {diverged_at}",
+                digest=run_digest(book.digest, weights, end),
+                error="" if status == "done" else f"loss or weights stopped being finite at step {end['env_steps']}",
                 weights=weights or None,
             )
         )
@@ -169,24 +187,24 @@ class JobRun:
         self.trainer.vacate(slot)
 
     def _commit(self, program: Program) -> None:
-        lanes = [self.trainer.lane(slot) for slot in self.slots]
         checkpoint = None
-        if lanes:
+        if self.slots:
+            state, notes = self.trainer.lanes(list(self.slots))
             described = [
-                CheckpointLane(run_id, self.books[run_id].env_steps, self._meta(run_id, lane))
-                for run_id, lane in zip(self.slots.values(), lanes, strict=True)
+                CheckpointLane(run_id, self.books[run_id].env_steps, self._meta(run_id, note))
+                for run_id, note in zip(self.slots.values(), notes, strict=True)
             ]
-            checkpoint = Checkpoint(join([lane.state for lane in lanes]), described)
+            checkpoint = Checkpoint(state, described)
         program.commit(self.rows, checkpoint, self.finished, platform_name(), self.settings.launcher)
         self.rows, self.finished = _no_rows(), []
 
-    def _meta(self, run_id: str, lane: Lane) -> dict[str, Any]:
+    def _meta(self, run_id: str, env_note: Any) -> dict[str, Any]:
         book = self.books[run_id]
         return {
             "rows": book.digest.state(),
             "wall_s": book.wall_s,
             "returns": list(book.returns),
-            "env": lane.env_note,
+            "env": env_note,
             "platform": platform_name(),
         }
 
@@ -208,6 +226,17 @@ class JobRun:
                 lanes_running=sum(run_id in running for run_id in run_ids),
             )
         self.report(per_variant, len(self.slots), lane_steps_per_second)
+
+
+def end_of(state: Tensors, slot: int, status: str) -> dict[str, Any]:
+    """How the run in a slot ended, as its outcome and its digest have it."""
+    diverged_at = int(state["diverged_at"][slot])
+    return {
+        "status": status,
+        "env_steps": int(state["env_steps"][slot]) if diverged_at < 0 else diverged_at,
+        "updates": int(state["updates"][slot]),
+        "episodes": int(state["episodes"][slot]),
+    }
 
 
 def advance_digest(digest: RowDigest, events: Events) -> dict[str, dict[str, list[Any]]]:

@@ -4,21 +4,24 @@ In: a store with a recorded experiment, and its tasks. Out: what became of them;
 command is training on the same store are waited for, and taken over if that command dies.
 """
 
-import multiprocessing
 import os
+import pickle
 import signal
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from rlbench.errors import RlbenchError, StoreError
 from rlbench.runner.job import Settings
-from rlbench.runner.plan import Task, share_out, total_steps
+from rlbench.runner.plan import Job, Task, share_out, total_steps
 from rlbench.runner.progress import Progress, VariantProgress, WorkerUpdate
-from rlbench.runner.worker import Message, RunFailed, WorkerFailed, work
+from rlbench.runner.worker import Message, RunFailed, WorkerFailed
 from rlbench.store import Store
 
 POLL_SECONDS = 0.2
@@ -36,13 +39,17 @@ class Outcome:
 
 
 class _Signals:
-    """SIGINT and SIGTERM as a flag; the second one of a kind is the default again, for those in a hurry."""
+    """SIGINT and SIGTERM as a flag; the second one of a kind is the default again, for those in a hurry.
+
+    Python gives signals to the main thread only; in another one (an Optuna study with n_jobs, say) they stay as they are.
+    """
 
     def __init__(self) -> None:
         self.received = False
 
     def __enter__(self) -> "_Signals":
-        self._old = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+        self._old = {number: signal.signal(number, self._note) for number in numbers}
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -107,19 +114,13 @@ def _train(
     outcome: Outcome,
 ) -> str:
     """One round of worker processes; returns how one died, or an empty text."""
-    context = multiprocessing.get_context("spawn")
-    processes: dict[Connection, BaseProcess] = {}
+    processes: dict[Connection, subprocess.Popen[bytes]] = {}
     trouble: list[str] = []
     died = ""
     with progress:
         progress.expect(expected(tasks))
         for worker, jobs in enumerate(share_out(tasks, num_workers)):
-            here, there = context.Pipe(duplex=False)
-            process: BaseProcess = context.Process(
-                target=work, args=(worker, store.root, jobs, settings, there), daemon=True
-            )
-            process.start()
-            there.close()
+            here, process = _start_worker(worker, store, jobs, settings)
             processes[here] = process
         told = False
         try:
@@ -133,16 +134,14 @@ def _train(
                     try:
                         message: Message = connection.recv()
                     except EOFError:
-                        ended = processes.pop(connection)
-                        ended.join()
-                        if ended.exitcode:
-                            died = _exit_text(ended.exitcode)
+                        died = _exit_text(processes.pop(connection).wait()) or died
+                        connection.close()
                         continue
                     _take(message, progress, outcome, trouble)
         finally:
             for running in processes.values():
                 running.kill()
-                running.join()
+                running.wait()
     if trouble:
         raise StoreError(trouble[0])
     return died
@@ -159,9 +158,28 @@ def expected(tasks: Sequence[Task]) -> dict[str, VariantProgress]:
     }
 
 
-def _terminate(process: BaseProcess) -> None:
-    if process.pid is not None and process.is_alive():
-        os.kill(process.pid, signal.SIGTERM)
+def _start_worker(
+    worker: int, store: Store, jobs: Sequence[Job], settings: Settings
+) -> tuple[Connection, "subprocess.Popen[bytes]"]:
+    """A worker process and the connection on which it speaks.
+
+    A program of its own, unlike a process of `multiprocessing`, which would run the user's script once more in every worker.
+    """
+    here, there = os.pipe()
+    command = [sys.executable, "-c", "from rlbench.runner.worker import main; main()", str(there)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[there])
+    os.close(there)
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):  # it died at once: its end of the connection tells
+        pickle.dump(sys.path, process.stdin)
+        pickle.dump((worker, store.root, jobs, settings), process.stdin)
+        process.stdin.close()
+    return Connection(here, writable=False), process
+
+
+def _terminate(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.terminate()
 
 
 def _take(message: Message, progress: Progress, outcome: Outcome, trouble: list[str]) -> None:
@@ -175,4 +193,7 @@ def _take(message: Message, progress: Progress, outcome: Outcome, trouble: list[
 
 
 def _exit_text(code: int) -> str:
+    """How a process died; empty where it ended as it should."""
+    if not code:
+        return ""
     return f"by {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"

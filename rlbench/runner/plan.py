@@ -97,7 +97,7 @@ def share_out(tasks: Sequence[Task], num_workers: int) -> list[list[Job]]:
 
 @dataclasses.dataclass(frozen=True)
 class Forecast:
-    """What a plan costs: seconds of wall time with so many workers, bytes of memory for the lanes that train at once."""
+    """What a plan costs: seconds of wall time with so many workers, and bytes of memory for the lanes that train at once, at a commit."""
 
     seconds: float
     num_bytes: int
@@ -109,6 +109,7 @@ def forecast(tasks: Sequence[Task], num_workers: int, max_lanes: int) -> Forecas
         return Forecast(0.0, 0)
     shares = share_out(tasks, num_workers)
     seconds = max(sum(expected_seconds(task.run) for job in jobs for task in job) for jobs in shares)
-    num_bytes = sum(max(min(len(job), max_lanes) * bytes_per_lane(job[0].run) for job in jobs) for jobs in shares)
+    # Twice, because a checkpoint is written from a copy.
+    num_bytes = 2 * sum(max(min(len(job), max_lanes) * bytes_per_lane(job[0].run) for job in jobs) for jobs in shares)
     compiles = max(len(jobs) for jobs in shares)
     return Forecast(seconds + compiles * STARTUP_SECONDS, num_bytes)

@@ -5,7 +5,9 @@ tried again from its last commit, down to the one run that fails alone; that run
 """
 
 import os
+import pickle
 import signal
+import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
@@ -40,9 +42,16 @@ class RunFailed:
 Message = WorkerUpdate | WorkerFailed | RunFailed
 
 
+def main() -> None:
+    """A worker process: what to do comes on stdin, what happens goes to the file descriptor named on the command line."""
+    connection = Connection(int(sys.argv[1]), readable=False)
+    sys.path[:] = pickle.load(sys.stdin.buffer)  # what the parent can import, the jobs may need
+    worker, root, jobs, settings = pickle.load(sys.stdin.buffer)
+    work(worker, root, jobs, settings, connection)
+
+
 def work(worker: int, root: Path, jobs: Sequence[Job], settings: Settings, connection: Connection) -> None:
     """The body of a worker process."""
-    # Imported late: the parent unpickles this function's module in the child before torch has to be there.
     from rlbench.lanes.compiling import prepare_process
 
     parent, stopped = os.getppid(), False
@@ -73,8 +82,11 @@ def work(worker: int, root: Path, jobs: Sequence[Job], settings: Settings, conne
             job = waiting.pop(0)
             latest = done
             try:
-                JobRun(store, job, settings, should_stop, report).run()
+                job_run = JobRun(store, job, settings, should_stop, report)
+                job_run.run()
                 done = latest
+                for run_id, reason in job_run.refused.items():
+                    _send(connection, RunFailed(run_id, reason))
             except StoreError:
                 raise
             except Exception as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,6 +102,12 @@ class Results:
             raise StoreError(f"no experiment {name!r} in {self.path}; {hint}")
         return Results(self.store, name, self._snapshot)
 
+    def only(self, run_ids: Iterable[str]) -> Results:
+        """The same snapshot, restricted to these runs."""
+        wanted = set(run_ids)
+        members = [row for row in self._snapshot["memberships"] if row["run_id"] in wanted]
+        return Results(self.store, self.name, {**self._snapshot, "memberships": members})
+
     @cached_property
     def _members(self) -> list[dict[str, Any]]:
         """One membership a run, in the order of `runs`."""
@@ -124,7 +130,7 @@ class Results:
         return self._rows("diagnostics")
 
     def _rows(self, table: str) -> pd.DataFrame:
-        run_ids = None if self.name is None else [row["run_id"] for row in self._members]
+        run_ids = [row["run_id"] for row in self._members]
         rows = parts.read_parts(table, self._snapshot["parts"][table], run_ids).to_pandas()
         return rows.sort_values(["run_id", *ROW_ORDER[table]], kind="stable", ignore_index=True)
 
@@ -188,7 +194,7 @@ class Results:
         return load_file(path) if path.exists() else {}
 
     def stored_digest(self, run_id: str) -> str:
-        """A run's digest recomputed from its stored rows and weights; differs from `runs.digest` where they changed."""
+        """A run's digest recomputed from its stored rows, weights and outcome; differs from `runs.digest` where they changed."""
         frames = {table: getattr(self, table) for table in ROW_ORDER}
         own = {table: frame[frame["run_id"] == run_id] for table, frame in frames.items()}
-        return run_digest(digest_rows(own), self.weights(run_id))
+        return run_digest(digest_rows(own), self.weights(run_id), self._snapshot["outcomes"][run_id])

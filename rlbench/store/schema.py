@@ -180,10 +180,13 @@ def digest_rows(frames: Mapping[str, Any]) -> RowDigest:
     return digest
 
 
-def run_digest(row_digest: RowDigest, weights: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) over a run's final weights (sorted names, dtype, shape, bytes) and the chains of its rows.
+ENDS = ("status", "env_steps", "updates", "episodes")  # of an outcome: what the digest covers besides rows and weights
 
-    weights: name -> array or CPU tensor; empty for a run without weights.
+
+def run_digest(row_digest: RowDigest, weights: Mapping[str, Any], end: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) over a run's final weights (sorted names, dtype, shape, bytes), the chains of its rows, and how it ended.
+
+    weights: name -> array or CPU tensor; empty for a run without weights. end: the values of `ENDS`, others are not looked at.
     """
     whole = hashlib.sha256()
     for name in sorted(weights):
@@ -193,6 +196,7 @@ def run_digest(row_digest: RowDigest, weights: Mapping[str, Any]) -> str:
         whole.update(canonical_json([name, array.dtype.name, list(array.shape)]).encode())
         whole.update(little.tobytes())
     whole.update(canonical_json(row_digest.state()).encode())
+    whole.update(canonical_json([end[name] for name in ENDS]).encode())
     return whole.hexdigest()
 
 

@@ -81,8 +81,9 @@ class Store:
     ) -> None:
         """Write down what is planned; what stands there already is not written again.
 
-        Members are added to those that the experiment has; its latest definition holds. Raises ConfigError, with
-        nothing written, where one run stands for two variants.
+        Members and comparisons are added to those that the experiment has, otherwise its latest definition holds. Raises
+        ConfigError, with nothing written, where one run stands for two variants, or where `final_window` differs, which would
+        change what finished runs say.
         """
         planned: dict[str, Member] = {}
         for member in members:
@@ -103,7 +104,9 @@ class Store:
                 raise ValueError(f"members without a specification: {sorted(missing)}")
             placed = self.members(name)
             latest = {row["name"]: row["definition"] for row in self._records["experiments"].rows()}
-            text = canonical_json(definition)
+            text = canonical_json(
+                _going_on(name, json.loads(latest[name]), definition) if name in latest else definition
+            )
             new = {
                 "specs": [{"run_id": run_id, "spec": texts[run_id]} for run_id in texts if run_id not in known],
                 "members": [
@@ -195,3 +198,21 @@ class Store:
         recover(self.layout)
         sweep_claims(self.layout)
         sweep_checkpoints(self.layout, self.checkpoint_headers(), self.final_runs())
+
+
+def _going_on(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The definition of an experiment to which a command adds: the latest, with all comparisons that were declared."""
+    window = before.get("final_window")
+    if window is not None and window != now.get("final_window", window):
+        raise ConfigError(
+            f"experiment {name!r} has final_window={window}; with another one its finished runs would say something else:"
+            " keep it, or give the experiment another name=NAME; nothing was written"
+        )
+    pairs: dict[str, list[Any]] = {}
+    for comparison in (*before.get("comparisons", []), *now.get("comparisons", [])):
+        known = pairs.setdefault(comparison["family"], [])
+        known += [pair for pair in comparison["pairs"] if pair not in known]
+    together = {**now} if window is None else {**now, "final_window": window}
+    if pairs:
+        together["comparisons"] = [{"family": family, "pairs": own} for family, own in pairs.items()]
+    return together

@@ -16,7 +16,7 @@ FILES = {
     "variant/brief.yaml": "defaults:\n  - override /loss: huber\nepisodes: 30\nexploration: {decay_steps: 9}\n",
     "loss/half.yaml": "defaults: [huber, _self_]\ndelta: 0.25\n",
     "env/short.yaml": "id: Acrobot-v1\nmax_env_steps: 77\n",
-    "recipe/ours.yaml": "defaults:\n  - override /env: short\nsteps: 123\nseeds: 4\n",
+    "recipe/ours.yaml": "defaults:\n  - override /env: short\nsteps: 12300\nseeds: 4\n",
     "experiment/which.yaml": "variant: [gentle, hard_mse]\n",
 }
 
@@ -43,7 +43,7 @@ def test_own_members_are_found_beside_those_of_the_package(folder: Path) -> None
     run = resolve([f"--config-dir={folder}", "env=short", "loss=half", "seeds=1"]).planned[0].run
     assert (run.env, run.variant.loss) == (Environment("Acrobot-v1", 77), Huber(0.25))
     request = resolve([f"--config-dir={folder}", "recipe=ours"])
-    assert {(one.run.env.id, one.run.budget.steps) for one in request.planned} == {("Acrobot-v1", 123)}
+    assert {(one.run.env.id, one.run.budget.steps) for one in request.planned} == {("Acrobot-v1", 12300)}
     assert len(request.planned) == 4
     assert [
         cell["variant"] for cell in resolve([f"--config-dir={folder}", "experiment=which"]).definition["cells"]

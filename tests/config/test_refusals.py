@@ -29,6 +29,9 @@ REFUSALS = {
     "network.activation=rel": "unknown network.activation 'rel'; did you mean 'relu'? (one of: relu, tanh)",
     "target.unit=update": "unknown target.unit 'update'; did you mean 'updates'? (one of: steps, updates, episodes)",
     "wandb.mode=onlin": "unknown wandb.mode 'onlin'; did you mean 'online'? (one of: offline, online, disabled)",
+    # budgets that cannot give a result
+    "steps=2000": "evaluation.period 2500 is larger than steps 2000: no run would ever be evaluated",
+    "steps=3000 replay.warmup=4000": "replay.warmup 4000 is larger than steps 3000: learning would never start",
     # keys
     "batchsize=3": f"unknown key 'batchsize'; did you mean 'batch_size'? {SEE}",
     "seed=3": f"unknown key 'seed'; did you mean 'seeds'? {SEE}",

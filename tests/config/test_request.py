@@ -76,7 +76,7 @@ def test_composing_happens_once_per_variant_and_not_per_cell_or_seed(monkeypatch
 
 
 def test_a_budget_replaces_the_other_one_also_in_recipes() -> None:
-    assert resolve(["seeds=1", "steps=1000"]).planned[0].run.budget == Budget(steps=1000)
+    assert resolve(["seeds=1", "steps=4000"]).planned[0].run.budget == Budget(steps=4000)
     assert resolve(["seeds=1", "episodes=7"]).planned[0].run.budget == Budget(steps=None, episodes=7)
     run = resolve(["seeds=1", "recipe=cleanrl_cartpole", "episodes=7"]).planned[0].run
     assert run.budget == Budget(steps=None, episodes=7)
@@ -90,9 +90,9 @@ def test_a_decay_in_steps_replaces_the_fraction_and_the_other_way_round() -> Non
     by_both = resolve(["seeds=1", "episodes=5", "exploration.decay_steps=77"]).planned[0].run.variant.exploration
     assert by_both == by_steps
     by_fraction = (
-        resolve(["seeds=1", "exploration.decay_fraction=0.5", "steps=1000"]).planned[0].run.variant.exploration
+        resolve(["seeds=1", "exploration.decay_fraction=0.5", "steps=4000"]).planned[0].run.variant.exploration
     )
-    assert by_fraction == Linear(decay_fraction=None, decay_steps=500)
+    assert by_fraction == Linear(decay_fraction=None, decay_steps=2000)
 
 
 def test_a_key_may_be_typed_as_any_equal_number() -> None:

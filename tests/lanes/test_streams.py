@@ -162,8 +162,15 @@ def test_a_table_holds_what_was_asked_for(count: int) -> None:
 @given(seed=WORDS, episode=st.integers(0, 2**40), index=st.integers(0, 1000))
 def test_reset_seeds_fit_gymnasium(seed: int, episode: int, index: int) -> None:
     found = reset_seed(seed, Namespace.TRAIN, episode, index)
-    assert found == draw(seed, 1, Stream.RESET, episode, index)[0] // 2
+    assert found == draw(seed, 1, Stream.RESET, episode, index)[0] // 8 * 4
     assert 0 <= found < 2**31
+
+
+@given(seed=WORDS, episode=st.integers(0, 2**40), index=st.integers(0, 1000))
+def test_no_reset_seed_serves_two_purposes(seed: int, episode: int, index: int) -> None:
+    """Training, evaluation, tuning, and its evaluation are told apart by the two lowest bits."""
+    purposes = (1, 1 + EVALUATION, 2, 2 + EVALUATION)
+    assert [reset_seed(seed, purpose, episode, index) % 4 for purpose in purposes] == [0, 1, 2, 3]
 
 
 def test_reset_seeds_are_all_different() -> None:

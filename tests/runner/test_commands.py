@@ -1,6 +1,7 @@
 """The commands as a person meets them: exit codes, verify, bad places for a store, the Python entry point."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,8 @@ import torch
 import rlbench
 from rlbench.config import run_of
 from rlbench.lanes.networks import MLP
-from rlbench.store import Store
-from tests.runner.commands import SMALL, SMALL_UNIFORM, environment, run
+from rlbench.store import Store, load
+from tests.runner.commands import SMALL, SMALL_UNIFORM, environment, kill, progress, run, start, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +32,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_verify_trains_a_run_again_and_finds_the_same_digest(trained: Path) -> None:
     code, out, _ = run(trained, module="rlbench.verify")
     assert code == 0
-    assert "6 finished runs: rows and weights give the stored digests" in out
+    assert "6 finished runs: specifications give the ids; rows, weights and outcomes give the stored digests" in out
     assert "the same digest" in out
 
 
 def test_verify_names_the_run_of_an_altered_row(trained: Path, tmp_path: Path) -> None:
-    import shutil
-
     copy = tmp_path / "store"
     shutil.copytree(trained, copy)
     part = sorted((copy / "tables" / "evaluations").glob("*.parquet"))[-1]
@@ -164,3 +163,71 @@ def test_from_python(tmp_path: Path) -> None:
     variant = rlbench.Variant(batch_size=16)
     with pytest.raises(rlbench.errors.ConfigError, match="label"):
         rlbench.run(variant, seeds=1, steps=600, store=tmp_path / "store")
+
+
+SCRIPT = """
+import rlbench
+
+for lr in (1e-3, 1e-4):
+    results = rlbench.run(
+        "soft_huber", seeds=range(2), steps=600, store={store!r}, replay__warmup=100, evaluation__period=300,
+        network__units=(8, 8), optimizer__lr=lr, workers=1,
+    )
+    print(len(results.runs), sorted(results.runs["seed"]), len(rlbench.load(results.path).runs))
+"""
+
+
+def test_from_a_plain_script_each_call_returns_its_own_runs(tmp_path: Path) -> None:
+    """The workers must not run the script again, as processes of `multiprocessing` do."""
+    script = tmp_path / "mine.py"
+    script.write_text(SCRIPT.format(store=str(tmp_path / "store")))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=environment(), check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2:] == ["2 [0, 1] 2", "2 [0, 1] 4"]
+
+
+def test_a_setting_of_the_algorithm_beside_a_variant_object_is_refused(tmp_path: Path) -> None:
+    for key, value in (("optimizer__lr", 0.1), ("batch_size", 8)):
+        with pytest.raises(rlbench.errors.ConfigError, match="beside a Variant object has no effect"):
+            rlbench.run(rlbench.Variant(), label="mine", store=tmp_path / "store", **{key: value})
+    assert not (tmp_path / "store").exists()
+
+
+def test_the_exit_code_is_about_the_runs_of_this_command(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    assert run(store, "variant=hard_mse", "optimizer.lr=1e30", "seeds=1", *SMALL)[0] == 3
+    code, _, err = run(store, "variant=soft_huber", "seeds=1", *SMALL)
+    assert code == 0
+    assert "diverged" not in err
+
+
+def test_a_run_begun_on_another_platform_is_left_alone_and_the_others_are_trained(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    words = ("variant=hard_mse", "seeds=2", "steps=4000", *SMALL[1:], "checkpoint_seconds=0.1", "workers=1")
+    process = start(store, *words)
+    wait_until(process, lambda: len(progress(store)) == 2)
+    kill(process)
+    # As if the state of one of the two had been written elsewhere: same length, so that the file stays whole.
+    for path in (store / "checkpoints").glob("*.safetensors"):
+        data = path.read_bytes()
+        assert data.count(b"-eager") == 2
+        path.write_bytes(data.replace(b"-eager", b"-other", 1))
+    code, _, err = run(store, *words)
+    assert code == 3
+    assert "the bits would not go on" in err
+    runs = load(store).runs
+    assert sorted(runs["status"]) == ["done", "pending"]
+
+
+def test_verify_names_a_run_whose_outcome_was_altered(trained: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(trained, copy)
+    (path, *_) = (copy / "tables" / "outcomes").glob("*.parquet")
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    rows[0]["status"] = "diverged"  # which would take it out of every average
+    path.chmod(0o644)
+    pq.write_table(type(table).from_pylist(rows, schema=table.schema), path)
+    code, out, _ = run(copy, module="rlbench.verify")
+    assert code == 1
+    assert f"run {rows[0]['run_id']}: its stored rows, weights or outcome" in out

@@ -108,8 +108,9 @@ class Toy:
             for run_id in ended:
                 final = {"0.weight": weights.pop(run_id)}
                 steps = counters.pop(run_id)
-                digest = run_digest(digests.pop(run_id), final)
-                finished.append(Finished(run_id, "done", steps, steps, steps // EPISODE, 0.5, digest, weights=final))
+                end = {"status": "done", "env_steps": steps, "updates": steps, "episodes": steps // EPISODE}
+                digest = run_digest(digests.pop(run_id), final, end)
+                finished.append(Finished(run_id, **end, wall_s=0.5, digest=digest, weights=final))
             lanes = [
                 CheckpointLane(run_id, counters[run_id], {"row_digest": digests[run_id].state()}) for run_id in weights
             ]

@@ -223,7 +223,7 @@ def test_a_changed_definition_holds_and_members_are_added(store: Store, toy: Toy
     assert store.specs() == {**toy.specs, run_id: added}
     assert store.spec(run_id) == added
     store_toy.record(store, [added])
-    assert store.experiments() == {"toy": {"name": "toy"}}
+    assert store.experiments() == {"toy": {"name": "toy", "final_window": 2}}
 
 
 def test_a_member_keeps_what_was_said_of_it(store: Store, toy: Toy) -> None:

@@ -9,7 +9,7 @@ import pytest
 import store_toy
 from store_toy import Toy
 
-from rlbench.errors import StoreError
+from rlbench.errors import ConfigError, StoreError
 from rlbench.store import Finished, Member, Store, load
 from rlbench.store.results import RUN_COLUMNS
 
@@ -166,3 +166,26 @@ def test_the_stored_digest_tells_altered_rows_and_weights(tmp_path: Path) -> Non
     content[-1] ^= 1
     weights.write_bytes(content)
     assert load(tmp_path).stored_digest(second) != digests[second]
+
+
+def test_an_experiment_keeps_its_comparisons_and_its_final_window(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    declared = {"final_window": 5, "comparisons": [{"family": "main", "pairs": [["a", "b"], ["c", "d"]]}]}
+    store.record_experiment("grid", declared, [], {})
+    fewer = {"final_window": 5, "comparisons": [{"family": "main", "pairs": [["a", "b"], ["a", "c"]]}], "seeds": [7]}
+    store.record_experiment("grid", fewer, [], {})
+    kept = store.experiments()["grid"]
+    assert kept["comparisons"] == [{"family": "main", "pairs": [["a", "b"], ["c", "d"], ["a", "c"]]}]
+    assert kept["seeds"] == [7]
+    with pytest.raises(ConfigError, match="'grid' has final_window=5"):
+        store.record_experiment("grid", {"final_window": 1}, [], {})
+    assert store.experiments()["grid"] == kept
+
+
+def test_only_some_runs(path: Path) -> None:
+    whole = load(path).experiment("first")
+    one = whole.runs["run_id"][1]
+    some = whole.only([one])
+    assert list(some.runs["run_id"]) == [one]
+    assert set(some.evaluations["run_id"]) <= {one}
+    assert len(some.episodes) == (whole.episodes["run_id"] == one).sum()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from rlbench.store.schema import RowDigest, advance_digests, digest_rows, row_table, run_digest, split_rows
 
+END = {"status": "done", "env_steps": 5, "updates": 4, "episodes": 3}
 EPISODES = {
     "episode": [0, 1, 2],
     "env_steps": [9, 29, 60],
@@ -71,7 +72,7 @@ def test_rows_of_one_table_do_not_pass_for_those_of_another() -> None:
     first.advance("evaluations", {"env_steps": [0], "episode": [0], "episode_return": [0.0], "length": [0]})
     assert first.state()["episodes"] == second.state()["episodes"]
     assert first.state()["evaluations"] != second.state()["evaluations"]
-    assert run_digest(first, {}) != run_digest(second, {})
+    assert run_digest(first, {}, END) != run_digest(second, {}, END)
 
 
 def test_a_nan_is_a_nan_whatever_its_sign() -> None:
@@ -105,10 +106,16 @@ def test_rows_of_many_runs_reach_their_own_digests_in_order() -> None:
     }
 
 
+def test_the_run_digest_covers_how_the_run_ended() -> None:
+    changed = [END, END | {"status": "diverged"}, END | {"env_steps": 9}, END | {"updates": 9}, END | {"episodes": 9}]
+    assert len({run_digest(RowDigest(), {}, end) for end in changed}) == len(changed)
+    assert run_digest(RowDigest(), {}, END | {"wall_s": 3.0}) == run_digest(RowDigest(), {}, END)
+
+
 def test_the_run_digest_covers_names_types_shapes_and_bytes_of_weights() -> None:
     weight = torch.arange(6, dtype=torch.float32)
     digests = [
-        run_digest(RowDigest(), weights)
+        run_digest(RowDigest(), weights, END)
         for weights in (
             {},
             {"0.weight": weight},
@@ -120,8 +127,8 @@ def test_the_run_digest_covers_names_types_shapes_and_bytes_of_weights() -> None
     ]
     assert len(set(digests)) == len(digests)
     two = {"b": weight, "a": weight.double()}
-    assert run_digest(RowDigest(), two) == run_digest(RowDigest(), dict(sorted(two.items())))
-    assert run_digest(RowDigest(), {"0.weight": weight.numpy()}) == digests[1]
+    assert run_digest(RowDigest(), two, END) == run_digest(RowDigest(), dict(sorted(two.items())), END)
+    assert run_digest(RowDigest(), {"0.weight": weight.numpy()}, END) == digests[1]
 
 
 @pytest.mark.parametrize(
