@@ -18,9 +18,9 @@ from rlbench.config.arguments import run_command
 from rlbench.errors import EXIT_DIFFERENCE, EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, ConfigError
 
 if TYPE_CHECKING:
-    from rlbench.config import Request
+    from rlbench.config import PlannedRun, Request
     from rlbench.lanes.variant import Environment, Variant
-    from rlbench.store import Results
+    from rlbench.store import Results, Store
 
 PROG = "python -m rlbench.run"
 MIRROR_PATIENCE_SECONDS = 60.0
@@ -40,6 +40,8 @@ def _run(argv: Sequence[str]) -> int:
         print(help_text)
         return EXIT_OK
     if request.dry_run:
+        if request.sequential is not None:
+            _print_sequential(request)
         _print_plan(request)
         return EXIT_OK
     interrupted = _train(request)
@@ -49,31 +51,61 @@ def _run(argv: Sequence[str]) -> int:
     return _conclude(request, results, interrupted)
 
 
-def _tasks(request: "Request") -> list[Any]:
+def _tasks(runs: "Sequence[PlannedRun]") -> list[Any]:
     from rlbench.runner.plan import Task
 
-    return [Task(planned.run_id, planned.variant, planned.run) for planned in request.planned]
+    return [Task(planned.run_id, planned.variant, planned.run) for planned in runs]
 
 
 def _train(request: "Request") -> bool:
-    """Record the experiment and train what is missing; True when interrupted."""
+    """Record the experiment and train what is missing, or what its plan asks for; True when interrupted."""
+    from rlbench.store import Store
+    from rlbench.tracking.process import Follower, require_login
+    from rlbench.tracking.settings import TrackingSettings
+
+    tracking = TrackingSettings(**dataclasses.asdict(request.tracking))
+    require_login(tracking)
+    if request.sequential is not None:
+        from rlbench.deciding import current_state
+
+        current_state(request, Store.peek(request.store))  # a changed plan is refused before anything is written
+    store = Store.open(request.store)
+
+    def train(runs: "Sequence[PlannedRun]", definition: dict[str, Any]) -> bool:
+        return _train_runs(request, store, runs, definition)
+
+    with Follower(request.store, tracking) as follower:
+        if request.sequential is not None:
+            from rlbench.deciding import follow
+
+            interrupted = follow(request, store, train)
+        else:
+            interrupted = train(request.planned, request.definition)
+    mirrored = follower.wait(0 if interrupted else MIRROR_PATIENCE_SECONDS)
+    if mirrored is None and not interrupted:
+        print("Weights & Biases is still being told, in the background", file=sys.stderr)
+    elif mirrored:
+        print(
+            f"not all was mirrored to Weights & Biases; python -m rlbench.sync store={request.store} catches up",
+            file=sys.stderr,
+        )
+    return interrupted
+
+
+def _train_runs(request: "Request", store: "Store", runs: "Sequence[PlannedRun]", definition: dict[str, Any]) -> bool:
+    """Record these runs as the experiment's and train those that are missing; True when interrupted."""
     from rich.console import Console
 
     from rlbench.config import spec_of
     from rlbench.runner.job import Settings
     from rlbench.runner.launch import launch
     from rlbench.runner.progress import Progress
-    from rlbench.store import Member, Store
-    from rlbench.tracking.process import Follower, require_login
-    from rlbench.tracking.settings import TrackingSettings
+    from rlbench.store import Member
 
-    tracking = TrackingSettings(**dataclasses.asdict(request.tracking))
-    require_login(tracking)
-    store = Store.open(request.store)
-    members = [Member(planned.run_id, planned.variant, planned.position) for planned in request.planned]
-    specs = {planned.run_id: spec_of(planned.run) for planned in request.planned}
-    store.record_experiment(request.name, request.definition, members, specs)
-    tasks = _tasks(request)
+    members = [Member(planned.run_id, planned.variant, planned.position) for planned in runs]
+    specs = {planned.run_id: spec_of(planned.run) for planned in runs}
+    store.record_experiment(request.name, definition, members, specs)
+    tasks = _tasks(runs)
     missing = {task.run_id for task in tasks} - store.final_runs()
     if missing:
         under_way = len(missing & set(store.progress()))
@@ -83,16 +115,7 @@ def _train(request: "Request") -> bool:
             highlight=False,
         )
     settings = Settings(request.lanes, request.checkpoint_seconds, launcher="local")
-    with Follower(request.store, tracking) as follower:
-        outcome = launch(store, tasks, num_workers=request.workers, settings=settings, progress=Progress())
-    mirrored = follower.wait(0 if outcome.interrupted else MIRROR_PATIENCE_SECONDS)
-    if mirrored is None and not outcome.interrupted:
-        print("Weights & Biases is still being told, in the background", file=sys.stderr)
-    elif mirrored:
-        print(
-            f"not all was mirrored to Weights & Biases; python -m rlbench.sync store={request.store} catches up",
-            file=sys.stderr,
-        )
+    outcome = launch(store, tasks, num_workers=request.workers, settings=settings, progress=Progress())
     return outcome.interrupted
 
 
@@ -130,12 +153,26 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
     return EXIT_RUNS_FAILED if len(lost) else EXIT_OK
 
 
+def _print_sequential(request: "Request") -> None:
+    """The plan's rules, how far it is, and what its next stage trains; what comes after is all there can be."""
+    from rlbench.deciding import current_state, described, runs_of, so_far
+    from rlbench.store import Store
+
+    store = Store.peek(request.store)
+    state = current_state(request, store)
+    print("\n".join([*described(state), *so_far(state)]))
+    final = store.final_runs() if store is not None else set()
+    missing = [one for one in runs_of(request, state) if one.run_id not in final]
+    print(f"  the next stage trains {len(missing)} runs" if state.open else "  all of it is settled")
+    print("with every seed of the plan:")
+
+
 def _print_plan(request: "Request") -> None:
     """What would be trained, together with what, and what that costs; writes nothing."""
     from rlbench.runner.plan import cohorts, forecast
     from rlbench.store import Store
 
-    tasks = _tasks(request)
+    tasks = _tasks(request.planned)
     store = Store.peek(request.store)
     final = store.final_runs() if store is not None else set()
     missing = [task for task in tasks if task.run_id not in final]

@@ -14,12 +14,13 @@ from typing import Any
 import yaml
 
 from rlbench.config.arguments import check_choice, did_you_mean
+from rlbench.config.sequential import SequentialSpec, read_sequential
 from rlbench.errors import ConfigError
 
 _LISTS = ("variant", "recipe", "env")  # groups: one member, or several that make a factor
 _SCALARS = ("steps", "episodes", "final_window")
 _MAPPINGS = ("evaluation", "diagnostics")
-KEYS = ("question", *_LISTS, "grid", "set", "seeds", *_SCALARS, *_MAPPINGS, "comparisons")
+KEYS = ("question", *_LISTS, "grid", "set", "seeds", *_SCALARS, *_MAPPINGS, "comparisons", "sequential")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +40,7 @@ class ExperimentFile:
     question: str
     words: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
+    sequential: SequentialSpec | None = None
 
 
 class _Loader(yaml.BaseLoader):
@@ -95,7 +97,10 @@ def _read(name: str, path: Path) -> ExperimentFile:
     question = data.get("question", "")
     if not isinstance(question, str):
         raise ConfigError("question is one text")
-    return ExperimentFile(name, path, question.strip(), tuple(_words(data)), _comparisons(data.get("comparisons", [])))
+    comparisons = _comparisons(data.get("comparisons", []))
+    declared = [pair for comparison in comparisons for pair in comparison.pairs]
+    sequential = read_sequential(data["sequential"], declared) if "sequential" in data else None
+    return ExperimentFile(name, path, question.strip(), tuple(_words(data)), comparisons, sequential)
 
 
 def _words(data: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from rlbench.config.help import help_text
 from rlbench.config.keys import keys_of, show
 from rlbench.config.plan import Cell, PlannedRun, planned_runs
 from rlbench.config.seeds import parse_seeds
+from rlbench.config.sequential import SequentialSpec, check_pairs
 from rlbench.config.settings import Settings, WandbOptions
 from rlbench.config.words import Setting, merged, parse_words, split_flags
 from rlbench.errors import ConfigError
@@ -44,6 +45,7 @@ class Request:
     tracking: WandbOptions
     dry_run: bool
     argv: tuple[str, ...]
+    sequential: SequentialSpec | None = None  # the plan to follow; None where all seeds are trained
 
     @property
     def name(self) -> str:
@@ -93,7 +95,26 @@ def _resolve(argv: Sequence[str]) -> Request:
         ),
         dry_run=flags.dry_run,
         argv=tuple(argv),
+        sequential=_sequential(options, file, cells) if options.until_decided else None,
     )
+
+
+def _sequential(options: Settings, file: ExperimentFile | None, cells: Sequence[Cell]) -> SequentialSpec:
+    """The plan to follow. Raises ConfigError where there is none, or not all of its cells and seeds are part of this."""
+    plan = file.sequential if file is not None else None
+    if plan is None:
+        raise ConfigError("until_decided=true follows the `sequential` plan of an experiment file; there is none")
+    present = {(cell.label, cell.env.id) for cell in cells}
+    for label in dict.fromkeys(label for pair in plan.pairs for label in pair):
+        for env in dict.fromkeys(cell.env.id for cell in cells):
+            if (label, env) not in present:
+                raise ConfigError(f"the sequential plan compares '{label}', which this command does not have on {env}")
+    if len(options.seeds) < plan.looks[-1]:
+        raise ConfigError(
+            f"the sequential plan looks at up to {plan.looks[-1]} seeds and there are {len(options.seeds)}:"
+            f" seeds={plan.looks[-1]} would be enough"
+        )
+    return plan
 
 
 def _file_settings(
@@ -104,6 +125,8 @@ def _file_settings(
         settings = parse_words(file.words, names)
         cells, _ = expand(settings, composer)
         check_labels(file.comparisons, list(dict.fromkeys(cell.label for cell in cells)))
+        if file.sequential is not None:
+            check_pairs(file.sequential, [cell.label for cell in cells])
     except ConfigError as error:
         raise ConfigError(f"{file.path}: {error}") from None
     return settings

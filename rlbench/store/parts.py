@@ -24,7 +24,7 @@ from rlbench.store.schema import SCHEMAS
 _SUFFIX = ".parquet"
 _STAMP_DIGITS = 20  # nanoseconds since 1970, zero-padded so that names sort as numbers
 # Rows before outcomes: whoever sees the end of a run finds all its rows.
-PUBLICATION_ORDER = ("episodes", "evaluations", "diagnostics", "outcomes", "specs", "members", "experiments")
+PUBLICATION_ORDER = ("episodes", "evaluations", "diagnostics", "outcomes", "specs", "members", "experiments", "plans")
 
 
 def list_parts(layout: Layout, table: str) -> list[Path]:

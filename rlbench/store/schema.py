@@ -73,6 +73,7 @@ RECORD_TABLES: dict[str, pa.Schema] = {
         ]
     ),
     "experiments": _required(name=_TEXT, definition=_TEXT),
+    "plans": _required(experiment=_TEXT, state=_TEXT),
 }
 
 SCHEMAS: dict[str, pa.Schema] = {**ROW_TABLES, **RECORD_TABLES}

@@ -118,6 +118,22 @@ class Store:
             }
             self._publish_records(new)
 
+    def plan(self, experiment: str) -> dict[str, Any] | None:
+        """The latest state of an experiment's sequential plan; None where it has none."""
+        states = [row["state"] for row in self._records["plans"].rows() if row["experiment"] == experiment]
+        return json.loads(states[-1]) if states else None
+
+    def record_plan(self, experiment: str, state: Mapping[str, Any], after: Mapping[str, Any] | None) -> bool:
+        """Write the next state of a sequential plan, if the latest is still `after`; whether it was written.
+
+        Every state stays: a plan's parts are the record of what was seen at which look.
+        """
+        with files.locked(self.layout):
+            if self.plan(experiment) != after:
+                return False
+            self._publish_records({"plans": [{"experiment": experiment, "state": canonical_json(state)}]})
+            return True
+
     def _publish_records(self, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         if not any(tables.values()):
             return
