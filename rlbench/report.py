@@ -1,14 +1,17 @@
 """`python -m rlbench.report`: write an experiment's report from the stored results.
 
 In: key=value words. Out: the report's folder, its summary on stdout, an exit code. Never: trains, or changes results.
+`rlbench.evidence` reads other people's results and lists what is wrong with anybody's.
 """
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from rlbench.config.arguments import check_choice, parse_arguments, run_command
-from rlbench.errors import EXIT_OK, ConfigError
+from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK, ConfigError
+from rlbench.reports import report_folder
 from rlbench.store import Results, load
 
 PROG = "python -m rlbench.report"
@@ -16,7 +19,12 @@ DOC = """Write the report of an experiment: report.html (one file, opens anywher
 
   experiment   its name; not needed where the results hold only one
   store        the folder of results
-  out          where to write; default: STORE/reports/EXPERIMENT"""
+  out          where to write; default: STORE/reports/EXPERIMENT, or reports/NAME of what is read with from=
+  from         somebody else's results instead of a store: a CSV file (variant, environment, seed, step, return), a folder
+               of Stable-Baselines3 monitor files (VARIANT/ENVIRONMENT/SEED.monitor.csv), or CleanRL's runs/ folder
+  returns      what the returns of a CSV file are of: greedy evaluation, or training
+  lint         only list what is wrong with the evidence; exit code 1 where something is, 0 where nothing is"""
+CHOICES = {"returns": ("evaluation", "training"), "lint": ("true", "false")}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,22 +33,45 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report(argv: Sequence[str]) -> int:
-    allowed = {"experiment": None, "store": "results", "out": None}
-    arguments = parse_arguments(argv, allowed, prog=PROG, doc=DOC)
-    results = load(arguments["store"])
-    experiment = _chosen(results, arguments.get("experiment"))
+    allowed = {"experiment": None, "store": "results", "out": None, "from": None, "returns": None, "lint": "false"}
+    arguments = parse_arguments(argv, allowed, prog=PROG, doc=DOC, choices=CHOICES)
+    results: Results
+    if "from" in arguments:
+        from rlbench.evidence import read_evidence
+
+        for key in ("store", "experiment"):
+            if any(word.startswith(f"{key}=") for word in argv):
+                raise ConfigError(f"from= reads files and {key}= a store: give one of them")
+        foreign = read_evidence(arguments["from"], arguments.get("returns"))
+        results, experiment = cast(Results, foreign), foreign.name  # it has all that a report asks of results
+        default_out = report_folder(Path(), foreign.name)
+    else:
+        if "returns" in arguments:
+            raise ConfigError("returns= says what the returns of from= are of; there is no from=")
+        results = load(arguments["store"])
+        experiment = _chosen(results, arguments.get("experiment"))
+        default_out = report_folder(Path(arguments["store"]), experiment)
+    if arguments["lint"] == "true":
+        from rlbench.evidence import lint, told
+
+        findings = lint(results, experiment)
+        print(told(findings, experiment))
+        return EXIT_OK if all(finding.is_note for finding in findings) else EXIT_DIFFERENCE
+    if "from" in arguments:
+        foreign.check()
     # Here and not above, so that a misspelt word is answered at once.
     from rich.console import Console
 
-    from rlbench.reports import report_folder
     from rlbench.reports.report import write_summary
     from rlbench.reports.summary import summarise
     from rlbench.reports.terminal import table_of
 
-    out = Path(arguments["out"]) if "out" in arguments else report_folder(Path(arguments["store"]), experiment)
+    out = Path(arguments["out"]) if "out" in arguments else default_out
     summary = summarise(results, experiment)
     page = write_summary(summary, out)
     Console().print(table_of(summary))
+    if "from" in arguments and foreign.note:
+        print(f"note: {foreign.note}")
     print(f"report: {page}")
     return EXIT_OK
 

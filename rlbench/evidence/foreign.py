@@ -1,0 +1,225 @@
+"""Somebody else's runs with the interface of `rlbench.store.Results`, so that the report takes them for its own.
+
+In: `SourceRun`s. Out: the same tables with the same columns. Returns of training are there twice: as episodes, and, since
+a curve needs a grid that all runs share, as evaluations with the last return at or before each grid step: previous values
+only, never an interpolation. The definition says so (`returns`). Never writes; knows nothing of how the files look.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rlbench.errors import ConfigError, StoreError
+from rlbench.evidence.source import TRAINING, SourceRun
+from rlbench.stats import align_previous
+from rlbench.store.results import FINAL_WINDOW, LAST_EPISODES, RUN_COLUMNS
+from rlbench.store.schema import ROW_TABLES
+
+GRID_POINTS = 20  # of the grid on which training returns are looked at
+UNKNOWN = "unknown"
+
+
+class ForeignResults:
+    """What somebody else's files hold: one experiment, named after the file or folder."""
+
+    def __init__(self, path: Path, sources: Iterable[SourceRun], *, kind: str, source: str) -> None:
+        """kind: whether returns are of "evaluation" or of "training". source: what kind of files, in words."""
+        self.path = path
+        self.kind = kind
+        self.source = source
+        self.name = path.resolve().stem if path.is_file() else path.resolve().name
+        self.sources = tuple(sources)
+        self.run_ids = [_run_id(source, number) for number, source in enumerate(self.sources)]
+
+    @property
+    def store(self) -> "ForeignResults":
+        """Where specifications are: here."""
+        return self
+
+    @cached_property
+    def experiments(self) -> dict[str, dict[str, Any]]:
+        cells = dict.fromkeys((source.variant, source.env) for source in self.sources)
+        return {
+            self.name: {
+                "name": self.name,
+                "question": self.note,  # what every page of the report shows first
+                "cells": [{"variant": variant, "env": env, "overrides": {}} for variant, env in cells],
+                "seeds": sorted({source.seed for source in self.sources}),
+                "final_window": FINAL_WINDOW,
+                "comparisons": [],
+                "command": [],
+                "source": self.source,
+                "returns": self.kind,
+            }
+        }
+
+    @property
+    def note(self) -> str:
+        """What a reader has to know of these returns; empty where there is nothing."""
+        if self.kind != TRAINING:
+            return ""
+        return (
+            f"Read from {self.source}: the returns are those of training episodes, with their exploration, not of"
+            f" greedy evaluation; each curve is the last one at or before each of {GRID_POINTS} steps."
+        )
+
+    def experiment(self, name: str) -> "ForeignResults":
+        """Itself. Raises StoreError for another name."""
+        if name != self.name:
+            raise StoreError(f"no experiment {name!r} in {self.path.name}; it has {self.name}")
+        return self
+
+    def specs(self, run_ids: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
+        """What is known of these runs, or of all: variant, environment and seed. Raises KeyError for an unknown one."""
+        known = {
+            run_id: {"variant": {"name": source.variant}, "env": {"id": source.env}, "seed": source.seed}
+            for run_id, source in zip(self.run_ids, self.sources, strict=True)
+        }
+        return {run_id: known[run_id] for run_id in (known if run_ids is None else run_ids)}
+
+    @property
+    def problems(self) -> list[str]:
+        """What makes a report impossible: runs and rows that are there twice."""
+        found = [
+            f"{source.variant} on {source.env}, seed {source.seed}: {row}"
+            for source in self.sources
+            for row in source.repeated
+        ]
+        first: dict[tuple[str, str, int], SourceRun] = {}
+        for source in self.sources:
+            other = first.setdefault((source.variant, source.env, source.seed), source)
+            if other is not source:
+                found.append(
+                    f"{source.variant} on {source.env}, seed {source.seed} is there twice: {other.origin} and {source.origin}"
+                )
+        return found
+
+    def check(self) -> None:
+        """Raise ConfigError where runs or rows are there twice: nobody can tell which one counts."""
+        problems = self.problems
+        if problems:
+            more = f" (and {len(problems) - 1} more; lint=true lists them)" if len(problems) > 1 else ""
+            is_of_rows = any(source.repeated for source in self.sources)
+            hint = "; several episodes of one evaluation need the column `episode`" if is_of_rows else ""
+            raise ConfigError(f"{problems[0]}{more}{hint}; nothing was written")
+
+    @cached_property
+    def episodes(self) -> pd.DataFrame:
+        """Training episodes; whether one ended by itself or by a time limit is not recorded, and False here."""
+        frames = []
+        for run_id, source in self._numbered() if self.kind == TRAINING else ():
+            is_finite = np.isfinite(source.returns)
+            count = int(is_finite.sum())
+            columns = {
+                "run_id": [run_id] * count,
+                "episode": np.arange(count),
+                "env_steps": source.steps[is_finite],
+                "length": source.lengths[is_finite],
+                "episode_return": source.returns[is_finite],
+                "terminated": np.zeros(count, bool),
+            }
+            frames.append(pd.DataFrame(columns))
+        return _table("episodes", frames)
+
+    @cached_property
+    def evaluations(self) -> pd.DataFrame:
+        frames = []
+        for run_id, source in self._numbered():
+            steps, episodes, returns = self._points(source)
+            columns = {"run_id": [run_id] * len(steps), "env_steps": steps, "episode": episodes}
+            frames.append(
+                pd.DataFrame({**columns, "episode_return": returns, "length": np.zeros(len(steps), np.int64)})
+            )
+        return _table("evaluations", frames)
+
+    @cached_property
+    def diagnostics(self) -> pd.DataFrame:
+        return _table("diagnostics", [])
+
+    def _numbered(self) -> list[tuple[str, SourceRun]]:
+        """The runs by run_id, as a store sorts them."""
+        return sorted(zip(self.run_ids, self.sources, strict=True), key=lambda pair: pair[0])
+
+    @cached_property
+    def _budgets(self) -> dict[str, int]:
+        """The last step of any run, by environment."""
+        budgets: dict[str, int] = {}
+        for source in self.sources:
+            budgets[source.env] = max(budgets.get(source.env, 1), int(source.steps.max(initial=1)))
+        return budgets
+
+    def _points(self, source: SourceRun) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Step, episode and return of every row of the table `evaluations`."""
+        is_finite = np.isfinite(source.returns)
+        steps, returns = source.steps[is_finite], source.returns[is_finite]
+        if self.kind != TRAINING:
+            return steps, source.episodes[is_finite], returns
+        budget = self._budgets[source.env]
+        # An episode that was under way at the end was never recorded: a run is there up to one interval after its last.
+        last = int(source.steps.max(initial=0)) + max(1, budget // GRID_POINTS)
+        grid = np.unique(np.linspace(0, budget, GRID_POINTS + 1)[1:].astype(np.int64))
+        grid = grid[grid < last] if last <= budget else grid
+        values = align_previous(steps, returns, grid)
+        is_known = ~np.isnan(values)
+        return grid[is_known], np.zeros(int(is_known.sum()), np.int64), values[is_known]
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        facts = [self._facts(run_id, source) for run_id, source in zip(self.run_ids, self.sources, strict=True)]
+        runs = pd.DataFrame(facts, index=self.run_ids, columns=RUN_COLUMNS)
+        points = self.evaluations.groupby(["run_id", "env_steps"])["episode_return"].mean()
+        runs["auc"] = points.groupby("run_id").mean()
+        runs["final_return"] = points.groupby("run_id").tail(FINAL_WINDOW).groupby("run_id").mean()
+        tails = self.episodes.groupby("run_id").tail(LAST_EPISODES)
+        runs["train_return_last100"] = tails.groupby("run_id")["episode_return"].mean()
+        counts = dict.fromkeys(["seed", "env_steps", "updates", "episodes"], "int64")
+        measures = dict.fromkeys(["final_return", "auc", "train_return_last100", "wall_s"], "float64")
+        return runs.astype({**counts, **measures, "trial": "Int64"}).reset_index(drop=True)
+
+    def _facts(self, run_id: str, source: SourceRun) -> dict[str, Any]:
+        wrong = np.flatnonzero(~np.isfinite(source.returns))
+        error = f"the return at step {source.steps[wrong[0]]} is {source.returns[wrong[0]]}" if len(wrong) else ""
+        return {
+            "run_id": run_id,
+            "experiment": self.name,
+            "variant": source.variant,
+            "env": source.env,
+            "seed": source.seed,
+            "status": "diverged" if len(wrong) else "done",
+            "env_steps": int(source.steps.max(initial=0)),
+            "updates": 0,
+            "episodes": len(source.steps) if self.kind == TRAINING else 0,
+            "wall_s": float("nan"),
+            "digest": _digest(source),
+            **dict.fromkeys(["version", "platform", "launcher", "namespace"], UNKNOWN),
+            "study": None,
+            "trial": None,
+            "error": error,
+        }
+
+
+def _table(name: str, frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """Frames as one table with exactly the columns and types of a store's."""
+    empty = ROW_TABLES[name].empty_table().to_pandas()
+    filled = [frame for frame in frames if len(frame)]
+    return pd.concat(filled, ignore_index=True).astype(empty.dtypes)[list(empty.columns)] if filled else empty
+
+
+def _run_id(source: SourceRun, number: int) -> str:
+    """An id from what the run is called; the number keeps two of one name apart."""
+    text = "\n".join([source.variant, source.env, str(source.seed), str(number)])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _digest(source: SourceRun) -> str:
+    """SHA-256 of the numbers that were read."""
+    whole = hashlib.sha256()
+    for array in (source.steps, source.episodes, source.returns, source.lengths):
+        whole.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
+    return whole.hexdigest()

@@ -1,0 +1,231 @@
+"""What is wrong with the evidence, before anybody draws a conclusion from it.
+
+In: results, a store's or somebody else's, and an experiment's name. Out: findings, none where nothing is wrong; and notes, of
+what a reader should know without its being wrong. Never: computes a comparison, or changes anything.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rlbench.evidence.foreign import ForeignResults
+from rlbench.evidence.source import TRAINING
+from rlbench.stats import MIN_RUNS_FOR_BOOTSTRAP
+from rlbench.store import Results, audit
+
+_BUDGET_SLACK = 0.05  # of the steps of training: an episode that was under way at the end is not recorded
+_COINCIDENCE = 1e-6  # the chance at which equal curves stop being possible chance
+_MAX_LISTED = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing. `is_note` where it is to be known and is not wrong."""
+
+    kind: str
+    text: str
+    is_note: bool = False
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What every check reads: the runs, and the curves of those that ended well."""
+
+    results: Any
+    definition: dict[str, Any]
+    runs: pd.DataFrame
+    done: pd.DataFrame
+    curves: dict[str, pd.Series]  # run_id -> return by env_steps
+    is_training: bool
+
+
+def lint(results: Results | ForeignResults, experiment: str) -> list[Finding]:
+    """Everything that is wrong with an experiment's evidence, the gravest first. Raises StoreError for an unknown one."""
+    selected = results.experiment(experiment)
+    runs = selected.runs
+    points = selected.evaluations.groupby(["run_id", "env_steps"])["episode_return"].mean()
+    definition = results.experiments[experiment]
+    evidence = _Evidence(
+        selected,
+        definition,
+        runs,
+        runs[runs["status"] == "done"],
+        {str(run_id): rows.droplevel("run_id") for run_id, rows in points.groupby("run_id")},
+        definition.get("returns") == TRAINING,
+    )
+    return [finding for check in CHECKS for finding in check(evidence)]
+
+
+def told(findings: list[Finding], experiment: str) -> str:
+    """The list for the terminal: what is wrong, then what is to be known."""
+    wrong, notes = ([one for one in findings if one.is_note == is_note] for is_note in (False, True))
+    width = max((len(one.kind) for one in findings), default=0)
+    head = f"{experiment}: {len(wrong) or 'nothing'} found wrong with the evidence"
+    return "\n".join(
+        [head, *(f"  {one.kind.ljust(width)}  {one.text}" for one in wrong), *(f"  note: {one.text}" for one in notes)]
+    )
+
+
+def _duplicates(evidence: _Evidence) -> Iterator[Finding]:
+    if isinstance(evidence.results, ForeignResults):
+        yield from (Finding("duplicated", text) for text in evidence.results.problems)
+        return
+    # A store holds a run once; one seed twice in a cell means two configurations under one name.
+    again = evidence.runs[evidence.runs.duplicated(["variant", "env", "seed"])]
+    for (variant, env), rows in again.groupby(["variant", "env"], sort=False):
+        yield Finding("duplicated", f"{variant} on {env}: seeds {_listed(rows['seed'])} have more than one run")
+    yield from (Finding("audit", text) for text in audit(evidence.results))
+
+
+def _not_finite(evidence: _Evidence) -> Iterator[Finding]:
+    for table in ("evaluations", "episodes"):
+        frame = getattr(evidence.results, table)
+        wrong = frame[~np.isfinite(frame["episode_return"])]
+        if len(wrong):
+            yield Finding(
+                "nan", f"{table}: {len(wrong)} returns of {wrong['run_id'].nunique()} runs are not finite numbers"
+            )
+
+
+def _unfinished(evidence: _Evidence) -> Iterator[Finding]:
+    for status in ("diverged", "failed", "running", "pending"):
+        rows = evidence.runs[evidence.runs["status"] == status]
+        if len(rows):
+            names = (f"{row.variant} on {row.env} seed {row.seed}{_why(row.error)}" for row in rows.itertuples())
+            yield Finding(status, f"{len(rows)} of {len(evidence.runs)} runs are {status}: {_listed(names)}")
+
+
+def _why(error: Any) -> str:
+    return f" ({str(error).strip().splitlines()[-1]})" if str(error).strip() else ""
+
+
+def _tuning(evidence: _Evidence) -> Iterator[Finding]:
+    tuned = evidence.runs[(evidence.runs["namespace"] == "tune") | evidence.runs["study"].notna()]
+    if len(tuned):
+        yield Finding(
+            "tuning", f"{len(tuned)} runs are of a tuning study: what was chosen by its seeds looks better on them"
+        )
+
+
+def _few_seeds(evidence: _Evidence) -> Iterator[Finding]:
+    counts = evidence.done.groupby(["variant", "env"], sort=False)["seed"].nunique()
+    few = counts[counts < MIN_RUNS_FOR_BOOTSTRAP]
+    if len(few):
+        cells = _listed(f"{variant} on {env} has {count}" for (variant, env), count in few.items())
+        yield Finding("seeds", f"under {MIN_RUNS_FOR_BOOTSTRAP} seeds: {cells}")
+
+
+def _missing_cells(evidence: _Evidence) -> Iterator[Finding]:
+    declared = [(cell["variant"], cell["env"]) for cell in evidence.definition.get("cells", [])]
+    present = list(zip(evidence.runs["variant"], evidence.runs["env"], strict=True))
+    pairs = [*declared, *present]
+    variants, envs = (list(dict.fromkeys(pair[side] for pair in pairs)) for side in (0, 1))
+    missing = [
+        f"{variant} on {env}" for env, variant in itertools.product(envs, variants) if (variant, env) not in present
+    ]
+    if missing:
+        yield Finding("cells", f"no runs at all: {_listed(missing)}")
+
+
+def _unpaired(evidence: _Evidence) -> Iterator[Finding]:
+    is_planned = "sequential" in evidence.definition
+    for env, rows in evidence.done.groupby("env", sort=False):
+        seeds = {str(variant): set(own) for variant, own in rows.groupby("variant", sort=False)["seed"]}
+        shared = set.intersection(*seeds.values())
+        if any(own != shared for own in seeds.values()):
+            counts = _listed(f"{variant} has {len(own)}" for variant, own in seeds.items())
+            reason = ", as its sequential plan has it" if is_planned else ""
+            yield Finding(
+                "unpaired",
+                f"{env}: the variants have different seeds, {len(shared)} shared by all; {counts}{reason}",
+                is_note=is_planned,
+            )
+
+
+def _unequal_budgets(evidence: _Evidence) -> Iterator[Finding]:
+    specs = evidence.results.store.specs(evidence.done["run_id"])
+    for env, rows in evidence.done.groupby("env", sort=False):
+        budgets = [specs[run_id].get("budget") for run_id in rows["run_id"]]
+        if all(budgets):
+            texts = [", ".join(f"{value} {key}" for key, value in one.items() if value) for one in budgets if one]
+            is_unequal = len(set(texts)) > 1
+            shown = _listed(dict.fromkeys(texts))
+        else:
+            steps = rows["env_steps"]
+            slack = _BUDGET_SLACK * steps.max() if evidence.is_training else 0.0
+            is_unequal = steps.max() - steps.min() > slack
+            shown = f"the last steps go from {steps.min()} to {steps.max()}"
+        if is_unequal:
+            yield Finding("budgets", f"{env}: the runs have unequal budgets: {shown}")
+
+
+def _grids(evidence: _Evidence) -> Iterator[Finding]:
+    if evidence.is_training:
+        return  # looked at on one grid, whatever their own steps
+    for env, rows in evidence.done.groupby("env", sort=False):
+        curves = [evidence.curves[one] for one in rows["run_id"] if one in evidence.curves]
+        if not curves:
+            continue
+        shortest = min(curve.index.max() for curve in curves)
+        grids = {tuple(curve.index[curve.index <= shortest]) for curve in curves}
+        if len(grids) > 1:
+            yield Finding("grid", f"{env}: the runs are evaluated at different steps, on {len(grids)} grids")
+        window = int(evidence.definition.get("final_window") or 1)
+        short = sum(len(curve) < window for curve in curves)
+        if short:
+            yield Finding("curve", f"{env}: {short} curves have fewer points than the final window of {window}")
+
+
+def _identical(evidence: _Evidence) -> Iterator[Finding]:
+    """Runs with one curve where that cannot be chance, if points were equal as often as any two points here are."""
+    for env, rows in evidence.done.groupby("env", sort=False):
+        curves = {run_id: evidence.curves[run_id] for run_id in rows["run_id"] if run_id in evidence.curves}
+        if len(curves) < 2:
+            continue
+        values = pd.concat(curves.values())
+        counts, total = values.value_counts().to_numpy(), len(values)
+        equal = max(float((counts * (counts - 1)).sum()) / (total * (total - 1)), 1.0 / total**2) if total > 1 else 1.0
+        pairs = len(curves) * (len(curves) - 1) / 2
+        telling = math.log(_COINCIDENCE / pairs) / math.log(equal) if equal < 1.0 else math.inf
+        names = {row.run_id: f"{row.variant} seed {row.seed}" for row in rows.itertuples()}
+        groups: dict[bytes, list[str]] = {}
+        for run_id, curve in curves.items():
+            if len(curve) >= telling:
+                groups.setdefault(curve.index.to_numpy().tobytes() + curve.to_numpy().tobytes(), []).append(
+                    names[run_id]
+                )
+        for group in groups.values():
+            if len(group) > 1:
+                yield Finding("identical", f"{env}: {_listed(group)} have one and the same curve")
+
+
+def _kind_of_returns(evidence: _Evidence) -> Iterator[Finding]:
+    if isinstance(evidence.results, ForeignResults) and evidence.results.note:
+        yield Finding("training", evidence.results.note, is_note=True)
+
+
+CHECKS: tuple[Callable[[_Evidence], Iterator[Finding]], ...] = (
+    _duplicates,
+    _identical,
+    _not_finite,
+    _unfinished,
+    _missing_cells,
+    _tuning,
+    _unequal_budgets,
+    _grids,
+    _unpaired,
+    _few_seeds,
+    _kind_of_returns,
+)
+
+
+def _listed(names: Any) -> str:
+    """Some names, and how many more there are."""
+    texts = [str(name) for name in names]
+    more = len(texts) - _MAX_LISTED
+    return ", ".join(texts if more <= 0 else [*texts[:_MAX_LISTED], f"and {more} more"])
