@@ -5,14 +5,18 @@ In: key=value words. Out: the report's folder, its summary on stdout, an exit co
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from rlbench.config.arguments import check_choice, parse_arguments, run_command
 from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK, ConfigError
 from rlbench.reports import report_folder
 from rlbench.store import Results, load
+
+if TYPE_CHECKING:
+    from rlbench.tracking.settings import TrackingSettings
 
 PROG = "python -m rlbench.report"
 DOC = """Write the report of an experiment: report.html (one file, opens anywhere), report.md, figures/ and tables/.
@@ -23,8 +27,10 @@ DOC = """Write the report of an experiment: report.html (one file, opens anywher
   from         somebody else's results instead of a store: a CSV file (variant, environment, seed, step, return), a folder
                of Stable-Baselines3 monitor files (VARIANT/ENVIRONMENT/SEED.monitor.csv), or CleanRL's runs/ folder
   returns      what the returns of a CSV file are of: greedy evaluation, or training
+  wandb        also make a Weights & Biases report of it; without an account, its specification as a file in the folder
+  wandb.project, wandb.entity   where to; default: where the store was mirrored to
   lint         only list what is wrong with the evidence; exit code 1 where something is, 0 where nothing is"""
-CHOICES = {"returns": ("evaluation", "training"), "lint": ("true", "false")}
+CHOICES = {"returns": ("evaluation", "training"), "lint": ("true", "false"), "wandb": ("true", "false")}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,12 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _report(argv: Sequence[str]) -> int:
     allowed = {"experiment": None, "store": "results", "out": None, "from": None, "returns": None, "lint": "false"}
+    allowed |= {"wandb": "false", "wandb.project": None, "wandb.entity": None}
     arguments = parse_arguments(argv, allowed, prog=PROG, doc=DOC, choices=CHOICES)
     results: Results
     if "from" in arguments:
         from rlbench.evidence import read_evidence
 
-        for key in ("store", "experiment"):
+        for key in ("store", "experiment", "wandb"):
             if any(word.startswith(f"{key}=") for word in argv):
                 raise ConfigError(f"from= reads files and {key}= a store: give one of them")
         foreign = read_evidence(arguments["from"], arguments.get("returns"))
@@ -59,6 +66,11 @@ def _report(argv: Sequence[str]) -> int:
         return EXIT_OK if all(finding.is_note for finding in findings) else EXIT_DIFFERENCE
     if "from" in arguments:
         foreign.check()
+    if arguments["wandb"] == "true":
+        from rlbench.tracking.wandb_report import publish, require_workspaces
+
+        require_workspaces()
+        settings = _tracking(results.path, arguments)
     # Here and not above, so that a misspelt word is answered at once.
     from rich.console import Console
 
@@ -73,7 +85,22 @@ def _report(argv: Sequence[str]) -> int:
     if "from" in arguments and foreign.note:
         print(f"note: {foreign.note}")
     print(f"report: {page}")
+    if arguments["wandb"] == "true":
+        print(publish(results, experiment, out, settings))
     return EXIT_OK
+
+
+def _tracking(store: Path, arguments: Mapping[str, str]) -> "TrackingSettings":
+    """Where the report is to go: what was given, or else where the store was mirrored to."""
+    from rlbench.tracking.ledger import recall
+    from rlbench.tracking.settings import TrackingSettings
+
+    settings = recall(store) or TrackingSettings()
+    return replace(
+        settings,
+        project=arguments.get("wandb.project", settings.project),
+        entity=arguments.get("wandb.entity", settings.entity),
+    )
 
 
 def _chosen(results: Results, experiment: str | None) -> str:

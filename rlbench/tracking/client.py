@@ -162,6 +162,31 @@ class Client:
             opened.run.mark_preempting()
         opened.run.finish(exit_code=1)
 
+    def log_files(self, name: str, kind: str, paths: Sequence[Path], root: Path) -> str:
+        """Send files as one artifact by a run of its own, under their paths below `root`; the entity that it went to."""
+        try:
+            run = self._wandb.init(
+                name=name,
+                job_type=kind,
+                project=self._settings.project,
+                entity=self._settings.entity,
+                tags=self._settings.tags,
+                dir=self._store,
+                mode="online",
+                reinit="create_new",
+                settings=self._run_settings,
+            )
+            artifact = self._wandb.Artifact(name, type=kind)
+            for path in paths:
+                artifact.add_file(str(path), name=path.relative_to(root).as_posix(), policy="immutable")
+            run.log_artifact(artifact)
+            folder, entity = Path(run.settings.sync_dir), str(run.entity)
+            run.finish()
+        except (self._wandb.Error, OSError) as error:
+            raise TrackingError(_one_line(error)) from error
+        shutil.rmtree(folder, ignore_errors=True)
+        return entity
+
     def close(self) -> None:
         """End everything, complete or not, and W&B's service process with it."""
         with suppress(Exception, SystemExit):  # the service may be gone already

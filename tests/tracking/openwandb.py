@@ -117,3 +117,7 @@ class OpenWandb:
     def artifacts(self, run_id: str) -> list[str]:
         """The names of a run's artifacts."""
         return [name for (name,) in self._query("SELECT name FROM artifacts WHERE run_id = ?", run_id)]
+
+    def all_artifacts(self) -> set[str]:
+        """The name of every artifact that is there."""
+        return {name for (name,) in self._query("SELECT name FROM artifacts")}
