@@ -103,7 +103,7 @@ def _file_settings(
     try:
         settings = parse_words(file.words, names)
         cells, _ = expand(settings, composer)
-        check_labels(file.comparisons, list(dict.fromkeys(cell.label for cell in cells)))
+        check_labels(file, list(dict.fromkeys(cell.label for cell in cells)))
     except ConfigError as error:
         raise ConfigError(f"{file.path}: {error}") from None
     return settings
@@ -135,7 +135,7 @@ def _workers(value: Any) -> int:
 def _definition(
     options: Settings, file: ExperimentFile | None, cells: Sequence[Cell], argv: Sequence[str]
 ) -> dict[str, Any]:
-    """The experiment as JSON. Declared comparisons stay as far as both their cells are part of this command."""
+    """The experiment as JSON. Declared comparisons and factors stay as far as their cells are part of this command."""
     labels = {cell.label for cell in cells}
     comparisons = []
     for comparison in file.comparisons if file else ():
@@ -149,5 +149,19 @@ def _definition(
         "seeds": list(options.seeds),
         "final_window": options.final_window,
         "comparisons": comparisons,
+        **_declared(file, labels),
         "command": [*PROG, *argv],
     }
+
+
+def _declared(file: ExperimentFile | None, labels: set[str]) -> dict[str, Any]:
+    """What else the file declares for the report: factors of which every cell is there, and what is not empty."""
+    if file is None:
+        return {}
+    factors = {
+        factor.name: {level: list(cells) for level, cells in factor.levels}
+        for factor in file.factors
+        if labels.issuperset(cell for _, cells in factor.levels for cell in cells)
+    }
+    found = {"factors": factors, "smallest_effect": dict(file.smallest_effect), "threshold": dict(file.threshold)}
+    return {name: value for name, value in found.items() if value}
