@@ -158,10 +158,11 @@ def _declared(file: ExperimentFile | None, labels: set[str]) -> dict[str, Any]:
     """What else the file declares for the report: factors of which every cell is there, and what is not empty."""
     if file is None:
         return {}
-    factors = {
-        factor.name: {level: list(cells) for level, cells in factor.levels}
+    # Lists throughout: the store sorts the keys of mappings, and the order of the levels says what an effect's sign means.
+    factors = [
+        {"factor": factor.name, "levels": [{"level": level, "cells": list(cells)} for level, cells in factor.levels]}
         for factor in file.factors
         if labels.issuperset(cell for _, cells in factor.levels for cell in cells)
-    }
+    ]
     found = {"factors": factors, "smallest_effect": dict(file.smallest_effect), "threshold": dict(file.threshold)}
     return {name: value for name, value in found.items() if value}

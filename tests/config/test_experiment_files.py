@@ -130,7 +130,12 @@ smallest_effect: 2.5
 threshold: {CartPole-v1: 400}
 """)
     definition = resolve(["experiment=mine"]).definition
-    assert definition["factors"] == {"target": {"hard": ["hard_mse"], "soft": ["soft_mse"]}}
+    assert definition["factors"] == [
+        {
+            "factor": "target",
+            "levels": [{"level": "hard", "cells": ["hard_mse"]}, {"level": "soft", "cells": ["soft_mse"]}],
+        }
+    ]
     assert (definition["smallest_effect"], definition["threshold"]) == ({"": 2.5}, {"CartPole-v1": 400.0})
     assert "factors" not in resolve(["experiment=mine", "variant=hard_mse"]).definition
 
