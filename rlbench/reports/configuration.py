@@ -196,7 +196,8 @@ def _level_names(
         shared = [
             w for w in re.split(r"[_\s]+", group[0]) if w and w not in elsewhere and all(w in o for o in words[place])
         ]
-        names.append(shared[0] if shared else _told(settings[group[0]], keys[0]))
+        word, value = keys[0].rpartition(".")[2], _told(settings[group[0]], keys[0])
+        names.append(shared[0] if shared else value if word == "kind" else f"{word}={value}")
     return names if len(set(names)) == len(names) else [f"{name} ({place})" for place, name in enumerate(names)]
 
 

@@ -52,6 +52,11 @@ class EffectsReport:
     problem: str
     left_out: tuple[str, ...]
 
+    @property
+    def headlines(self) -> tuple[Effects, ...]:
+        """The average over environments, or each of them where their returns have no common scale."""
+        return self.analyses[:1] if self.analyses and self.analyses[0].scope == "all" else self.analyses
+
 
 def effects_of(summary: Summary, design: Design) -> EffectsReport:
     """The factorial analysis as far as the runs allow it."""

@@ -33,7 +33,7 @@ def record_effects(report: EffectsReport, ledger: Ledger, *, is_declared: bool) 
     for analysis in report.analyses:
         result = analysis.result
         common = {
-            "family": f"factors, {analysis.scope}" if is_declared else "exploratory",
+            "family": f"factors, {analysis.scope}" if is_declared and analysis in report.headlines else "exploratory",
             "unit": analysis.unit,
             "method": result.test_method,
             "correction": result.correction,
@@ -82,13 +82,14 @@ def factorial_section(design: Design, report: EffectsReport, ledger: Ledger) -> 
     blocks.append(note(f"Factors, {how}: {told}. A positive effect says that the first of a pair scores higher."))
     blocks += [note(f"Left out: {one}.") for one in report.left_out]
     for place, analysis in enumerate(report.analyses):
-        blocks += _analysis(design, analysis, place, ledger)
+        blocks += _analysis(design, analysis, place, ledger, is_headline=analysis in report.headlines)
     blocks.append(_pairing_words(report))
     return Section("factorial", "Which factor matters", tuple(blocks))
 
 
-def _analysis(design: Design, analysis: Effects, place: int, ledger: Ledger) -> list[Block]:
+def _analysis(design: Design, analysis: Effects, place: int, ledger: Ledger, *, is_headline: bool) -> list[Block]:
     where = f"All {len(analysis.envs)} environments, normalised" if analysis.scope == "all" else analysis.scope
+    where += "" if is_headline else " alone, exploratory"
     pictures = [_forest(analysis, place)]
     pictures += [_environments_forest(analysis)] if analysis.scope == "all" else _interactions(design, analysis, place)
     blocks: list[Block] = [Heading(where), Figures(tuple(pictures)), _effects_table(analysis, place, ledger)]
@@ -136,7 +137,8 @@ def _interactions(design: Design, analysis: Effects, place: int) -> list[Picture
         for style, level in enumerate(second.levels):
             own = frame[frame[second.name] == level]
             scores = [own.loc[own[first.name] == one, "score"] for one in levels]
-            dots = [(x, score) for x, column in enumerate(scores) for score in column]
+            aside = 0.05 * (style - (len(second.levels) - 1) / 2)  # so that the levels' dots do not hide each other
+            dots = [(x + aside, score) for x, column in enumerate(scores) for score in column]
             curves.append(Curve(f"{level}", style, range(len(levels)), [column.mean() for column in scores], dots=dots))
         drawing = draw_lines(
             curves,
@@ -182,7 +184,7 @@ def _effects_table(analysis: Effects, place: int, ledger: Ledger) -> Block:
             ledger.show(key, "p_adjusted", "p"),
             ledger.show(key, "unpaired_p_adjusted", "p"),
             ledger.show(key, "variance_ratio", "factor"),
-            ledger.show(key, "detectable"),
+            ledger.show(key, "detectable") if analysis.can_reject else "nothing",
         ]
         if several:
             row += [ledger.show(key, "cochran_q"), ledger.show(key, "cochran_p", "p")]

@@ -54,12 +54,11 @@ def verdicts_section(
         tested = sum(member.test is not None for member in family.members)
         blocks.append(Heading(f"{family.name}: declared, {text.plural(tested, 'test')} corrected together"))
         blocks += [_sentence(member, ledger) for member in family.members]
-    if effects.analyses:
-        headline = effects.analyses[0]
+    for headline in effects.headlines:
         told = "declared" if is_declared_grid else "exploratory"
-        blocks.append(
-            Heading(f"Factors: {told}, {text.plural(len(headline.result.effects), 'contrast')} corrected together")
-        )
+        several = f" on {headline.scope}" if len(effects.headlines) > 1 else ""
+        size = text.plural(len(headline.result.effects), "contrast")
+        blocks.append(Heading(f"Factors{several}: {told}, {size} corrected together"))
         blocks += [effect_sentence(headline, effect, ledger) for effect in headline.result.effects]
     if not declared:
         blocks.append(
@@ -222,6 +221,18 @@ def _exploratory(family: Family, ledger: Ledger, *, with_sentences: bool) -> lis
                 f"The table also has {text.plural(len(family.members), 'comparison')} that nobody declared: "
                 "exploratory, corrected among themselves."
             )
+        ]
+    tested = [member for member in family.members if member.test is not None]
+    if len(tested) > 1 and not any(member.can_reject for member in tested):
+        key = key_of(max(tested, key=lambda member: min(member.n_x, member.n_y)))
+        least: list[str | Part] = [badge(INCONCLUSIVE), " ", badge("exploratory"), " "]
+        least += [
+            f"None of {text.plural(len(tested), 'comparison')} could be decided: whatever the results, the smallest possible "
+        ]
+        least += ["corrected p is ", ledger.show(key, "smallest_p_corrected", "p")]
+        needed = seeds_that_could_reject(len(tested))
+        return [
+            Paragraph(line([*least, f". It takes {needed} shared seeds, or fewer comparisons, declared."]), "verdict")
         ]
     blocks: list[Block] = [
         _sentence(member, ledger, exploratory=True) for member in family.members[:_MAX_EXPLORATORY_SENTENCES]
