@@ -40,7 +40,8 @@ class Overestimation:
     q_mean: float  # medians over done runs
     q_max: float
     discounted: float  # of the final window's episodes, the reward taken to be spread evenly over each
-    ratio: float  # median over runs of q_mean over that
+    mean_excess: float  # median over runs of q_mean - discounted: above 0, values are overestimated
+    max_excess: float
     loss: float
     grad_norm: float
     num_runs: int
@@ -94,14 +95,14 @@ def overestimations(summary: Summary, env: str) -> list[Overestimation]:
         last = rows.groupby("run_id").tail(LAST_ROWS).groupby("run_id")[list(QUANTITIES)].mean()
         discounted = _discounted_returns(summary, ids)
         both = last.join(discounted.rename("discounted"), how="inner")
-        ratios = both["q_mean"] / both["discounted"].where(both["discounted"] != 0.0)
         found.append(
             Overestimation(
                 cell,
                 float(last["q_mean"].median()),
                 float(last["q_max"].median()),
                 float(both["discounted"].median()) if len(both) else float("nan"),
-                float(ratios.median()) if ratios.notna().any() else float("nan"),
+                float((both["q_mean"] - both["discounted"]).median()) if len(both) else float("nan"),
+                float((both["q_max"] - both["discounted"]).median()) if len(both) else float("nan"),
                 float(last["loss"].median()),
                 float(last["grad_norm"].median()),
                 len(last),

@@ -55,6 +55,7 @@ def record_effects(report: EffectsReport, ledger: Ledger, *, is_declared: bool) 
                         own,
                         family="exploratory",
                         interval_method="Student t",
+                        level=result.level,
                     )
         ledger.add(
             f"pairing/{analysis.scope}", correlation=result.correlation, n=result.n, blocks_left_out=result.num_dropped

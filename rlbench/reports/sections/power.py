@@ -29,15 +29,15 @@ def power_section(summary: Summary, families: Sequence[Family], ledger: Ledger) 
         "To show",
         "Seeds needed",
         "More seeds",
-        "More minutes",
+        "More time",
     ]
     says = (
         f"Could show: the difference of means that a test at level {LEVEL:g}, at the first step of "
-        f"Holm's correction over its family, finds {POWER:.0%} of the time; "
+        f"Holm's correction over its family, finds {100 * POWER:.0f} % of the time; "
         "to show: the declared smallest effect of interest, or, where none is declared, half of what "
         "could be shown now. Spread: standard deviation of the differences over seeds "
         "(paired) or over runs, of this sample; a pilot of few seeds gets it wrong by a third and more. "
-        "Minutes: time of both variants' further seeds, at what a run took here; runs with the same "
+        "Time: training time of both variants' further seeds, at what a run took here; runs with the same "
         "stored time were trained together and share it."
     )
     blocks: tuple[Block, ...] = (table("What these seeds can show", titles, groups, name="power"), note(says))

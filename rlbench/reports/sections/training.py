@@ -44,7 +44,7 @@ def threshold_section(summary: Summary, ledger: Ledger) -> Section:
                 [ledger.show(key, "num_reached", "count"), " of ", ledger.show(key, "n", "count")],
                 ledger.show(key, "median"),
                 ledger.show(key, "restricted_mean", kind="strong"),
-                ledger.span(key),
+                ledger.span(key) if result.num_reached else text.NOTHING,
             ]
             rows.setdefault(f"{env}: {text.number(threshold)}, horizon {text.count(result.horizon)} steps", []).append(
                 row
@@ -99,7 +99,8 @@ def diagnostics_section(summary: Summary, ledger: Ledger) -> Section:
             row: list[Content] = [name_of(summary, one.cell.variant), ledger.show(key, "num_runs", "count")]
             row += [ledger.show(key, name) for name in ("q_mean", "q_max", "discounted")]
             row += [
-                ledger.show(key, "ratio", "factor", "strong"),
+                ledger.show(key, "mean_excess", "signed", "strong"),
+                ledger.show(key, "max_excess", "signed"),
                 ledger.show(key, "loss"),
                 ledger.show(key, "grad_norm"),
             ]
@@ -108,7 +109,8 @@ def diagnostics_section(summary: Summary, ledger: Ledger) -> Section:
             found = traces(summary, env, quantity)
             if not found:
                 continue
-            positive = all((trace.medians > 0).all() for trace in found)
+            lowest = min(float(trace.medians.min()) for trace in found)
+            spans_decades = lowest > 0.0 and max(float(trace.medians.max()) for trace in found) > 10.0 * lowest
             drawing = draw_lines(
                 [Curve(t.cell.variant, summary.variants.index(t.cell.variant), t.env_steps, t.medians) for t in found],
                 xlabel="environment steps",
@@ -116,24 +118,33 @@ def diagnostics_section(summary: Summary, ledger: Ledger) -> Section:
                 name=f"{quantity}{place}",
                 summary=f"Median over runs of the {title} on {env}",
                 height=240.0,
-                is_log=is_log and positive,
+                is_log=is_log and spans_decades,
             )
             pictures.append(
                 Picture(
                     drawing,
                     f"{quantity}-{place}",
-                    line([strong(f"{title.capitalize()}, {env}. "), "Median over done runs."]),
+                    line([strong(f"{title[0].upper()}{title[1:]}, {env}. "), "Median over done runs."]),
                 )
             )
     if not groups:
         return Section("diagnostics", "Diagnostics", (note("There are no diagnostics of done runs."),))
-    titles = ["Variant", "n", "Q, mean", "Q, largest", "Discounted return", "Q over return", "Loss", "Gradient norm"]
+    titles = [
+        "Variant",
+        "n",
+        "Q, mean",
+        "Q, largest",
+        "Discounted return",
+        "Mean Q − return",
+        "Largest Q − return",
+        "Loss",
+        "Gradient norm",
+    ]
     says = (
-        f"End of training: each run's last {LAST_ROWS} diagnostics, the median over done runs. Q is that "
-        "of the minibatch's own actions; the discounted return is that of the final window's "
-        "greedy episodes from their first step, each reward taken to be an episode's mean. Q over "
-        "return well above 1 means that values are overestimated; states late in an episode pull it "
-        "below. "
+        f"End of training: each run's last {LAST_ROWS} diagnostics, the median over done runs. Mean Q: of the actions in "
+        "the minibatch; largest: of all actions in it. The discounted return is that of the final window's greedy "
+        "episodes from their first step, each reward taken to be its episode's mean. Q well above it means that values "
+        "are overestimated; where rewards are positive, states late in an episode pull the mean below it. "
         "Runs that diverged are listed under design and completeness."
     )
     return Section(
