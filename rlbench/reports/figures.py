@@ -51,12 +51,15 @@ def draw_curves(cells: Sequence[Cell], styles: Sequence[int], baseline: float | 
         axes.grid(axis="y", color=GRID, linewidth=0.7)
         num_lines = sum(1 for cell in cells for curve in cell.runs if len(curve.env_steps))
         for cell, style in zip(cells, styles, strict=True):
-            _draw_runs(axes, cell, colour_of(style), opacity=float(np.clip(10 / max(num_lines, 1), 0.08, 0.3)))
+            _draw_runs(axes, cell, colour_of(style), opacity=float(np.clip(5 / max(num_lines, 1), 0.06, 0.25)))
         for cell, style in labelled:
             assert cell.curve is not None
             band, grid = cell.curve.band, cell.curve.env_steps
             if len(grid) > 1 and not np.isnan(band.low).any():
-                axes.fill_between(grid, band.low, band.high, color=colour_of(style), alpha=0.16, linewidth=0)
+                axes.fill_between(grid, band.low, band.high, color=colour_of(style), alpha=0.08, linewidth=0)
+                # Edges, since the fills of several bands that overlap are one grey.
+                for edge in (band.low, band.high):
+                    axes.plot(grid, edge, color=colour_of(style), linewidth=0.8, alpha=0.55, linestyle=dash_of(style))
             marker = "o" if len(grid) == 1 else None
             axes.plot(
                 grid, band.estimate, color=colour_of(style), linewidth=2.0, linestyle=dash_of(style), marker=marker
@@ -79,7 +82,7 @@ def draw_curves(cells: Sequence[Cell], styles: Sequence[int], baseline: float | 
         told = "; ".join(
             f"{c.variant} ends at {number(float(c.curve.band.estimate[-1]))}" for c, _ in labelled if c.curve
         )
-        return render(figure, name, f"Learning curves, IQM of the greedy return over runs. {told}".strip())
+        return render(figure, name, f"Learning curves of the greedy return over runs. {told}".strip())
 
 
 def draw_final_returns(cells: Sequence[Cell], styles: Sequence[int], baseline: float | None, *, name: str) -> Drawing:

@@ -16,7 +16,7 @@ from rlbench.reports import tables, text
 from rlbench.reports.across import across_environments, improvement_matrix
 from rlbench.reports.comparisons import families_of
 from rlbench.reports.configuration import design_of
-from rlbench.reports.document import Figures, Part, Report, Section, Table, badge
+from rlbench.reports.document import Figures, Part, Report, Table, badge
 from rlbench.reports.effects import effects_of
 from rlbench.reports.html import html_page
 from rlbench.reports.latex import latex_table
@@ -96,14 +96,6 @@ def report_files(summary: Summary, report: Report) -> dict[str, str | bytes]:
             files[f"tables/{block.name}.csv"] = _csv(tables.shown_frame(block))
             files[f"tables/{block.name}.tex"] = latex_table(block)
     return files
-
-
-def section_named(report: Report, id: str) -> Section:
-    """The section of this id; raises KeyError that lists them."""
-    for section in report.sections:
-        if section.id == id:
-            return section
-    raise KeyError(f"no section {id!r}; there are {[section.id for section in report.sections]}")
 
 
 def slug(env: str, number: int) -> str:

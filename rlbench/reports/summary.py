@@ -289,8 +289,12 @@ def _cell_curve(curves: list[RunCurve]) -> CellCurve | None:
 
 
 def curve_band(values: NDArray[np.float64]) -> Band:
-    """The IQM over runs of values [runs, points] with a band that holds over the whole grid; below 3 runs with none."""
+    """A line over values [runs, points] with a band that holds over the whole grid: of the IQM from 10 runs up, else the mean.
+
+    Below 10 runs few are left between the cuts, and the band of the IQM is several times as wide. Below 3 there is none.
+    """
     if len(values) >= MIN_RUNS_FOR_BAND:
-        return simultaneous_band(values, statistic="iqm", resamples=_BAND_RESAMPLES)
+        statistic = "iqm" if len(values) >= MIN_RUNS_FOR_BOOTSTRAP else "mean"
+        return simultaneous_band(values, statistic=statistic, resamples=_BAND_RESAMPLES)
     nothing = np.full(values.shape[1], np.nan)
     return Band(values.mean(axis=0), nothing, nothing, "mean", "none (under 3 runs)", len(values), 0.95)

@@ -127,7 +127,7 @@ def _scores(summary: Summary, env: str, cells: Sequence[Cell], ledger: Ledger) -
 
 def _curves_caption(summary: Summary, cells: Sequence[Cell], baseline: float | None) -> list[str | Part]:
     episodes = [text.count(one) for one in summary.evaluation_episodes]
-    says: list[str | Part] = [strong("Learning curves. "), "Line: IQM over runs of the greedy return"]
+    says: list[str | Part] = [strong("Learning curves. "), f"Line: {_line_of(cells)} over runs of the greedy return"]
     if episodes:
         says.append(
             f" (per run, the mean of {' to '.join(dict.fromkeys((episodes[0], episodes[-1])))} evaluation episodes)"
@@ -140,6 +140,12 @@ def _curves_caption(summary: Summary, cells: Sequence[Cell], baseline: float | N
     if carried:
         says.append(f" {text.plural(carried, 'run')} ended before the last step; the last value is carried forward.")
     return says
+
+
+def _line_of(cells: Sequence[Cell]) -> str:
+    """What the lines are: the IQM from 10 runs up, below the mean."""
+    kinds = {cell.curve.band.statistic for cell in cells if cell.curve is not None}
+    return {"iqm": "IQM", "mean": "mean"}[kinds.pop()] if len(kinds) == 1 else "IQM (mean below 10 runs)"
 
 
 def _runs_a_line(cells: Sequence[Cell]) -> str:
