@@ -24,7 +24,7 @@ from rlbench.reports.effects import Effects, EffectsReport
 from rlbench.reports.forests import Row, draw_forest
 from rlbench.reports.ledger import Ledger
 from rlbench.reports.lines import Curve, draw_lines
-from rlbench.reports.sections.verdicts import TONES, effect_key
+from rlbench.reports.sections.effect_sentences import TONES, effect_key
 from rlbench.stats import MIN_RUNS_FOR_BOOTSTRAP
 
 
