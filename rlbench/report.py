@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from rlbench.tracking.settings import TrackingSettings
 
 PROG = "python -m rlbench.report"
-DOC = """Write the report of an experiment: report.html (one file, opens anywhere), report.md, figures/ and tables/.
+DOC = """Write the report of an experiment: report.html (one file, opens anywhere), report.md, stats.json, runs.csv,
+figures/ and tables/ (CSV and LaTeX).
 
   experiment   its name; not needed where the results hold only one
   store        the folder of results

@@ -7,6 +7,7 @@ composed.
 
 import dataclasses
 import importlib.resources
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from rlbench.errors import ConfigError
 _LISTS = ("variant", "recipe", "env")  # groups: one member, or several that make a factor
 _SCALARS = ("steps", "episodes", "final_window")
 _MAPPINGS = ("evaluation", "diagnostics")
-KEYS = ("question", *_LISTS, "grid", "set", "seeds", *_SCALARS, *_MAPPINGS, "comparisons", "sequential")
+_PER_ENVIRONMENT = ("smallest_effect", "threshold")  # returns: one number, or one for each Gymnasium id
+_GRID_KEYS = ("question", *_LISTS, "grid", "set", "seeds", *_SCALARS, *_MAPPINGS)
+KEYS = (*_GRID_KEYS, "comparisons", "factors", *_PER_ENVIRONMENT, "sequential")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,14 +35,25 @@ class Comparison:
 
 
 @dataclasses.dataclass(frozen=True)
+class Factor:
+    """A factor of the grid: its name, and its levels in their order, each with the labels of its cells."""
+
+    name: str
+    levels: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class ExperimentFile:
-    """What one file says. `words` are key=value words of the command line's grammar."""
+    """What one file says. `words` are key=value words of the command line's grammar; the rest is for the report."""
 
     name: str
     path: Path
     question: str
     words: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
+    factors: tuple[Factor, ...] = ()
+    smallest_effect: Mapping[str, float] = dataclasses.field(default_factory=dict)  # "" stands for every environment
+    threshold: Mapping[str, float] = dataclasses.field(default_factory=dict)
     sequential: SequentialSpec | None = None
 
 
@@ -99,8 +113,18 @@ def _read(name: str, path: Path) -> ExperimentFile:
         raise ConfigError("question is one text")
     comparisons = _comparisons(data.get("comparisons", []))
     declared = [pair for comparison in comparisons for pair in comparison.pairs]
-    sequential = read_sequential(data["sequential"], declared) if "sequential" in data else None
-    return ExperimentFile(name, path, question.strip(), tuple(_words(data)), comparisons, sequential)
+    smallest_effect, threshold = (_per_environment(key, data.get(key, {})) for key in _PER_ENVIRONMENT)
+    return ExperimentFile(
+        name,
+        path,
+        question.strip(),
+        tuple(_words(data)),
+        comparisons,
+        _factors(data.get("factors", {})),
+        smallest_effect,
+        threshold,
+        read_sequential(data["sequential"], declared) if "sequential" in data else None,
+    )
 
 
 def _words(data: Mapping[str, Any]) -> list[str]:
@@ -160,18 +184,59 @@ def _comparisons(data: Any) -> tuple[Comparison, ...]:
     return tuple(found)
 
 
+def _factors(data: Any) -> tuple[Factor, ...]:
+    form = "factors is a mapping {factor: {level: [cell, ...], other level: [cell, ...]}}"
+    if not isinstance(data, dict):
+        raise ConfigError(form)
+    found = []
+    for name, levels in data.items():
+        if not isinstance(levels, dict) or len(levels) < 2 or ":" in name:
+            raise ConfigError(f"{form}; '{name}' needs at least two levels, and a name without a colon")
+        if not all(
+            isinstance(cells, list) and cells and all(isinstance(c, str) for c in cells) for cells in levels.values()
+        ):
+            raise ConfigError(f"{form}; a level of '{name}' is no list of cells")
+        together = [cell for cells in levels.values() for cell in cells]
+        twice = next((cell for cell in together if together.count(cell) > 1), None)
+        if twice is not None:
+            raise ConfigError(f"factors: '{twice}' is given twice under '{name}'")
+        found.append(Factor(name, tuple((level, tuple(cells)) for level, cells in levels.items())))
+    return tuple(found)
+
+
+def _per_environment(key: str, data: Any) -> dict[str, float]:
+    """A number for all environments, under "", or one each."""
+    values = data if isinstance(data, dict) else {"": data}
+    found = {}
+    for env, value in values.items():
+        try:
+            found[env] = float(value)
+        except (TypeError, ValueError):
+            raise ConfigError(f"{key} is a return, or a mapping {{environment: return}}; got {value!r}") from None
+        if not math.isfinite(found[env]) or (key == "smallest_effect" and found[env] <= 0.0):
+            raise ConfigError(f"{key} must be finite{' and above 0' if key == 'smallest_effect' else ''}; got {value}")
+    return found
+
+
 def _is_pair(pair: Any) -> bool:
     return (
         isinstance(pair, list) and len(pair) == 2 and all(isinstance(one, str) for one in pair) and pair[0] != pair[1]
     )
 
 
-def check_labels(comparisons: Sequence[Comparison], labels: Sequence[str]) -> None:
-    """Raise ConfigError for a comparison with a cell that the file does not have."""
-    for comparison in comparisons:
-        for label in (label for pair in comparison.pairs for label in pair):
-            if label not in labels:
-                hint = did_you_mean(label, labels)
-                raise ConfigError(
-                    f"comparisons '{comparison.family}': unknown cell '{label}'{hint} (one of: {', '.join(labels)})"
-                )
+def check_labels(file: ExperimentFile, labels: Sequence[str]) -> None:
+    """Raise ConfigError for a comparison or a factor with a cell that the file does not have."""
+    named = [
+        (f"comparisons '{comparison.family}'", label)
+        for comparison in file.comparisons
+        for pair in comparison.pairs
+        for label in pair
+    ]
+    named += [
+        (f"factors '{factor.name}'", label) for factor in file.factors for _, cells in factor.levels for label in cells
+    ]
+    for where, label in named:
+        if label not in labels:
+            raise ConfigError(
+                f"{where}: unknown cell '{label}'{did_you_mean(label, labels)} (one of: {', '.join(labels)})"
+            )

@@ -124,7 +124,7 @@ def _file_settings(
     try:
         settings = parse_words(file.words, names)
         cells, _ = expand(settings, composer)
-        check_labels(file.comparisons, list(dict.fromkeys(cell.label for cell in cells)))
+        check_labels(file, list(dict.fromkeys(cell.label for cell in cells)))
         if file.sequential is not None:
             check_pairs(file.sequential, [cell.label for cell in cells])
     except ConfigError as error:
@@ -158,7 +158,7 @@ def _workers(value: Any) -> int:
 def _definition(
     options: Settings, file: ExperimentFile | None, cells: Sequence[Cell], argv: Sequence[str]
 ) -> dict[str, Any]:
-    """The experiment as JSON. Declared comparisons stay as far as both their cells are part of this command."""
+    """The experiment as JSON. Declared comparisons and factors stay as far as their cells are part of this command."""
     labels = {cell.label for cell in cells}
     comparisons = []
     for comparison in file.comparisons if file else ():
@@ -172,5 +172,20 @@ def _definition(
         "seeds": list(options.seeds),
         "final_window": options.final_window,
         "comparisons": comparisons,
+        **_declared(file, labels),
         "command": [*PROG, *argv],
     }
+
+
+def _declared(file: ExperimentFile | None, labels: set[str]) -> dict[str, Any]:
+    """What else the file declares for the report: factors of which every cell is there, and what is not empty."""
+    if file is None:
+        return {}
+    # Lists throughout: the store sorts the keys of mappings, and the order of the levels says what an effect's sign means.
+    factors = [
+        {"factor": factor.name, "levels": [{"level": level, "cells": list(cells)} for level, cells in factor.levels]}
+        for factor in file.factors
+        if labels.issuperset(cell for _, cells in factor.levels for cell in cells)
+    ]
+    found = {"factors": factors, "smallest_effect": dict(file.smallest_effect), "threshold": dict(file.threshold)}
+    return {name: value for name, value in found.items() if value}

@@ -11,10 +11,10 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from rlbench.reports.axis_labels import end_label, label_ends, right_margin, short_count
 from rlbench.reports.canvas import (
     GRID,
     HEIGHT,
@@ -22,7 +22,6 @@ from rlbench.reports.canvas import (
     MUTED,
     PAPER,
     STYLE,
-    WIDTH,
     Drawing,
     colour_of,
     dash_of,
@@ -45,20 +44,22 @@ def draw_curves(cells: Sequence[Cell], styles: Sequence[int], baseline: float | 
     name: a prefix for ids, different for every figure of a page.
     """
     labelled = [(cell, style) for cell, style in zip(cells, styles, strict=True) if cell.curve is not None]
-    labels = [shortened(cell.variant, 22) for cell, _ in labelled]
-    right = 14 + 6.1 * max((len(label) for label in labels), default=0) + 16
+    labels = [end_label(cell.variant) for cell, _ in labelled]
     height = max(HEIGHT, 13.5 * len(labels) + 70, min(_ROW * len(cells) + 54, 430))
     with mpl.rc_context(STYLE):
-        figure, axes = panel(height, left=52, right=min(right, 170), bottom=40, top=14)
+        figure, axes = panel(height, left=52, right=right_margin(labels), bottom=40, top=14)
         axes.grid(axis="y", color=GRID, linewidth=0.7)
         num_lines = sum(1 for cell in cells for curve in cell.runs if len(curve.env_steps))
         for cell, style in zip(cells, styles, strict=True):
-            _draw_runs(axes, cell, colour_of(style), opacity=float(np.clip(18 / max(num_lines, 1), 0.12, 0.35)))
+            _draw_runs(axes, cell, colour_of(style), opacity=float(np.clip(5 / max(num_lines, 1), 0.06, 0.25)))
         for cell, style in labelled:
             assert cell.curve is not None
             band, grid = cell.curve.band, cell.curve.env_steps
             if len(grid) > 1 and not np.isnan(band.low).any():
-                axes.fill_between(grid, band.low, band.high, color=colour_of(style), alpha=0.16, linewidth=0)
+                axes.fill_between(grid, band.low, band.high, color=colour_of(style), alpha=0.08, linewidth=0)
+                # Edges, since the fills of several bands that overlap are one grey.
+                for edge in (band.low, band.high):
+                    axes.plot(grid, edge, color=colour_of(style), linewidth=0.8, alpha=0.55, linestyle=dash_of(style))
             marker = "o" if len(grid) == 1 else None
             axes.plot(
                 grid, band.estimate, color=colour_of(style), linewidth=2.0, linestyle=dash_of(style), marker=marker
@@ -68,15 +69,20 @@ def draw_curves(cells: Sequence[Cell], styles: Sequence[int], baseline: float | 
             axes.axhline(baseline, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
             at = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "bottom"}
             write(axes, 0.995, baseline, f"random {number(baseline)}", 8.5, MUTED, **at)
-        _label_ends(figure, axes, labelled, labels)
+        if labelled:
+            ends = [float(cell.curve.band.estimate[-1]) if cell.curve else 0.0 for cell, _ in labelled]
+            label_ends(figure, axes, ends, labels, [style for _, style in labelled])
+        else:
+            said = {"transform": axes.transAxes, "ha": "center", "va": "center"}
+            write(axes, 0.5, 0.5, "no finished run yet", 10, MUTED, **said)
         axes.set_xlabel("environment steps")
         axes.set_ylabel("greedy return")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short_count(value)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
         axes.xaxis.set_major_locator(MaxNLocator(5))
-        ends = "; ".join(
+        told = "; ".join(
             f"{c.variant} ends at {number(float(c.curve.band.estimate[-1]))}" for c, _ in labelled if c.curve
         )
-        return render(figure, name, f"Learning curves, IQM of the greedy return over runs. {ends}".strip())
+        return render(figure, name, f"Learning curves of the greedy return over runs. {told}".strip())
 
 
 def draw_final_returns(cells: Sequence[Cell], styles: Sequence[int], baseline: float | None, *, name: str) -> Drawing:
@@ -97,7 +103,7 @@ def draw_final_returns(cells: Sequence[Cell], styles: Sequence[int], baseline: f
         axes.spines["left"].set_visible(False)
         axes.set_xlabel("final return, one dot a run")
         axes.xaxis.set_major_locator(MaxNLocator(6))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short_count(value)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
         told = "; ".join(f"{cell.variant} {number(cell.metrics['final_return'].iqm)}" for cell in cells)
         return render(figure, name, f"Final return of every run; IQM per variant: {told}")
 
@@ -153,49 +159,6 @@ def _limit_returns(axes: Axes, cells: Sequence[Cell], baseline: float | None) ->
     axes.set_xlim(*_padded(values if baseline is None else np.append(values, baseline), ends))
 
 
-def _label_ends(figure: Figure, axes: Axes, labelled: Sequence[tuple[Cell, int]], labels: Sequence[str]) -> None:
-    """Each variant's name and a piece of its line beside where the line ends, pushed apart where lines end together."""
-    if not labelled:
-        write(axes, 0.5, 0.5, "no finished run yet", 10, MUTED, transform=axes.transAxes, ha="center", va="center")
-        return
-    points_per_unit = figure.get_figheight() * 72 * axes.get_position().height
-    low, high = axes.get_ylim()
-    ends = [float(cell.curve.band.estimate[-1]) if cell.curve else 0.0 for cell, _ in labelled]
-    wanted = [(end - low) / (high - low) * points_per_unit for end in ends]
-    heights = _pushed_apart(wanted, 13.0, points_per_unit)
-    width = WIDTH * axes.get_position().width
-    for (_, style), label, at, place in zip(labelled, labels, wanted, heights, strict=True):
-        x = np.array([1.0, 1 + 8 / width])
-        y = np.array([at, place]) / points_per_unit
-        axes.plot(x, y, color=MUTED, linewidth=0.5, transform=axes.transAxes, clip_on=False)
-        x = np.array([1 + 9 / width, 1 + 25 / width])
-        y = np.array([place, place]) / points_per_unit
-        axes.plot(
-            x, y, color=colour_of(style), linewidth=2, linestyle=dash_of(style), transform=axes.transAxes, clip_on=False
-        )
-        write(axes, 1 + 28 / width, y[0], label, 9, INK, transform=axes.transAxes, va="center_baseline")
-
-
-def _pushed_apart(wanted: Sequence[float], gap: float, room: float) -> list[float]:
-    """Heights near the wanted ones, in their order, at least `gap` apart, and within 0 to `room` where all fit."""
-    order = np.argsort(wanted, kind="stable")
-    placed = np.asarray(wanted, dtype=np.float64)[order]
-    ladder = gap * np.arange(len(placed))
-    # Isotonic regression of the slack (pool adjacent violators): labels that touch share the mean of their wishes.
-    blocks: list[tuple[float, int]] = []
-    for slack in placed - ladder:
-        mean, size = float(slack), 1
-        while blocks and blocks[-1][0] > mean:
-            before, count = blocks.pop()
-            mean, size = (before * count + mean * size) / (count + size), count + size
-        blocks.append((mean, size))
-    slacks = np.concatenate([np.full(size, mean) for mean, size in blocks])
-    slacks = np.clip(slacks, 0.0, max(0.0, room - ladder[-1]))
-    heights = np.empty(len(placed))
-    heights[order] = slacks + ladder
-    return [float(height) for height in heights]
-
-
 def _draw_row(axes: Axes, cell: Cell, y: float, colour: str) -> None:
     """A variant's name, counts, estimate and interval."""
     metric = cell.metrics["final_return"]
@@ -232,9 +195,3 @@ def _spread_dots(axes: Axes, cell: Cell, y: float, colour: str) -> None:
     style: dict[str, Any] = {"color": colour, "linestyle": "none", "markersize": 4.6}
     axes.plot(values[done], heights[done], marker="o", alpha=0.75, markeredgecolor=PAPER, markeredgewidth=0.4, **style)
     axes.plot(values[~done], heights[~done], marker="x", markeredgewidth=1.3, **style)
-
-
-def _short_count(value: float) -> str:
-    if abs(value) >= 1e6:
-        return f"{value / 1e6:g}M"
-    return f"{value / 1e3:g}k" if abs(value) >= 1e4 else f"{value:g}"

@@ -1,14 +1,15 @@
-"""The numbers of an experiment's report: one value per run first, then aggregates and intervals over runs.
+"""An experiment as cells of runs: one value per run first, then the metrics of each cell over its runs.
 
-In: `Results` (the tables `runs` and `evaluations`) and an experiment's name. Out: a `Summary` of plain values, from
-which the page, the tables, the figures and the terminal take every number. Never: averages raw episodes over runs,
-drops a run without counting it, or draws anything.
+In: `Results`, or anything with its tables, and an experiment's name. Out: a `Summary` of plain values, from which the
+terminal's table and all further analysis start. Never: averages raw episodes over runs, drops a run without counting it,
+or draws anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from rlbench.errors import StoreError
 from rlbench.reports.labels import distinct_labels
-from rlbench.stats import MIN_RUNS_FOR_BOOTSTRAP, Band, Interval, iqm, pointwise_band, run_interval
+from rlbench.stats import MIN_RUNS_FOR_BOOTSTRAP, Band, Interval, align_previous, iqm, run_interval, simultaneous_band
 
 if TYPE_CHECKING:
     from rlbench.store import Results
@@ -26,6 +27,9 @@ STATUSES = ("done", "diverged", "failed", "running", "pending")
 # Every metric is one number a run, a column of the `runs` table.
 METRICS = ("final_return", "auc", "train_return_last100")
 DEFAULT_FINAL_WINDOW = 5
+MIN_RUNS_FOR_BAND = 3
+# 1 000 draws place the band's quantile to about 2 % of its width.
+_BAND_RESAMPLES = 1_000
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,20 @@ class RunCurve:
     returns: NDArray[np.float64]
     final_return: float  # NaN where the run has none
 
+    @property
+    def has_score(self) -> bool:
+        """Whether its final return counts: the run is done and has one."""
+        return self.status == "done" and bool(np.isfinite(self.final_return))
+
 
 @dataclass(frozen=True)
 class CellCurve:
     """The learning curve of a cell's done runs on their common grid env_steps [points]."""
 
     env_steps: NDArray[np.int64]
-    band: Band
+    seeds: tuple[int, ...]
+    values: NDArray[np.float64]  # [runs, points]
+    band: Band  # simultaneous over the grid; without ends below 3 runs
     num_carried: int  # runs that ended before the last grid step, their last value carried forward
 
 
@@ -69,7 +80,16 @@ class Cell:
     missing: int  # seeds that the experiment declares and the store has no run for
     metrics: Mapping[str, Metric]
     runs: tuple[RunCurve, ...]
-    curve: CellCurve | None
+
+    @cached_property
+    def curve(self) -> CellCurve | None:
+        """The learning curve over done runs; None without any. Computed when it is first asked for."""
+        return _cell_curve([run for run in self.runs if run.status == "done" and len(run.env_steps)])
+
+    @cached_property
+    def scores(self) -> dict[int, float]:
+        """Seed -> final return of the done runs that have one."""
+        return {run.seed: run.final_return for run in self.runs if run.has_score}
 
     @property
     def planned(self) -> int:
@@ -99,11 +119,37 @@ class Summary:
     envs: tuple[str, ...]
     cells: tuple[Cell, ...]
     runs: pd.DataFrame  # the experiment's rows of the `runs` table
+    episodes: pd.DataFrame
+    diagnostics: pd.DataFrame
+    evaluations: pd.DataFrame
+    specs: Mapping[str, Mapping[str, Any]]
     evaluation_episodes: tuple[int, ...]  # distinct numbers of episodes behind one point of a run's curve
 
     def cells_of(self, env: str) -> tuple[Cell, ...]:
         """The cells on one environment, in the order of the variants."""
         return tuple(cell for cell in self.cells if cell.env == env)
+
+    def cell(self, variant: str, env: str) -> Cell | None:
+        """The cell of this variant and environment, if there is one."""
+        return next((cell for cell in self.cells if (cell.variant, cell.env) == (variant, env)), None)
+
+    def episodes_of(self, run_ids: Sequence[str]) -> pd.DataFrame:
+        """Training episodes of these runs."""
+        return _rows_of(self.episodes, run_ids)
+
+    def evaluations_of(self, run_ids: Sequence[str]) -> pd.DataFrame:
+        """Evaluation episodes of these runs."""
+        return _rows_of(self.evaluations, run_ids)
+
+    def diagnostics_of(self, run_ids: Sequence[str]) -> pd.DataFrame:
+        """Diagnostics of these runs."""
+        return _rows_of(self.diagnostics, run_ids)
+
+    def declared(self, key: str, env: str) -> float | None:
+        """What the experiment declares of a return on an environment (smallest_effect, threshold), or None."""
+        given = self.definition.get(key) or {}
+        value = given.get(env, given.get("")) if isinstance(given, Mapping) else given
+        return None if value is None else float(value)
 
     def count(self, status: str) -> int:
         """Runs of this status over all cells."""
@@ -125,7 +171,8 @@ def summarise(results: Results, experiment: str) -> Summary:
     selected = results.experiment(experiment)
     definition = results.experiments[experiment]
     runs = selected.runs.reset_index(drop=True)
-    runs["variant"] = distinct_labels(runs, results.store.specs(runs["run_id"]))
+    specs = results.specs(list(runs["run_id"]))
+    runs["variant"] = distinct_labels(runs, specs)
     points = _run_points(selected.evaluations)
     present = list(dict.fromkeys(zip(runs["variant"], runs["env"], strict=True)))
     # A pair whose runs had to be told apart is present under longer names only: it is not without runs.
@@ -155,8 +202,26 @@ def summarise(results: Results, experiment: str) -> Summary:
         envs=envs,
         cells=cells,
         runs=runs,
+        episodes=_by_run(selected.episodes, ["episode"]),
+        diagnostics=_by_run(selected.diagnostics, ["env_steps"]),
+        evaluations=_by_run(selected.evaluations, ["env_steps", "episode"]),
+        specs=specs,
         evaluation_episodes=tuple(sorted(int(count) for count in counted)),
     )
+
+
+def _by_run(frame: pd.DataFrame, order: list[str]) -> pd.DataFrame:
+    """The frame sorted by run_id with that as an array of texts, so that a run's rows are found by bisection."""
+    keyed = frame.assign(run_id=frame["run_id"].astype(str).to_numpy(object))
+    return keyed if keyed["run_id"].is_monotonic_increasing else keyed.sort_values(["run_id", *order], kind="stable")
+
+
+def _rows_of(frame: pd.DataFrame, run_ids: Sequence[str]) -> pd.DataFrame:
+    """The rows of these runs; the frame is sorted by run_id, as a store gives it."""
+    ids = frame["run_id"].to_numpy()
+    starts, ends = np.searchsorted(ids, run_ids, "left"), np.searchsorted(ids, run_ids, "right")
+    places = [np.arange(start, end) for start, end in zip(starts, ends, strict=True)]
+    return frame.iloc[np.concatenate([np.empty(0, np.int64), *places])]
 
 
 def _run_points(evaluations: pd.DataFrame) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
@@ -192,7 +257,6 @@ def _summarise_cell(
         missing=max(0, num_seeds - len(runs)),
         metrics={name: _summarise_metric(done[name]) for name in METRICS},
         runs=curves,
-        curve=_cell_curve([curve for curve in curves if curve.status == "done" and len(curve.env_steps)]),
     )
 
 
@@ -219,6 +283,18 @@ def _cell_curve(curves: list[RunCurve]) -> CellCurve | None:
     grid = np.unique(np.concatenate([curve.env_steps for curve in curves]))
     grid = grid[grid >= max(curve.env_steps[0] for curve in curves)]
     # The last value at or before each grid step: no interpolation, which would look into the future.
-    values = np.stack([c.returns[np.searchsorted(c.env_steps, grid, side="right") - 1] for c in curves])
+    values = np.stack([align_previous(curve.env_steps, curve.returns, grid) for curve in curves])
     num_carried = sum(int(curve.env_steps[-1] < grid[-1]) for curve in curves)
-    return CellCurve(grid, pointwise_band(values), num_carried)
+    return CellCurve(grid, tuple(curve.seed for curve in curves), values, curve_band(values), num_carried)
+
+
+def curve_band(values: NDArray[np.float64]) -> Band:
+    """A line over values [runs, points] with a band that holds over the whole grid: of the IQM from 10 runs up, else the mean.
+
+    Below 10 runs few are left between the cuts, and the band of the IQM is several times as wide. Below 3 there is none.
+    """
+    if len(values) >= MIN_RUNS_FOR_BAND:
+        statistic = "iqm" if len(values) >= MIN_RUNS_FOR_BOOTSTRAP else "mean"
+        return simultaneous_band(values, statistic=statistic, resamples=_BAND_RESAMPLES)
+    nothing = np.full(values.shape[1], np.nan)
+    return Band(values.mean(axis=0), nothing, nothing, "mean", "none (under 3 runs)", len(values), 0.95)

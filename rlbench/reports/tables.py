@@ -1,6 +1,6 @@
-"""The tables behind a report, as CSV: every number that the page shows is in one of them.
+"""A report's tables as CSV: those that the page shows with their numbers in full, and the curves behind the figures.
 
-In: a `Summary`. Out: DataFrames by file name. Never: computes a statistic.
+In: a `Summary`, and tables of the document. Out: DataFrames. Never: computes a statistic.
 """
 
 from __future__ import annotations
@@ -12,60 +12,39 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rlbench.reports.summary import STATUSES, Summary
-from rlbench.reports.text import without_folders
+from rlbench.reports.document import Table, plain
+from rlbench.reports.summary import Summary
+from rlbench.reports.text import NOTHING, without_folders
 
 
-def frames(summary: Summary) -> dict[str, pd.DataFrame]:
-    """File name -> table: runs, summary, completeness, curves (over runs) and run_curves (one value a run and step)."""
-    return {
-        "runs": summary.runs.assign(error=summary.runs["error"].astype(str).map(without_folders)),
-        "summary": _metrics(summary),
-        "completeness": _completeness(summary),
-        "curves": _curves(summary),
-        "run_curves": _run_curves(summary),
-    }
+def runs_frame(summary: Summary) -> pd.DataFrame:
+    """One row a run, as the store has it, without folders of the machine."""
+    return summary.runs.assign(error=summary.runs["error"].astype(str).map(without_folders))
 
 
-def _metrics(summary: Summary) -> pd.DataFrame:
-    rows = []
-    for cell in summary.cells:
-        for name, metric in cell.metrics.items():
-            interval = metric.interval
-            rows.append(
-                {
-                    "variant": cell.variant,
-                    "env": cell.env,
-                    "metric": name,
-                    "n": metric.n,
-                    "iqm": metric.iqm,
-                    "mean": metric.mean,
-                    "low": interval.low if interval else None,
-                    "high": interval.high if interval else None,
-                    "interval_of": interval.statistic if interval else None,
-                    "method": interval.method if interval else None,
-                    "level": interval.level if interval else None,
-                    "resamples": interval.resamples if interval else None,
-                    "bootstrap_seed": interval.seed if interval else None,
-                }
-            )
-    columns = ["variant", "env", "metric", "n", "iqm", "mean", "low", "high", "interval_of", "method", "level"]
-    table = pd.DataFrame(rows, columns=[*columns, "resamples", "bootstrap_seed"])
-    return table.astype({"resamples": "Int64", "bootstrap_seed": "Int64"})
+def shown_frame(table: Table) -> pd.DataFrame:
+    """A shown table with unrounded numbers: a column whose cells have two numbers becomes two, low and high."""
+    columns: dict[str, list[Any]] = {}
+    if any(group for group, _ in table.groups):
+        columns["group"] = [group for group, rows in table.groups for _ in rows]
+    for place, column in enumerate(table.columns):
+        cells = [row[place] for row in table.rows]
+        values = [[part.value for part in cell if part.source] for cell in cells]
+        width = max((len(own) for own in values), default=0)
+        title = column.title.strip()
+        title = title if title not in columns else f"{title} ({place})"
+        if width == 0:
+            columns[title] = ["" if plain(cell) == NOTHING else plain(cell).strip() for cell in cells]
+            continue
+        padded = [own + [None] * (width - len(own)) for own in values]
+        ends = [""] if width == 1 else [" low", " high"] if width == 2 else ["", " low", " high"]
+        for index in range(width):
+            columns[title + ends[index]] = [own[index] for own in padded]
+    return pd.DataFrame(columns)
 
 
-def _completeness(summary: Summary) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {"variant": cell.variant, "env": cell.env, **dict(cell.counts), "missing": cell.missing}
-            for cell in summary.cells
-        ],
-        columns=["variant", "env", *STATUSES, "missing"],
-    )
-
-
-def _curves(summary: Summary) -> pd.DataFrame:
-    columns = ["variant", "env", "env_steps", "n", "iqm", "low", "high", "interval_of", "method", "level"]
+def curves_frame(summary: Summary) -> pd.DataFrame:
+    """The learning curves: one row a cell and grid step, with the simultaneous band."""
     parts = [
         pd.DataFrame(
             {
@@ -73,10 +52,10 @@ def _curves(summary: Summary) -> pd.DataFrame:
                 "env": cell.env,
                 "env_steps": cell.curve.env_steps,
                 "n": cell.curve.band.n,
-                "iqm": cell.curve.band.estimate,
+                "estimate": cell.curve.band.estimate,
+                "statistic": cell.curve.band.statistic,
                 "low": cell.curve.band.low,
                 "high": cell.curve.band.high,
-                "interval_of": cell.curve.band.statistic,
                 "method": cell.curve.band.method,
                 "level": cell.curve.band.level,
                 "resamples": cell.curve.band.resamples,
@@ -87,11 +66,12 @@ def _curves(summary: Summary) -> pd.DataFrame:
         if cell.curve is not None
     ]
     if not parts:
-        return pd.DataFrame(columns=[*columns, "resamples", "bootstrap_seed"])
+        return pd.DataFrame(columns=["variant", "env", "env_steps", "n", "estimate"])
     return pd.concat(parts, ignore_index=True).astype({"resamples": "Int64", "bootstrap_seed": "Int64"})
 
 
-def _run_curves(summary: Summary) -> pd.DataFrame:
+def run_curves_frame(summary: Summary) -> pd.DataFrame:
+    """Every run's learning curve: one row a run and evaluation step."""
     runs = [(cell, run) for cell in summary.cells for run in cell.runs]
     lengths = [len(run.env_steps) for _, run in runs]
 

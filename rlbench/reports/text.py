@@ -28,6 +28,29 @@ def number(value: float | None) -> str:
     return count(shown) if decimals == 0 else f"{shown:.{decimals}f}"
 
 
+def signed(value: float | None) -> str:
+    """A difference with its sign: +12.3, -4.5, 0.00."""
+    shown = number(value)
+    return f"+{shown}" if value is not None and value > 0 and shown.strip("0.") else shown
+
+
+def p_value(value: float | None) -> str:
+    """A p-value to three decimals; below, only that it is."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def share(value: float | None) -> str:
+    """A probability or rate to two decimals."""
+    return NOTHING if value is None or math.isnan(value) else f"{value:.2f}"
+
+
+def factor(value: float | None) -> str:
+    """A ratio: 2.4x."""
+    return NOTHING if value is None or math.isnan(value) else f"{number(value)}x"
+
+
 def count(value: float) -> str:
     """A whole number with its thousands apart: 50 000."""
     return f"{round(value):,}".replace(",", " ")
@@ -41,7 +64,7 @@ def span(low: float, high: float) -> str:
 def duration(seconds: float) -> str:
     """A length of time in the unit that suits it: 45 s, 12.5 min, 3.2 h."""
     if seconds < 120:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.0f} s" if seconds >= 10 or seconds == round(seconds) else f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
@@ -73,3 +96,8 @@ def command_line(words: Sequence[str]) -> str:
             continue
         kept.append(word.rsplit("/", 1)[-1] if word.startswith("/") and not kept else without_folders(word))
     return shlex.join(kept)
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as a list in a sentence: a, b and c."""
+    return "".join(words) if len(words) < 2 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -182,6 +182,10 @@ class Results:
             **{key: outcome.get(key, "") for key in _TEXT_OF_THE_END},
         }
 
+    def specs(self, run_ids: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
+        """The specifications of these runs, or of all in the store. Raises KeyError for an unknown one."""
+        return self.store.specs(run_ids)
+
     def weights_path(self, run_id: str) -> Path:
         """Where a run's final weights lie; a run without weights has no file there."""
         return self.store.layout.weights(run_id)

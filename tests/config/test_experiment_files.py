@@ -122,6 +122,24 @@ comparisons: [{family: f, pairs: [[soft_huber optimizer.lr=0.001, hard_mse optim
     assert [one.variant for one in swept.planned] == ["soft_huber", "hard_mse"] * 2
 
 
+def test_what_a_file_declares_for_the_report_is_in_the_definition(write: Any) -> None:
+    write("""
+variant: [soft_mse, hard_mse]
+factors: {target: {hard: [hard_mse], soft: [soft_mse]}}
+smallest_effect: 2.5
+threshold: {CartPole-v1: 400}
+""")
+    definition = resolve(["experiment=mine"]).definition
+    assert definition["factors"] == [
+        {
+            "factor": "target",
+            "levels": [{"level": "hard", "cells": ["hard_mse"]}, {"level": "soft", "cells": ["soft_mse"]}],
+        }
+    ]
+    assert (definition["smallest_effect"], definition["threshold"]) == ({"": 2.5}, {"CartPole-v1": 400.0})
+    assert "factors" not in resolve(["experiment=mine", "variant=hard_mse"]).definition
+
+
 @pytest.mark.parametrize("seeds", ["3", "0:3", "[0, 1, 2]"])
 def test_seeds_of_a_file_take_every_form(write: Any, seeds: str) -> None:
     write(f"variant: random\nseeds: {seeds}\n")
@@ -163,6 +181,17 @@ def test_seeds_of_a_file_take_every_form(write: Any, seeds: str) -> None:
             "variant: [random, hard_mse]\ncomparisons: [{family: f, pairs: [[random, hard_ms]]}]",
             "comparisons 'f': unknown cell 'hard_ms'; did you mean 'hard_mse'? (one of: random, hard_mse)",
         ),
+        ("variant: random\nfactors: [a]", "factors is a mapping {factor: {level:"),
+        ("variant: random\nfactors: {f: {a: [random]}}", "factors is a mapping {factor: {level: [cell, ...], other"),
+        ("variant: random\nfactors: {f: {a: random, b: [random]}}", "factors is a mapping"),
+        ("variant: random\nfactors: {f: {a: [random], b: [random]}}", "factors: 'random' is given twice under 'f'"),
+        (
+            "variant: random\nfactors: {f: {a: [random], b: [randm]}}",
+            "factors 'f': unknown cell 'randm'; did you mean 'random'? (one of: random)",
+        ),
+        ("variant: random\nsmallest_effect: much", "smallest_effect is a return, or a mapping"),
+        ("variant: random\nsmallest_effect: {CartPole-v1: 0}", "smallest_effect must be finite and above 0; got 0"),
+        ("variant: random\nthreshold: inf", "threshold must be finite; got inf"),
     ],
 )
 def test_a_mistake_in_a_file_is_told_in_one_line(write: Any, text: str, message: str) -> None:

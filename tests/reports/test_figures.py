@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from written_runs import PlannedRun, write_store
 
+from rlbench.reports.axis_labels import pushed_apart
 from rlbench.reports.canvas import CSS_COLOURS, DASHES, SERIES, Drawing, colour_of, dash_of
-from rlbench.reports.figures import _pushed_apart, draw_curves, draw_final_returns
+from rlbench.reports.figures import draw_curves, draw_final_returns
 from rlbench.reports.summary import Cell, summarise
 
 
@@ -112,7 +113,7 @@ def test_series_stand_out_from_paper(colour: str) -> None:
 
 @given(st.lists(st.floats(0, 200), min_size=1, max_size=12), st.floats(200, 300))
 def test_labels_are_pushed_apart_in_order_and_within_the_room(wanted: list[float], room: float) -> None:
-    placed = _pushed_apart(wanted, 13.0, room)
+    placed = pushed_apart(wanted, 13.0, room)
     ranked = [placed[i] for i in np.argsort(wanted, kind="stable")]
     assert all(above - below >= 13.0 - 1e-6 for below, above in pairwise(ranked))
     assert min(placed) >= -1e-6
@@ -120,5 +121,5 @@ def test_labels_are_pushed_apart_in_order_and_within_the_room(wanted: list[float
 
 
 def test_labels_that_are_far_apart_stay_where_they_belong() -> None:
-    assert _pushed_apart([10.0, 100.0, 50.0], 13.0, 200.0) == [10.0, 100.0, 50.0]
-    assert _pushed_apart([50.0, 50.0], 10.0, 200.0) == [45.0, 55.0]
+    assert pushed_apart([10.0, 100.0, 50.0], 13.0, 200.0) == [10.0, 100.0, 50.0]
+    assert pushed_apart([50.0, 50.0], 10.0, 200.0) == [45.0, 55.0]

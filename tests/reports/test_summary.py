@@ -8,7 +8,7 @@ from written_runs import PlannedRun, write_store
 
 from rlbench.errors import StoreError
 from rlbench.reports.summary import Cell, Summary, summarise
-from rlbench.stats import bootstrap_interval, student_interval
+from rlbench.stats import bootstrap_interval, iqm, student_interval
 
 
 def summary_of(path: Path, runs: list[PlannedRun], **definition: object) -> Summary:
@@ -52,13 +52,22 @@ def test_ten_runs_get_the_bootstrap_and_nine_the_t_interval(tmp_path: Path) -> N
     assert (small.is_small, large.is_small) == (True, False)
 
 
-def test_curve_is_the_iqm_over_runs_at_each_step(tmp_path: Path) -> None:
+def test_curve_is_the_mean_of_few_runs_at_each_step(tmp_path: Path) -> None:
     runs = [PlannedRun("a", seed, {500: [seed, seed + 2], 1000: [10 * seed]}) for seed in range(4)]
     curve = only_cell(summary_of(tmp_path, runs)).curve
     assert curve is not None
     assert curve.env_steps.tolist() == [500, 1000]
     assert curve.band.estimate.tolist() == [2.5, 15.0]
+    assert curve.band.statistic == "mean"
     assert (curve.band.n, curve.num_carried) == (4, 0)
+
+
+def test_curve_is_the_iqm_of_ten_runs_with_its_simultaneous_band(tmp_path: Path) -> None:
+    runs = [PlannedRun("a", seed, {500: [seed], 1000: [seed**2]}) for seed in range(10)]
+    curve = only_cell(summary_of(tmp_path, runs)).curve
+    assert curve is not None
+    assert (curve.band.statistic, curve.band.method) == ("iqm", "simultaneous sup-t")
+    assert curve.band.estimate.tolist() == [iqm(range(10)), iqm([seed**2 for seed in range(10)])]
 
 
 def test_a_run_that_ends_early_keeps_its_last_value_without_interpolation(tmp_path: Path) -> None:

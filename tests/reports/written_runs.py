@@ -22,6 +22,9 @@ class PlannedRun:
     error: str = ""
     training_returns: Sequence[float] = (10.0, 20.0)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    diagnostics: Mapping[int, tuple[float, float, float, float]] = field(
+        default_factory=dict
+    )  # loss, Q mean, max, norm
 
     @property
     def run_id(self) -> str:
@@ -59,7 +62,11 @@ def write_store(path: Path, runs: Sequence[PlannedRun], name: str = "example", *
     started = [run for run in runs if run.status != "pending"]
     with store.program([run.run_id for run in started]) as program:
         started = [run for run in started if run.run_id in program.run_ids]
-        rows = {"evaluations": _evaluations(started), "episodes": _episodes(started)}
+        rows = {
+            "evaluations": _evaluations(started),
+            "episodes": _episodes(started),
+            "diagnostics": _diagnostics(started),
+        }
         program.commit(rows, None, [_finished(run) for run in started], "cpu", "local")
     return load(path)
 
@@ -86,6 +93,16 @@ def _episodes(runs: Sequence[PlannedRun]) -> dict[str, list[Any]]:
         for episode, value in enumerate(run.training_returns)
     ]
     return _columns(["run_id", "episode", "env_steps", "length", "episode_return", "terminated"], rows)
+
+
+def _diagnostics(runs: Sequence[PlannedRun]) -> dict[str, list[Any]]:
+    rows = [
+        (run.run_id, env_steps, env_steps // 2, *row, 0.1, 0.0)
+        for run in runs
+        for env_steps, row in run.diagnostics.items()
+    ]
+    names = ["run_id", "env_steps", "updates", "loss", "q_mean", "q_max", "grad_norm", "epsilon", "target_distance"]
+    return _columns(names, rows)
 
 
 def _columns(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:

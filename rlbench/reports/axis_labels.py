@@ -1,0 +1,72 @@
+"""The names of lines beside their ends, pushed apart where lines end together; and the forms of numbers on axes.
+
+In: axes with their limits set. Out: more artists on them. Never: changes a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rlbench.reports.canvas import INK, MUTED, WIDTH, colour_of, dash_of, write
+from rlbench.reports.text import shortened
+
+LINE_HEIGHT = 13.0  # points between two names
+_LONGEST = 22
+
+
+def end_label(name: str) -> str:
+    """A variant's name as it stands beside its line."""
+    return shortened(name, _LONGEST)
+
+
+def right_margin(labels: Sequence[str]) -> float:
+    """The points that these names take beside the axes."""
+    return min(30 + 6.1 * max((len(label) for label in labels), default=0), 170)
+
+
+def label_ends(figure: Figure, axes: Axes, ends: Sequence[float], labels: Sequence[str], styles: Sequence[int]) -> None:
+    """Each line's name and a piece of it beside the height, in data, at which it ends."""
+    points = figure.get_figheight() * 72 * axes.get_position().height
+    to_axes = axes.transData + axes.transAxes.inverted()
+    left = axes.get_xlim()[0]
+    wanted = [float(np.clip(to_axes.transform((left, end))[1], 0.0, 1.0)) * points for end in ends]
+    heights = pushed_apart(wanted, LINE_HEIGHT, points)
+    width = WIDTH * axes.get_position().width
+    for style, label, at, place in zip(styles, labels, wanted, heights, strict=True):
+        own: dict[str, Any] = {"transform": axes.transAxes, "clip_on": False}
+        axes.plot([1.0, 1 + 8 / width], [at / points, place / points], color=MUTED, linewidth=0.5, **own)
+        x, y = [1 + 9 / width, 1 + 25 / width], [place / points] * 2
+        axes.plot(x, y, color=colour_of(style), linewidth=2, linestyle=dash_of(style), **own)
+        write(axes, 1 + 28 / width, y[0], label, 9, INK, transform=axes.transAxes, va="center_baseline")
+
+
+def short_count(value: float) -> str:
+    """A number on an axis: 50k, 1.5M."""
+    if abs(value) >= 1e6:
+        return f"{value / 1e6:g}M"
+    return f"{value / 1e3:g}k" if abs(value) >= 1e4 else f"{value:g}"
+
+
+def pushed_apart(wanted: Sequence[float], gap: float, room: float) -> list[float]:
+    """Heights near the wanted ones, in their order, at least `gap` apart, and within 0 to `room` where all fit."""
+    order = np.argsort(wanted, kind="stable")
+    placed = np.asarray(wanted, dtype=np.float64)[order]
+    ladder = gap * np.arange(len(placed))
+    # Isotonic regression of the slack (pool adjacent violators): labels that touch share the mean of their wishes.
+    blocks: list[tuple[float, int]] = []
+    for slack in placed - ladder:
+        mean, size = float(slack), 1
+        while blocks and blocks[-1][0] > mean:
+            before, count = blocks.pop()
+            mean, size = (before * count + mean * size) / (count + size), count + size
+        blocks.append((mean, size))
+    slacks = np.concatenate([np.full(size, mean) for mean, size in blocks])
+    slacks = np.clip(slacks, 0.0, max(0.0, room - ladder[-1]))
+    heights = np.empty(len(placed))
+    heights[order] = slacks + ladder
+    return [float(height) for height in heights]

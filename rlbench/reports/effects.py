@@ -1,0 +1,151 @@
+"""Which factor matters: the contrasts of the grid, averaged over environments and on each.
+
+In: a `Summary` and its `Design`. Out: `Effects`, or the reason why there are none. Never: averages raw returns of different
+environments.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from rlbench.envs.scores import normalise
+from rlbench.errors import ConfigError
+from rlbench.reports.comparisons import LEVEL, POWER, verdict
+from rlbench.reports.configuration import Design
+from rlbench.reports.summary import Summary
+from rlbench.stats import Effect, FactorialEffects, factorial_effects, minimum_detectable_effect, smallest_sign_flip_p
+from rlbench.stats.grid import contrasts, read_grid
+
+
+@dataclass(frozen=True)
+class Effects:
+    """The effects of one analysis: all environments on the normalised scale, or one environment in its returns."""
+
+    scope: str  # the environment, or "all"
+    unit: str  # "return" or "normalised return"
+    envs: tuple[str, ...]
+    result: FactorialEffects
+    detectable: Mapping[str, float]  # effect -> the smallest that these blocks find, as one of the family
+    margin: float | None  # the declared smallest effect, in the unit
+    frame: pd.DataFrame  # one row per run: the factors' levels, seed, env, score
+
+    def word(self, effect: Effect) -> str:
+        """The verdict on "the second level is better than the first"."""
+        return verdict(effect.p_adjusted, effect.estimate, None)
+
+    @property
+    def can_reject(self) -> bool:
+        """Whether any data of this size could reject one of the family."""
+        return self.result.smallest_p <= LEVEL
+
+
+@dataclass(frozen=True)
+class EffectsReport:
+    """All analyses of a grid: the first is the headline. `problem` says why there is none, `left_out` what is not in it."""
+
+    analyses: tuple[Effects, ...]
+    problem: str
+    left_out: tuple[str, ...]
+
+    @property
+    def headlines(self) -> tuple[Effects, ...]:
+        """The average over environments, or each of them where their returns have no common scale."""
+        return self.analyses[:1] if self.analyses and self.analyses[0].scope == "all" else self.analyses
+
+
+def effects_of(summary: Summary, design: Design) -> EffectsReport:
+    """The factorial analysis as far as the runs allow it."""
+    if design.problem or not design.factors:
+        return EffectsReport((), design.problem or "the variants form no grid", ())
+    if not design.is_two_level:
+        many = ", ".join(f"{f.name} ({len(f.levels)} levels)" for f in design.factors if len(f.levels) > 2)
+        return EffectsReport((), f"effects are contrasts of two levels, and there are more in {many}", ())
+    frame = _frame(summary, design)
+    usable, left_out = [], []
+    for env in summary.envs:
+        seeds = [set(frame.loc[(frame["env"] == env) & (frame["variant"] == v), "seed"]) for v in design.variants]
+        num_complete = len(set.intersection(*seeds))
+        if num_complete >= 2:
+            usable.append(env)
+        else:
+            left_out.append(
+                f"{env}: {num_complete} seeds have a done run in every cell of the grid, and effects need 2"
+            )
+    if not usable:
+        return EffectsReport((), "no environment has two seeds with a done run in every cell", tuple(left_out))
+    analyses = []
+    scales = {env: _scale(env) for env in usable}
+    known = [env for env in usable if scales[env] is not None]
+    left_out += [
+        f"{env}: it has no entry in the normalisation table" for env in usable if env not in known and len(usable) > 1
+    ]
+    if len(known) > 1:
+        rows = frame[frame["env"].isin(known)].copy()
+        for env in known:
+            rows.loc[rows["env"] == env, "score"] = normalise(env, rows.loc[rows["env"] == env, "score"])
+        margins = [(summary.declared("smallest_effect", env), scales[env]) for env in known]
+        margin = float(np.mean([m / s for m, s in margins if m and s])) if all(m for m, _ in margins) else None
+        analyses.append(_analysis("all", "normalised return", tuple(known), rows, design, margin))
+    for env in usable:
+        rows = frame[frame["env"] == env].copy()
+        analyses.append(_analysis(env, "return", (env,), rows, design, summary.declared("smallest_effect", env)))
+    return EffectsReport(tuple(analyses), "", tuple(left_out))
+
+
+def _analysis(
+    scope: str, unit: str, envs: tuple[str, ...], rows: pd.DataFrame, design: Design, margin: float | None
+) -> Effects:
+    levels: dict[str, tuple[object, object]] = {}
+    for factor in design.factors:
+        first, second = factor.levels
+        levels[factor.name] = (first, second)
+    result = factorial_effects(rows, levels, incomplete="drop")
+    return Effects(scope, unit, envs, result, _detectable(rows, levels, len(result.effects)), margin, rows)
+
+
+def _detectable(rows: pd.DataFrame, levels: Mapping[str, tuple[object, object]], num_effects: int) -> dict[str, float]:
+    """The smallest effect that as many blocks find with POWER as one of the family, by effect."""
+    grid = read_grid(rows, levels, "seed", "score", "env", "error", "drop")
+    num_blocks = sum(table.shape[1] for table in grid.scores)
+    # Holm's first step; max-T can do with fewer blocks, as one arrangement serves all effects.
+    comparisons = max(1, min(num_effects, math.floor(LEVEL / smallest_sign_flip_p(num_blocks))))
+    found = {}
+    for name, weights in contrasts(list(levels)).items():
+        variances = [(weights @ table).var(ddof=1) / table.shape[1] for table in grid.scores]
+        spread = math.sqrt(num_blocks * sum(variances)) / len(grid.scores)
+        found[name] = minimum_detectable_effect(
+            spread, num_blocks, paired=True, level=LEVEL, power=POWER, comparisons=comparisons
+        )
+    return found
+
+
+def _frame(summary: Summary, design: Design) -> pd.DataFrame:
+    level = {(f.name, variant): f.level_of(variant) for f in design.factors for variant in design.variants}
+    rows = [
+        {
+            "variant": cell.variant,
+            "env": cell.env,
+            "seed": seed,
+            "score": score,
+            **{f.name: level[f.name, cell.variant] for f in design.factors},
+        }
+        for cell in summary.cells
+        if cell.variant in design.variants
+        for seed, score in cell.scores.items()
+    ]
+    columns = ["variant", "env", "seed", "score", *(factor.name for factor in design.factors)]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _scale(env: str) -> float | None:
+    """Returns from random actions to the reference; None without an entry in the table."""
+    try:
+        zero, one = normalise(env, [0.0, 1.0])
+    except ConfigError:
+        return None
+    return float(1.0 / (one - zero))

@@ -1,0 +1,98 @@
+"""Lines over a common axis, each with its name at its end: profiles, time to threshold, diagnostics, interactions.
+
+In: plain numbers. Out: a `Drawing`. Never: computes a statistic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from numpy.typing import ArrayLike
+
+from rlbench.reports.axis_labels import end_label, label_ends, right_margin, short_count
+from rlbench.reports.canvas import GRID, HEIGHT, MUTED, STYLE, Drawing, colour_of, dash_of, panel, render, write
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line: x and y [points], perhaps with a band, and dots [dots, 2] of single runs."""
+
+    label: str
+    style: int
+    x: ArrayLike
+    y: ArrayLike
+    low: ArrayLike | None = None
+    high: ArrayLike | None = None
+    dots: ArrayLike | None = None
+
+
+def draw_lines(
+    curves: Sequence[Curve],
+    *,
+    xlabel: str,
+    ylabel: str,
+    name: str,
+    summary: str,
+    height: float = HEIGHT,
+    is_step: bool = False,
+    is_log: bool = False,
+    ylim: tuple[float, float] | None = None,
+    xticks: Sequence[str] | None = None,
+    mark: tuple[float, str] | None = None,
+) -> Drawing:
+    """Lines with their names at their right ends; `xticks` names whole numbers, `mark` is a dotted level with its name."""
+    labels = [end_label(curve.label) for curve in curves]
+    with mpl.rc_context(STYLE):
+        tall = max(height, 13.5 * len(labels) + 70)
+        figure, axes = panel(tall, left=52, right=right_margin(labels), bottom=40, top=14)
+        axes.grid(axis="y", color=GRID, linewidth=0.7)
+        for curve in curves:
+            colour, dash = colour_of(curve.style), dash_of(curve.style)
+            x, y = np.asarray(curve.x, float), np.asarray(curve.y, float)
+            if curve.low is not None and curve.high is not None:
+                step: Literal["post"] | None = "post" if is_step else None
+                axes.fill_between(
+                    x, np.asarray(curve.low), np.asarray(curve.high), color=colour, alpha=0.16, linewidth=0, step=step
+                )
+            if curve.dots is not None:
+                dots = np.asarray(curve.dots, float)
+                axes.plot(dots[:, 0], dots[:, 1], "o", color=colour, alpha=0.35, markersize=3.2, markeredgewidth=0)
+            drawn = "steps-post" if is_step else "default"
+            marker = "o" if len(x) == 1 or xticks else None
+            axes.plot(x, y, color=colour, linestyle=dash, linewidth=2.0, drawstyle=drawn, marker=marker, markersize=5)
+        if is_log:
+            axes.set_yscale("log")
+            # Plain numbers: powers typeset as mathematics take a fifth of a large report's time.
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.yaxis.set_minor_formatter(NullFormatter())
+        if ylim:
+            axes.set_ylim(*ylim)
+        _limit(axes, curves, xticks)
+        if mark:
+            axes.axhline(mark[0], color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
+            at = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "bottom"}
+            write(axes, 0.995, mark[0], mark[1], 8.5, MUTED, **at)
+        if curves:
+            ends = [float(np.asarray(curve.y, float)[-1]) for curve in curves]
+            label_ends(figure, axes, ends, labels, [curve.style for curve in curves])
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel)
+        return render(figure, name, summary)
+
+
+def _limit(axes: mpl.axes.Axes, curves: Sequence[Curve], xticks: Sequence[str] | None) -> None:
+    if xticks:
+        axes.set_xlim(-0.3, len(xticks) - 0.7)
+        axes.set_xticks(range(len(xticks)), list(xticks), parse_math=False)
+        return
+    if curves:
+        low = min(float(np.min(np.asarray(curve.x, float))) for curve in curves)
+        high = max(float(np.max(np.asarray(curve.x, float))) for curve in curves)
+        axes.set_xlim(min(low, 0.0), high if high > min(low, 0.0) else 1.0)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
+    axes.xaxis.set_major_locator(MaxNLocator(5))

@@ -1,0 +1,89 @@
+"""A report as Markdown, with its figures beside it.
+
+In: a `Report`. Out: Markdown. Everything that is not layout is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+
+from rlbench.reports.document import Badges, Block, Commands, Figures, Heading, Line, Paragraph, Report, Table, Terms
+
+
+def markdown_page(report: Report) -> str:
+    """The same content as the HTML page."""
+    lines = [f"# {markdown_text(report.title)}", ""]
+    lines += [markdown_text(report.question), ""] if report.question else []
+    lines += [", ".join(_part_text(part.text, part.tone in ("red", "amber")) for part in report.facts) + ".", ""]
+    for section in report.sections:
+        lines += [f"## {markdown_text(section.title)}", ""]
+        for block in section.blocks:
+            lines += [*_block(block), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def markdown_text(value: object) -> str:
+    """A value as literal text in a line or a table cell of Markdown."""
+    plain = re.sub(r"\s+", " ", str(value))
+    escaped = re.sub(r"([\\`*\[\]|~])", r"\\\1", plain)
+    escaped = re.sub(r"(?<!\w)_|_(?!\w)", r"\_", escaped)
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _block(block: Block) -> list[str]:
+    if isinstance(block, Paragraph):
+        return [_inline(block.parts)]
+    if isinstance(block, Heading):
+        return [f"### {markdown_text(block.text)}"]
+    if isinstance(block, Badges):
+        return [f"- {_part_text(part.text, True)}" for part in block.parts]
+    if isinstance(block, Figures):
+        return [
+            row
+            for picture in block.pictures
+            for row in (
+                f"![{markdown_text(picture.drawing.summary)}](figures/{picture.stem}.png)",
+                "",
+                _inline(picture.caption),
+                "",
+            )
+        ][:-1]
+    if isinstance(block, Table):
+        return _table(block)
+    if isinstance(block, Terms):
+        return [f"- {markdown_text(term)}: {_inline(parts)}" for term, parts in block.entries]
+    assert isinstance(block, Commands)
+    return [row for purpose, command in block.entries for row in (f"To {purpose}:", "", f"    {command}", "")][:-1]
+
+
+def _table(block: Table) -> list[str]:
+    grouped = any(group for group, _ in block.groups)
+    heads = [markdown_text(column.title.strip()) for column in block.columns]
+    rules = ["---" if column.is_text else "---:" for column in block.columns]
+    rows = [
+        ([markdown_text(group)] if grouped else []) + [_inline(cell) for cell in row]
+        for group, own in block.groups
+        for row in own
+    ]
+    if grouped:
+        heads, rules = ["", *heads], ["---", *rules]
+    return [
+        "| " + " | ".join(heads) + " |",
+        "|" + "|".join(rules) + "|",
+        *("| " + " | ".join(row) + " |" for row in rows),
+    ]
+
+
+def _inline(parts: Line) -> str:
+    return "".join(
+        f"`{part.text}`" if part.kind == "code" else _part_text(part.text, part.kind in ("badge", "strong", "bad"))
+        for part in parts
+    ).strip()
+
+
+def _part_text(text: str, is_bold: bool) -> str:
+    escaped = markdown_text(text)
+    if not is_bold or not escaped.strip():
+        return escaped
+    inner = escaped.strip()
+    return escaped.replace(inner, f"**{inner}**", 1)

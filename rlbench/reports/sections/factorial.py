@@ -1,0 +1,265 @@
+"""The factorial page: effects with paired and unpaired intervals, interaction plots, each environment, what pairing bought."""
+
+from __future__ import annotations
+
+import itertools
+
+from rlbench.reports import text
+from rlbench.reports.configuration import Design
+from rlbench.reports.document import (
+    Block,
+    Content,
+    Figures,
+    Heading,
+    Part,
+    Picture,
+    Section,
+    badge,
+    line,
+    note,
+    strong,
+    table,
+)
+from rlbench.reports.effects import Effects, EffectsReport
+from rlbench.reports.forests import Row, draw_forest
+from rlbench.reports.ledger import Ledger
+from rlbench.reports.lines import Curve, draw_lines
+from rlbench.reports.sections.effect_sentences import TONES, effect_key
+from rlbench.stats import MIN_RUNS_FOR_BOOTSTRAP
+
+
+def record_effects(report: EffectsReport, ledger: Ledger, *, is_declared: bool) -> None:
+    """All effects into stats.json, before any sentence shows one."""
+    for analysis in report.analyses:
+        result = analysis.result
+        common = {
+            "family": f"factors, {analysis.scope}" if is_declared and analysis in report.headlines else "exploratory",
+            "unit": analysis.unit,
+            "method": result.test_method,
+            "correction": result.correction,
+            "interval_method": result.interval_method,
+            "n": result.n,
+            "blocks_left_out": result.num_dropped,
+            "smallest_p": result.smallest_p,
+            "level": result.level,
+            "resamples": result.resamples,
+            "seed": result.seed,
+        }
+        for effect in result.effects:
+            word, detectable = analysis.word(effect), analysis.detectable[effect.name]
+            ledger.add(effect_key(analysis, effect), effect, **common, verdict=word, detectable=detectable)
+            for own in effect.environments:
+                if analysis.scope == "all":
+                    ledger.add(
+                        f"{effect_key(analysis, effect)}/{own.environment}",
+                        own,
+                        family="exploratory",
+                        interval_method="Student t",
+                        level=result.level,
+                    )
+        ledger.add(
+            f"pairing/{analysis.scope}", correlation=result.correlation, n=result.n, blocks_left_out=result.num_dropped
+        )
+
+
+def factorial_section(design: Design, report: EffectsReport, ledger: Ledger) -> Section:
+    """Which factor matters, or why that cannot be said."""
+    blocks: list[Block] = []
+    if report.problem:
+        blocks.append(note(f"No factorial analysis: {report.problem}."))
+        if not design.factors:
+            blocks.append(
+                note(
+                    "An experiment file declares factors as factors: {factor: {level: [cell, ...], other level: [cell, ...]}}."
+                )
+            )
+        return Section("factorial", "Which factor matters", tuple(blocks))
+    how = (
+        "declared in the experiment file"
+        if design.is_declared
+        else "read from the settings in which the variants differ"
+    )
+    told = "; ".join(f"{f.name} ({' against '.join(reversed(list(f.levels)))})" for f in design.factors)
+    blocks.append(note(f"Factors, {how}: {told}. A positive effect says that the first of a pair scores higher."))
+    blocks += [note(f"Left out: {one}.") for one in report.left_out]
+    for place, analysis in enumerate(report.analyses):
+        blocks += _analysis(design, analysis, place, ledger, is_headline=analysis in report.headlines)
+    blocks.append(_pairing_words(report))
+    return Section("factorial", "Which factor matters", tuple(blocks))
+
+
+def _analysis(design: Design, analysis: Effects, place: int, ledger: Ledger, *, is_headline: bool) -> list[Block]:
+    where = f"All {len(analysis.envs)} environments, normalised" if analysis.scope == "all" else analysis.scope
+    where += "" if is_headline else " alone, exploratory"
+    pictures = [_forest(analysis, place)]
+    pictures += [_environments_forest(analysis)] if analysis.scope == "all" else _interactions(design, analysis, place)
+    blocks: list[Block] = [Heading(where), Figures(tuple(pictures)), _effects_table(analysis, place, ledger)]
+    if analysis.scope == "all":
+        blocks.append(_environments_table(analysis, ledger))
+    return blocks
+
+
+def _forest(analysis: Effects, place: int) -> Picture:
+    rows = [
+        Row(
+            effect.name.replace(":", " x "),
+            analysis.word(effect),
+            effect.estimate,
+            effect.paired_low,
+            effect.paired_high,
+            second=(effect.unpaired_low, effect.unpaired_high),
+        )
+        for effect in analysis.result.effects
+    ]
+    told = "; ".join(
+        f"{row.label} {text.signed(row.estimate)} [{text.signed(row.low)}, {text.signed(row.high)}]" for row in rows
+    )
+    drawing = draw_forest(
+        rows,
+        xlabel=f"effect, {analysis.unit}",
+        name=f"effects{place}",
+        summary=f"Effects: {told}",
+        margin=analysis.margin,
+    )
+    caption: list[str | Part] = [
+        strong("Effects. "),
+        f"Filled: paired over seeds; dashed: the same seeds taken as unpaired; 95 %, {analysis.result.interval_method}, each for itself.",
+        " Grey: too small to matter, as declared." if analysis.margin is not None else "",
+    ]
+    return Picture(drawing, f"effects-{place}", line(caption))
+
+
+def _interactions(design: Design, analysis: Effects, place: int) -> list[Picture]:
+    """For each pair of factors: a line per level of the second over the levels of the first; parallel is additive."""
+    frame = analysis.frame
+    found = []
+    for number, (first, second) in enumerate(itertools.combinations(design.factors, 2)):
+        levels, curves = list(first.levels), []
+        for style, level in enumerate(second.levels):
+            own = frame[frame[second.name] == level]
+            scores = [own.loc[own[first.name] == one, "score"] for one in levels]
+            aside = 0.05 * (style - (len(second.levels) - 1) / 2)  # so that the levels' dots do not hide each other
+            dots = [(x + aside, score) for x, column in enumerate(scores) for score in column]
+            curves.append(Curve(f"{level}", style, range(len(levels)), [column.mean() for column in scores], dots=dots))
+        drawing = draw_lines(
+            curves,
+            xlabel=first.name,
+            ylabel="mean final return",
+            name=f"interaction{place}x{number}",
+            summary=f"Mean final return by {first.name}, a line for each {second.name}",
+            xticks=levels,
+        )
+        caption: list[str | Part] = [
+            strong(f"{first.name} x {second.name}. "),
+            "Line: mean over runs; dot: a run. Parallel lines: no interaction.",
+        ]
+        found.append(Picture(drawing, f"interaction-{place}-{number}", line(caption)))
+    return found
+
+
+def _effects_table(analysis: Effects, place: int, ledger: Ledger) -> Block:
+    several = analysis.scope == "all"
+    titles = [
+        "Effect",
+        "Verdict",
+        "Estimate",
+        "Paired 95 %",
+        "Unpaired 95 %",
+        "p",
+        "p corrected",
+        "Welch p, Holm",
+        "Pairing worth",
+        "Could show",
+    ]
+    titles += ["Cochran Q", "p of Q"] if several else []
+    rows: list[list[Content]] = []
+    for effect in analysis.result.effects:
+        key, word = effect_key(analysis, effect), analysis.word(effect)
+        row: list[Content] = [
+            effect.name.replace(":", " x "),
+            badge(word, TONES[word]),
+            ledger.show(key, how="signed", kind="strong"),
+            ledger.span(key, "paired_low", "paired_high", "signed"),
+            ledger.span(key, "unpaired_low", "unpaired_high", "signed"),
+            ledger.show(key, "p_value", "p"),
+            ledger.show(key, "p_adjusted", "p"),
+            ledger.show(key, "unpaired_p_adjusted", "p"),
+            ledger.show(key, "variance_ratio", "factor"),
+            ledger.show(key, "detectable") if analysis.can_reject else "nothing",
+        ]
+        if several:
+            row += [ledger.show(key, "cochran_q"), ledger.show(key, "cochran_p", "p")]
+        rows.append(row)
+    return table(f"Effects, {analysis.scope}", titles, rows, name=f"effects-{place}", texts=("Verdict",))
+
+
+def _environments_forest(analysis: Effects) -> Picture:
+    rows = [
+        Row(
+            f"{effect.name.replace(':', ' x ')}, {own.environment}",
+            f"n = {own.n}",
+            own.estimate,
+            own.paired_low,
+            own.paired_high,
+            style=place,
+            second=(own.unpaired_low, own.unpaired_high),
+        )
+        for place, effect in enumerate(analysis.result.effects)
+        for own in effect.environments
+    ]
+    told = "; ".join(f"{row.label} {text.signed(row.estimate)}" for row in rows)
+    drawing = draw_forest(
+        rows,
+        xlabel=f"effect, {analysis.unit}",
+        name="effects-by-env",
+        summary=f"Effects by environment: {told}",
+        margin=analysis.margin,
+    )
+    caption: list[str | Part] = [
+        strong("Each environment. "),
+        "The same effects by environment, Student t, 95 %; exploratory. Whether they differ is what Cochran's Q tests.",
+    ]
+    return Picture(drawing, "effects-by-environment", line(caption))
+
+
+def _environments_table(analysis: Effects, ledger: Ledger) -> Block:
+    groups: dict[str, list[list[Content]]] = {}
+    for effect in analysis.result.effects:
+        for own in effect.environments:
+            key = f"{effect_key(analysis, effect)}/{own.environment}"
+            row: list[Content] = [own.environment, ledger.show(key, "n", "count"), ledger.show(key, how="signed")]
+            row += [
+                ledger.span(key, "paired_low", "paired_high", "signed"),
+                ledger.span(key, "unpaired_low", "unpaired_high", "signed"),
+            ]
+            groups.setdefault(effect.name.replace(":", " x "), []).append(row)
+    titles = ["Environment", "Seeds", "Effect", "Paired 95 %", "Unpaired 95 %"]
+    return table("Effects by environment", titles, groups, name="effects_by_environment")
+
+
+def _pairing_words(report: EffectsReport) -> Block:
+    says = []
+    for analysis in report.analyses:
+        result = analysis.result
+        where = "over all environments" if analysis.scope == "all" else f"on {analysis.scope}"
+        dropped = (
+            f", {text.plural(result.num_dropped, 'seed')} left out for want of a run in some cell"
+            if result.num_dropped
+            else ""
+        )
+        says.append(
+            f"{where} {text.plural(result.n, 'seed')} with a run in every cell{dropped}, correlation between "
+            f"cells over seeds {text.share(result.correlation)}"
+        )
+    kind = (
+        "bootstrap"
+        if all(a.result.n >= MIN_RUNS_FOR_BOOTSTRAP for a in report.analyses)
+        else "Student t below 10 seeds"
+    )
+    return note(
+        f"What pairing bought: {'; '.join(says)}. Pairing worth: as many times the seeds would give the "
+        "unpaired estimate the same variance; below 1 the pairing cost precision. "
+        "Effects are coefficients with codes of ±0.5; an interaction is a difference of differences. p: "
+        "sign flips of whole seeds, corrected by step-down max-T over all contrasts of a heading. "
+        f"Intervals: {kind}."
+    )

@@ -1,0 +1,97 @@
+"""Power: what these seeds can show, and what a given effect would take, in seeds and minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlbench.reports import text
+from rlbench.reports.comparisons import LEVEL, POWER, Family, Pairwise
+from rlbench.reports.document import Block, Content, Section, note, table
+from rlbench.reports.ledger import Ledger
+from rlbench.reports.summary import Summary
+from rlbench.stats import pilot_sd, seeds_needed
+
+
+def power_section(summary: Summary, families: Sequence[Family], ledger: Ledger) -> Section:
+    """For each comparison the smallest effect found now, and the seeds that half of it or the declared one would take."""
+    members = [m for family in families for m in family.members if m.test is not None]
+    if not members:
+        return Section("power", "What these seeds can show", (note("No comparison has two done runs on each side."),))
+    cost = minutes_a_run(summary)
+    groups: dict[str, list[list[Content]]] = {}
+    for m in members:
+        groups.setdefault(m.env if len(summary.envs) > 1 else "", []).append(_row(m, cost.get(m.env), ledger))
+    titles = [
+        "Comparison",
+        "Runs a side",
+        "Spread",
+        "Could show",
+        "To show",
+        "Seeds needed",
+        "More seeds",
+        "More time",
+    ]
+    says = (
+        f"Could show: the difference of means that a test at level {LEVEL:g}, at the first step of "
+        f"Holm's correction over its family, finds {100 * POWER:.0f} % of the time; "
+        "to show: the declared smallest effect of interest, or, where none is declared, half of what "
+        "could be shown now. Spread: standard deviation of the differences over seeds "
+        "(paired) or over runs, of this sample; a pilot of few seeds gets it wrong by a third and more. "
+        "Time: training time of both variants' further seeds, at what a run took here; runs with the same "
+        "stored time were trained together and share it."
+    )
+    blocks: tuple[Block, ...] = (table("What these seeds can show", titles, groups, name="power"), note(says))
+    return Section("power", "What these seeds can show", blocks)
+
+
+def minutes_a_run(summary: Summary) -> dict[str, float]:
+    """Training minutes of one run on each environment: runs of one stored time were lanes of one program."""
+    done = summary.runs[summary.runs["status"] == "done"]
+    found = {}
+    for env, rows in done.groupby("env"):
+        seconds = rows["wall_s"].dropna()
+        if len(seconds):
+            found[str(env)] = float(seconds.unique().sum()) / len(seconds) / 60.0
+    return found
+
+
+def _row(m: Pairwise, minutes: float | None, ledger: Ledger) -> list[Content]:
+    n = min(m.n_x, m.n_y)
+    spread = pilot_sd(m.x_values, m.y_values, paired=m.is_paired)
+    wanted = m.smallest_effect
+    if wanted is None and m.detectable is not None and 0.0 < m.detectable < float("inf"):
+        wanted = m.detectable / 2.0
+    needed = more = None
+    if wanted is not None and spread > 0.0:
+        try:
+            needed = seeds_needed(wanted, spread, paired=m.is_paired, level=LEVEL, power=POWER, comparisons=m.num_tests)
+        except ValueError:
+            needed = None  # more than a million
+        more = None if needed is None else max(0, needed - n)
+    key = ledger.add(
+        f"power/{m.family or 'exploratory'}/{m.env}/{m.x} against {m.y}",
+        n=n,
+        spread=spread,
+        paired=m.is_paired,
+        detectable=m.detectable,
+        wanted=wanted,
+        is_declared=m.smallest_effect is not None,
+        seeds_needed=needed,
+        more_seeds=more,
+        minutes=None if more is None or minutes is None else 2.0 * more * minutes,
+        level=LEVEL,
+        power=POWER,
+        comparisons=m.num_tests,
+        method="noncentral t",
+        family=m.family or "exploratory",
+    )
+    return [
+        f"{m.x} − {m.y}",
+        [ledger.show(key, "n", "count"), " paired" if m.is_paired else ""],
+        ledger.show(key, "spread"),
+        ledger.show(key, "detectable") if m.can_reject else "nothing",
+        ledger.show(key, "wanted"),
+        ledger.show(key, "seeds_needed", "count") if needed is not None or wanted is None else "over a million",
+        ledger.show(key, "more_seeds", "count"),
+        ledger.show(key, "minutes", "minutes") if minutes is not None else text.NOTHING,
+    ]

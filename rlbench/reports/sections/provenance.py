@@ -1,0 +1,105 @@
+"""How the numbers are made, where they come from, and how to make them again."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import pandas as pd
+
+from rlbench.reports import text
+from rlbench.reports.comparisons import LEVEL
+from rlbench.reports.document import Commands, Heading, Section, Terms, code, line, note
+from rlbench.reports.summary import Summary
+
+
+def methods_section(summary: Summary) -> Section:
+    """What each number is."""
+    window = text.plural(summary.final_window, "evaluation point")
+    entries = {
+        "Unit": "the run: one variant, environment and seed gives one number per metric; n counts runs, never episodes",
+        "Averaged": "runs that are done; those that diverged, failed or are under way are counted beside them",
+        "Final return": (
+            f"mean greedy return over the last {window} of a run, as declared before training; never the "
+            "best of several evaluations"
+        ),
+        "IQM": "interquartile mean over runs: the lowest and the highest quarter (rounded down) are cut",
+        "95 % interval": _intervals(summary),
+        "AUC": "a run's mean return over its whole evaluation grid",
+        "Curves": "no smoothing; no interpolation; the last value is carried forward",
+        "Tests": (
+            f"two-sided, level {LEVEL:g}: sign flips of seeds where seeds are shared, else permutations of "
+            "runs; exact where they can all be counted; Holm within a declared family, max-T over the "
+            "contrasts of a grid"
+        ),
+    }
+    return Section("methods", "How the numbers are made", (Terms(tuple((k, line(v)) for k, v in entries.items())),))
+
+
+def provenance_section(summary: Summary) -> Section:
+    """Versions, machine, digests, and the commands that derive everything again."""
+    runs = summary.runs
+    done = runs[runs["status"] == "done"]
+    lines = sorted(f"{row.run_id} {row.digest}" for row in done.itertuples())
+    entries = {
+        "rlbench": _kinds(runs, "version"),
+        "Code revision": _kinds(runs, "revision") if "revision" in runs else "not recorded beyond the version",
+        "Platform": _kinds(runs, "platform"),
+        "Launcher": _kinds(runs, "launcher"),
+        "Seed namespace": _kinds(runs, "namespace"),
+        "Training time": f"{text.duration(float(done['wall_s'].sum()))}, summed over runs; runs trained together each count it",
+        "Report made with": ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "pandas", "matplotlib")),
+    }
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else text.NOTHING
+    terms = [(name, line(told)) for name, told in entries.items()]
+    terms.append(("Digest of all done runs", line(code(digest))))
+    return Section(
+        "provenance",
+        "Provenance",
+        (
+            Terms(tuple(terms)),
+            Heading("Derive it again"),
+            Commands(tuple(_commands(summary))),
+            note(
+                "Beside this page: stats.json has every number shown, with method, n, interval, family and "
+                "seed; runs.csv one row a run, with its digest; tables/ the tables as CSV and LaTeX, and the "
+                "curves; figures/ the figures as SVG and PNG."
+            ),
+        ),
+    )
+
+
+def _intervals(summary: Summary) -> str:
+    """Which intervals the page shows, and of what; the rule depends on each cell's number of runs."""
+    words = {
+        "Student t": "Student t interval of the mean (below 10 runs)",
+        "percentile bootstrap": "percentile bootstrap of the IQM (from 10 runs up)",
+        "none (one run)": "none for a single run",
+    }
+    intervals = [metric.interval for cell in summary.cells for metric in cell.metrics.values() if metric.interval]
+    used = dict.fromkeys(interval.method for interval in intervals)
+    return "; ".join(words[method] for method in used) or "none yet"
+
+
+def _kinds(runs: pd.DataFrame, column: str) -> str:
+    counted = runs[column].astype(str).value_counts()
+    named = {str(name): amount for name, amount in counted.items() if name}
+    if len(named) <= 1:
+        return text.without_folders(next(iter(named), text.NOTHING))
+    return "; ".join(f"{text.without_folders(name)} ({text.plural(n, 'run')})" for name, n in named.items())
+
+
+def _commands(summary: Summary) -> Sequence[tuple[str, str]]:
+    name = shlex.quote(summary.experiment)
+    command = [str(word) for word in summary.definition.get("command") or []]
+    again = (
+        [("train what is missing; what is there is not trained again", text.command_line(command))] if command else []
+    )
+    return [
+        *again,
+        ("write this report from the stored results", f"python -m rlbench.report experiment={name}"),
+        ("print one row a run", f"python -m rlbench.results table=runs experiment={name} format=csv"),
+        ("train one of its runs again, alone, and compare its digest", "python -m rlbench.verify"),
+    ]

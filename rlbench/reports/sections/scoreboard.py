@@ -1,0 +1,214 @@
+"""One section an environment: learning curves, every run, the scoreboard, and where declared pairs' curves differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rlbench.envs.scores import normalisation
+from rlbench.errors import ConfigError
+from rlbench.reports import text
+from rlbench.reports.comparisons import Family
+from rlbench.reports.document import Block, Content, Figures, Part, Picture, Section, badge, line, note, strong, table
+from rlbench.reports.figures import draw_curves, draw_final_returns
+from rlbench.reports.ledger import Ledger
+from rlbench.reports.sections.design import LOST, name_of
+from rlbench.reports.summary import MIN_RUNS_FOR_BAND, STATUSES, Cell, Metric, Summary
+from rlbench.stats import simultaneous_band
+
+SCORES = ("final_return", "auc")
+
+
+def scoreboard_section(summary: Summary, env: str, slug: str, families: Sequence[Family], ledger: Ledger) -> Section:
+    """How good each variant is on one environment."""
+    place = summary.envs.index(env)
+    cells = summary.cells_of(env)
+    styles = [summary.variants.index(cell.variant) for cell in cells]
+    baseline = random_return(env)
+    for cell in cells:
+        for name in SCORES:
+            record_metric(cell, name, ledger)
+    curves = draw_curves(cells, styles, baseline, name=f"curves{place}")
+    dots = draw_final_returns(cells, styles, baseline, name=f"final{place}")
+    pictures = (
+        Picture(curves, f"curves-{slug}", line(_curves_caption(summary, cells, baseline))),
+        Picture(dots, f"final_returns-{slug}", line(_dots_caption(cells))),
+    )
+    blocks: list[Block] = []
+    if not any(cell.done for cell in cells):
+        blocks.append(note(f"On {env} no run is done yet."))
+    blocks += [Figures(pictures), _scores(summary, env, cells, ledger)]
+    apart = _where_curves_differ(env, families, summary, ledger)
+    if apart:
+        titles = ["Curves", "n", "Apart at", "Largest difference", "95 % band there"]
+        blocks.append(
+            table(f"Where curves differ on {env}", titles, apart, name=f"curve_differences-{slug}", texts=("Apart at",))
+        )
+        blocks.append(
+            note(
+                "Difference of mean greedy returns along training, with a band that holds over the whole grid "
+                "at once. Apart: the band leaves 0; exploratory."
+            )
+        )
+    return Section(f"env{place}", env, tuple(blocks))
+
+
+def random_return(env: str) -> float | None:
+    """The mean return of random actions; None for an environment without an entry in the table."""
+    try:
+        return normalisation(env).random
+    except ConfigError:
+        return None
+
+
+def record_metric(cell: Cell, name: str, ledger: Ledger) -> str:
+    """One metric of one cell in stats.json; returns its key."""
+    metric, key = cell.metrics[name], f"{name}/{cell.env}/{cell.variant}"
+    interval = metric.interval
+    return ledger.add(
+        key,
+        estimate=metric.iqm,
+        statistic="iqm",
+        mean=metric.mean,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        interval_of=interval.statistic if interval else None,
+        method=interval.method if interval else None,
+        n=metric.n,
+        level=interval.level if interval else None,
+        resamples=interval.resamples if interval else None,
+        seed=interval.seed if interval else None,
+    )
+
+
+def interval_of(metrics: Sequence[Metric]) -> str:
+    """What the intervals of these metrics are of; single runs have none and do not count."""
+    kinds = {metric.interval.statistic for metric in metrics if metric.interval and metric.n > 1}
+    names = {"mean": " of the mean", "iqm": " of the IQM"}
+    return names[kinds.pop()] if len(kinds) == 1 else ""
+
+
+def _scores(summary: Summary, env: str, cells: Sequence[Cell], ledger: Ledger) -> Block:
+    of = interval_of([cell.metrics["final_return"] for cell in cells])
+    titles = [
+        "Variant",
+        "n",
+        "Final return, IQM",
+        f"95 % interval{of}",
+        "Mean",
+        "AUC, IQM",
+        f"95 % interval{interval_of([c.metrics['auc'] for c in cells])} ",
+    ]
+    incomplete = any(cell.done < cell.planned for cell in cells)
+    rows: list[list[Content]] = []
+    for cell in cells:
+        final, auc = (f"{name}/{env}/{cell.variant}" for name in SCORES)
+        row: list[Content] = [
+            name_of(summary, cell.variant),
+            ledger.show(final, "n", "count"),
+            ledger.show(final, kind="strong"),
+            ledger.span(final),
+            ledger.show(final, "mean"),
+            ledger.show(auc),
+            ledger.span(auc),
+        ]
+        if incomplete:
+            marks = [
+                badge(f"{cell.counts[s]} {s}", "red" if s in LOST else "amber")
+                for s in STATUSES
+                if s != "done" and cell.counts[s]
+            ]
+            row.append([*marks, *([badge(f"{cell.missing} missing", "red")] if cell.missing else [])])
+        rows.append(row)
+    titles += ["Not done"] if incomplete else []
+    return table(f"Results on {env}", titles, rows, name=f"scoreboard-{summary.envs.index(env)}", texts=("Not done",))
+
+
+def _curves_caption(summary: Summary, cells: Sequence[Cell], baseline: float | None) -> list[str | Part]:
+    episodes = [text.count(one) for one in summary.evaluation_episodes]
+    says: list[str | Part] = [strong("Learning curves. "), f"Line: {_line_of(cells)} over runs of the greedy return"]
+    if episodes:
+        says.append(
+            f" (per run, the mean of {' to '.join(dict.fromkeys((episodes[0], episodes[-1])))} evaluation episodes)"
+        )
+    says.append("; band: 95 %, simultaneous over the whole curve; faint: single runs. ")
+    says.append(_runs_a_line(cells))
+    if baseline is not None:
+        says.append(f" Dotted: random actions, {text.number(baseline)}.")
+    carried = sum(cell.curve.num_carried for cell in cells if cell.curve is not None)
+    if carried:
+        says.append(f" {text.plural(carried, 'run')} ended before the last step; the last value is carried forward.")
+    return says
+
+
+def _line_of(cells: Sequence[Cell]) -> str:
+    """What the lines are: the IQM from 10 runs up, below the mean."""
+    kinds = {cell.curve.band.statistic for cell in cells if cell.curve is not None}
+    return {"iqm": "IQM", "mean": "mean"}[kinds.pop()] if len(kinds) == 1 else "IQM (mean below 10 runs)"
+
+
+def _runs_a_line(cells: Sequence[Cell]) -> str:
+    """n behind each line of the learning curves: one number where all agree, else by variant."""
+    counts = {cell.variant: cell.curve.band.n for cell in cells if cell.curve is not None}
+    if len(set(counts.values())) <= 1:
+        return f"n = {next(iter(counts.values()))} a line." if counts else ""
+    return f"n = {', '.join(f'{count} ({variant})' for variant, count in counts.items())}."
+
+
+def _dots_caption(cells: Sequence[Cell]) -> list[str | Part]:
+    of = interval_of([cell.metrics["final_return"] for cell in cells])
+    says = f"Dot: a run's final return; diamond: IQM; bar: 95 % interval{of}."
+    if any(cell.counts[status] for cell in cells for status in LOST):
+        says += " Cross: a run that diverged or failed, at its last returns; it is not in the IQM."
+    return [strong("Every run. "), says]
+
+
+def _where_curves_differ(env: str, families: Sequence[Family], summary: Summary, ledger: Ledger) -> list[list[Content]]:
+    """Declared pairs: the steps at which the simultaneous band of the difference leaves 0."""
+    rows: list[list[Content]] = []
+    for member in (m for family in families if family.name for m in family.members if m.env == env):
+        x, y = (cell.curve if (cell := summary.cell(v, env)) else None for v in (member.x, member.y))
+        if x is None or y is None or not np.array_equal(x.env_steps, y.env_steps):
+            continue
+        shared = [seed for seed in x.seeds if seed in y.seeds]
+        if member.is_paired and len(shared) >= MIN_RUNS_FOR_BAND:
+            one, other = (c.values[[c.seeds.index(seed) for seed in shared]] for c in (x, y))
+            band = simultaneous_band(one - other, resamples=1_000)
+        elif not member.is_paired and min(len(x.values), len(y.values)) >= MIN_RUNS_FOR_BAND:
+            band = simultaneous_band(x.values, y.values, resamples=1_000)
+        else:
+            continue
+        apart = (band.low > 0) | (band.high < 0)
+        top = int(np.argmax(np.abs(band.estimate)))
+        key = ledger.add(
+            f"curve difference/{member.family}/{env}/{member.x} against {member.y}",
+            estimate=band.estimate[top],
+            low=band.low[top],
+            high=band.high[top],
+            at_step=int(x.env_steps[top]),
+            apart_at=x.env_steps[apart],
+            method=band.method,
+            n=band.n,
+            level=band.level,
+            resamples=band.resamples,
+            seed=band.seed,
+            family="exploratory",
+        )
+        told = _steps_told(x.env_steps[apart], len(x.env_steps))
+        rows.append(
+            [
+                f"{member.x} − {member.y}",
+                ledger.show(key, "n", "count"),
+                told,
+                ledger.show(key, how="signed"),
+                ledger.span(key, how="signed"),
+            ]
+        )
+    return rows
+
+
+def _steps_told(steps: np.ndarray, num_points: int) -> str:
+    if not len(steps):
+        return "nowhere"
+    return f"{len(steps)} of {num_points} points, from step {text.count(int(steps[0]))} to {text.count(int(steps[-1]))}"

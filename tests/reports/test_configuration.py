@@ -1,0 +1,163 @@
+"""In what cells differ, and which factors that makes."""
+
+from pathlib import Path
+from typing import Any
+
+from written_runs import PlannedRun, write_store
+
+from rlbench.reports.configuration import Design, design_of, key_differences, part_of
+from rlbench.reports.effects import effects_of
+from rlbench.reports.summary import Summary, summarise
+from rlbench.stats import factorial_effects
+
+GRID = {
+    "hard_mse": {"target": {"tau": 1.0, "every": 250}, "loss": {"kind": "mse"}},
+    "hard_huber": {"target": {"tau": 1.0, "every": 250}, "loss": {"kind": "huber", "delta": 1.0}},
+    "soft_mse": {"target": {"tau": 0.005, "every": 1}, "loss": {"kind": "mse"}},
+    "soft_huber": {"target": {"tau": 0.005, "every": 1}, "loss": {"kind": "huber", "delta": 1.0}},
+}
+FACTORS = [
+    {
+        "factor": "target",
+        "levels": [
+            {"level": "hard", "cells": ["hard_mse", "hard_huber"]},
+            {"level": "soft", "cells": ["soft_mse", "soft_huber"]},
+        ],
+    },
+    {
+        "factor": "loss",
+        "levels": [
+            {"level": "mse", "cells": ["hard_mse", "soft_mse"]},
+            {"level": "huber", "cells": ["hard_huber", "soft_huber"]},
+        ],
+    },
+]
+
+
+def score(variant: str, seed: int) -> float:
+    return 10.0 * ("soft" in variant) + 3.0 * ("huber" in variant) + (seed * 7 % 5) + 0.1 * (seed * len(variant) % 3)
+
+
+def summary_of(
+    path: Path, settings: dict[str, dict[str, Any]], seeds: int = 6, envs: tuple[str, ...] = ("X-v0",), **more: Any
+) -> Summary:
+    runs = [
+        PlannedRun(variant, seed, {1000: [score(variant, seed)]}, settings=own, env=env)
+        for env in envs
+        for variant, own in settings.items()
+        for seed in range(seeds)
+    ]
+    return summarise(write_store(path / "results", runs, **more), "example")
+
+
+def levels_of(design: Design) -> dict[str, dict[str, tuple[str, ...]]]:
+    return {factor.name: dict(factor.levels) for factor in design.factors}
+
+
+def test_factors_are_read_from_the_settings(tmp_path: Path) -> None:
+    design = design_of(summary_of(tmp_path, GRID))
+    assert (design.problem, design.is_declared, design.is_two_level) == ("", False, True)
+    found = levels_of(design)
+    assert found["target"] == {"hard": ("hard_mse", "hard_huber"), "soft": ("soft_mse", "soft_huber")}
+    assert found["loss"] == {"mse": ("hard_mse", "soft_mse"), "huber": ("hard_huber", "soft_huber")}
+    keys = {factor.name: set(factor.keys) for factor in design.factors}
+    assert keys["loss"] == {"variant.loss.kind", "variant.loss.delta"}
+    assert [factor.parts for factor in design.factors if factor.name == "target"] == [("target",)]
+
+
+def test_declared_factors_keep_the_order_of_their_levels(tmp_path: Path) -> None:
+    design = design_of(summary_of(tmp_path, GRID, factors=FACTORS))
+    assert design.is_declared
+    assert {name: list(levels) for name, levels in levels_of(design).items()} == {
+        "target": ["hard", "soft"],
+        "loss": ["mse", "huber"],
+    }
+
+
+def test_a_swept_key_is_a_factor_with_its_values_as_levels(tmp_path: Path) -> None:
+    design = design_of(summary_of(tmp_path, {f"v lr={lr}": {"optimizer": {"lr": lr}} for lr in (0.1, 0.2, 0.3)}))
+    (factor,) = design.factors
+    assert factor.name == "optimizer.lr"
+    assert list(factor.levels) == ["lr=0.1", "lr=0.2", "lr=0.3"]
+    assert not design.is_two_level
+    assert "optimizer.lr (3 levels)" in effects_of(summary_of(tmp_path / "again", {}, 0), design).problem
+
+
+def test_three_corners_of_a_square_are_no_grid(tmp_path: Path) -> None:
+    design = design_of(summary_of(tmp_path, {name: GRID[name] for name in list(GRID)[:3]}))
+    assert "not every combination" in design.problem
+    assert effects_of(summary_of(tmp_path / "again", {}, 0), design).analyses == ()
+
+
+def test_a_factor_that_changes_two_parts_is_confounded(tmp_path: Path) -> None:
+    settings = {"a": {"loss": "mse", "optimizer": {"lr": 1}}, "b": {"loss": "huber", "optimizer": {"lr": 2}}}
+    (factor,) = design_of(summary_of(tmp_path, settings)).factors
+    assert factor.parts == ("loss", "optimizer")
+
+
+def test_a_key_that_moves_with_two_factors_is_named(tmp_path: Path) -> None:
+    settings = {name: {**own, "discount": place} for place, (name, own) in enumerate(GRID.items())}
+    design = design_of(summary_of(tmp_path, settings, factors=FACTORS))
+    assert design.shared_keys == ("variant.discount",)
+
+
+def test_wrong_declarations_are_told(tmp_path: Path) -> None:
+    missing = design_of(summary_of(tmp_path, {n: s for n, s in GRID.items() if n != "soft_mse"}, factors=FACTORS))
+    assert "soft_mse, of which there are no runs" in missing.problem
+    reserved = [{**FACTORS[0], "factor": "env"}, FACTORS[1]]
+    assert "cannot be called env" in design_of(summary_of(tmp_path / "b", GRID, factors=reserved)).problem
+    assert "one variant a cell" in design_of(summary_of(tmp_path / "c", GRID, factors=FACTORS[:1])).problem
+
+
+def test_keys_that_differ_are_listed_by_environment(tmp_path: Path) -> None:
+    found = {one.key: one for one in key_differences(summary_of(tmp_path, GRID, envs=("X-v0", "Y-v0")))}
+    assert found["variant.target.tau"].envs == ("X-v0", "Y-v0")
+    assert found["variant.loss.delta"].values["hard_mse"] == "–"
+    assert "seed" not in found
+    assert part_of("variant.loss.delta") == "loss"
+    assert part_of("budget.steps") == "budget"
+
+
+def test_effects_are_those_of_the_statistics(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, GRID, factors=FACTORS)
+    (analysis,) = effects_of(summary, design_of(summary)).analyses
+    levels = {"target": ("hard", "soft"), "loss": ("mse", "huber")}
+    assert (analysis.scope, analysis.unit) == ("X-v0", "return")
+    expected = factorial_effects(analysis.frame, levels)  # type: ignore[arg-type]
+    assert [(e.name, e.estimate, e.p_adjusted) for e in analysis.result.effects] == [
+        (e.name, e.estimate, e.p_adjusted) for e in expected.effects
+    ]
+    assert abs(analysis.result["target"].estimate - 10.0) < 0.2
+    assert analysis.word(analysis.result["target"]) == "supported"
+
+
+def test_environments_are_averaged_on_the_fixed_scale_only(tmp_path: Path) -> None:
+    known = summary_of(tmp_path, GRID, envs=("CartPole-v1", "CartPole-v0"), factors=FACTORS)
+    report = effects_of(known, design_of(known))
+    assert [one.scope for one in report.analyses] == ["all", "CartPole-v1", "CartPole-v0"]
+    scales = [1 / (500 - 22.268), 1 / (200 - 22.268)]
+    expected = sum(a.result["target"].estimate * s for a, s in zip(report.analyses[1:], scales, strict=True)) / 2
+    assert abs(report.analyses[0].result["target"].estimate - expected) < 1e-12
+    assert report.headlines == report.analyses[:1]
+    unknown = summary_of(tmp_path / "b", GRID, envs=("X-v0", "Y-v0"), factors=FACTORS)
+    report = effects_of(unknown, design_of(unknown))
+    assert [one.scope for one in report.headlines] == ["X-v0", "Y-v0"]
+    assert "X-v0: it has no entry in the normalisation table" in report.left_out
+
+
+def test_seeds_without_a_run_in_every_cell_are_left_out_and_counted(tmp_path: Path) -> None:
+    runs = [
+        PlannedRun(
+            v,
+            seed,
+            {1000: [score(v, seed)]},
+            settings=own,
+            status="diverged" if (v, seed) == ("soft_mse", 2) else "done",
+        )
+        for v, own in GRID.items()
+        for seed in range(6)
+    ]
+    summary = summarise(write_store(tmp_path / "results", runs, factors=FACTORS), "example")
+    (analysis,) = effects_of(summary, design_of(summary)).analyses
+    assert (analysis.result.n, analysis.result.num_dropped) == (5, 1)
+    assert not analysis.can_reject
