@@ -1,6 +1,6 @@
-"""`make bench`: lane-steps a second against a plain loop, memory, and the cost of tracking; printed, and written to bench.json.
+"""`make bench`: what lanes, tracking, statistics and a report cost; printed, and written to bench.json.
 
-    python -m tests.benchmarks [lanes] [tracking]     only those parts; default: all
+    python -m tests.benchmarks [lanes] [tracking] [statistics] [report]     only those parts; default: all
 
 Everything on one core (tracking: on all of them). The plain loops are timed before and after each figure, in the same run.
 """
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rlbench.lanes.compiling import platform_name, prepare_process
@@ -34,6 +35,8 @@ from rlbench.runner.plan import Task
 from rlbench.runner.progress import VariantProgress
 from rlbench.store import Member, Store
 from tests.benchmarks.plain_loop import MEMORIES, steps_per_second
+from tests.benchmarks.report_speed import bench_report
+from tests.benchmarks.statistics_speed import bench_statistics
 
 SHAPES = {
     "batch 128, 128-128": (128, (128, 128), 1, 6.0),
@@ -150,16 +153,24 @@ def bench_tracking() -> dict[str, object]:
     return {"ratio": ratio, "ratios": ratios, "seconds": seconds}
 
 
+PARTS: dict[str, Callable[[], Mapping[str, object]]] = {
+    "tracking": bench_tracking,
+    "statistics": bench_statistics,
+    "report": bench_report,
+}
+
+
 def main() -> None:
     """Run the parts that are named, or all."""
     prepare_process()
-    parts = sys.argv[1:] or ["lanes", "tracking"]
+    parts = sys.argv[1:] or ["lanes", *PARTS]
     print(f"platform {platform_name()}, one core")
     result: dict[str, object] = {"platform": platform_name()}
     if "lanes" in parts:
         result["lanes"] = bench_lanes()
-    if "tracking" in parts:
-        result["tracking"] = bench_tracking()
+    for name, bench in PARTS.items():
+        if name in parts:
+            result[name] = bench()
     Path("bench.json").write_text(json.dumps(result, indent=1) + "\n")
     print("written to bench.json")
 
