@@ -18,6 +18,9 @@ FILE = """
 variant: [hard_mse, soft_mse, hard_huber, random]
 seeds: 30
 steps: 100
+set:
+  replay.warmup: 50
+  batch_size: 8
 evaluation: {period: 100, episodes: 1}
 sequential:
   looks: [8, 16, 30]
