@@ -203,16 +203,6 @@ def test_a_prefix_is_part_of_the_name() -> None:
 def test_impossible_runs_are_refused(variant: Variant, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         check_run(small_run(variant, steps=2000))
-
-
-@pytest.mark.parametrize(("key", "value"), [("evaluation", 121), ("warmup", 121)])
-def test_a_budget_must_leave_something_to_see(key: str, value: int) -> None:
-    if key == "warmup":
-        run = small_run(with_fields(SMALL, replay__warmup=value), steps=120)
-    else:
-        run = small_run(SMALL, steps=120, evaluation=with_fields(small_run().evaluation, period=value))
-    with pytest.raises(ConfigError, match=f"{value} is larger than steps 120"):
-        check_run(run)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
