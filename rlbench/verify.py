@@ -18,7 +18,6 @@ DOC = """Check stored results: every run's rows and weights against its digest, 
 
   run      the run to train again; default: one at random
   store    the folder of results"""
-FINAL = ("done", "diverged")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,10 +29,11 @@ def _verify(argv: Sequence[str]) -> int:
     arguments = parse_arguments(argv, {"run": None, "store": "results"}, prog=PROG, doc=DOC)
     from rlbench.config import run_id_of
     from rlbench.store import Store, load
+    from rlbench.store.records import FINAL_STATUSES
 
     root = Path(arguments["store"])
     store = Store.open(root, create=False)
-    outcomes = {run_id: row for run_id, row in store.outcomes().items() if row["status"] in FINAL}
+    outcomes = {run_id: row for run_id, row in store.outcomes().items() if row["status"] in FINAL_STATUSES}
     if not outcomes:
         raise ConfigError(f"no finished run in {root} yet")
     chosen = arguments.get("run")
@@ -69,7 +69,7 @@ def _train_again(store: Any, run_id: str, outcomes: dict[str, dict[str, Any]]) -
     prepare_process()
     run = run_of(store.spec(run_id))
     print(f"training {run_id} again, alone: seed {run.seed} on {run.env.id} ...", flush=True)
-    digest = digest_alone(run)
+    digest = digest_alone(run, stored["env_steps"] if stored["status"] == "pruned" else None)
     if digest != stored["digest"]:
         print(f"run {run_id}: trained alone it gives another digest: {digest[:16]}, stored {stored['digest'][:16]}")
         return EXIT_DIFFERENCE
@@ -77,22 +77,26 @@ def _train_again(store: Any, run_id: str, outcomes: dict[str, dict[str, Any]]) -
     return EXIT_OK
 
 
-def digest_alone(run: Any) -> str:
-    """The digest of a run trained as the only lane of a program."""
+def digest_alone(run: Any, pruned_at: int | None = None) -> str:
+    """The digest of a run trained as the only lane of a program, to its end or to the step at which a study pruned it."""
     from rlbench.lanes.lane_state import initial_state
     from rlbench.lanes.trainer import Lane, Trainer
     from rlbench.lanes.update import group
-    from rlbench.runner.job import advance_digest, end_of
+    from rlbench.runner.books import advance_digest, end_of
     from rlbench.store import RowDigest, run_digest
 
     trainer, digest = Trainer([Lane(run, initial_state(run))]), RowDigest()
-    while True:
-        events = trainer.advance(4096)[0]
-        advance_digest(digest, events)
-        if events.status is not None:
+    status = None
+    while status is None:
+        left = 4096 if pruned_at is None else pruned_at - int(trainer.state["env_steps"][0])
+        if left == 0:
+            status = "pruned"
             break
+        events = trainer.advance(min(4096, left))[0]
+        advance_digest(digest, events)
+        status = events.status
     weights = run.variant.network.named_weights([p[:1] for p in group(trainer.state, "online")])
-    return run_digest(digest, weights, end_of(trainer.state, 0, events.status))
+    return run_digest(digest, weights, end_of(trainer.state, 0, status))
 
 
 if __name__ == "__main__":

@@ -128,13 +128,13 @@ def _train(
                 if (signals.received or trouble) and not told:
                     told = True
                     for running in processes.values():
-                        _terminate(running)
+                        terminate(running)
                 for connection in wait(list(processes), POLL_SECONDS):
                     assert isinstance(connection, Connection)
                     try:
                         message: Message = connection.recv()
                     except EOFError:
-                        died = _exit_text(processes.pop(connection).wait()) or died
+                        died = exit_text(processes.pop(connection).wait()) or died
                         connection.close()
                         continue
                     _take(message, progress, outcome, trouble)
@@ -177,7 +177,8 @@ def _start_worker(
     return Connection(here, writable=False), process
 
 
-def _terminate(process: "subprocess.Popen[bytes]") -> None:
+def terminate(process: "subprocess.Popen[bytes]") -> None:
+    """Ask a worker to commit and end."""
     if process.poll() is None:
         process.terminate()
 
@@ -192,7 +193,7 @@ def _take(message: Message, progress: Progress, outcome: Outcome, trouble: list[
         trouble.append(message.message)
 
 
-def _exit_text(code: int) -> str:
+def exit_text(code: int) -> str:
     """How a process died; empty where it ended as it should."""
     if not code:
         return ""

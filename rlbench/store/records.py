@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-FINAL_STATUSES = ("done", "diverged")  # never trained again
+FINAL_STATUSES = ("done", "diverged", "pruned")  # never trained again; a pruned run was ended early by a study
 STATUSES = (*FINAL_STATUSES, "failed")  # a failed run may be tried again
 
 
@@ -62,7 +62,7 @@ class LaneCheckpoint:
 class Finished:
     """The end of one run.
 
-    status: `done`, `diverged` or `failed`. digest: empty for a failed run. wall_s: seconds.
+    status: `done`, `diverged`, `pruned` or `failed`. digest: empty for a failed run. wall_s: seconds.
     weights: final online weights under the names of a plain `nn.Sequential`, or None where there are none.
     """
 

@@ -184,7 +184,7 @@ class Store:
         return {row["run_id"]: row for row in self._records["outcomes"].rows()}
 
     def final_runs(self) -> set[str]:
-        """The runs that are never trained again: done or diverged."""
+        """The runs that are never trained again: done, diverged or pruned."""
         return {run_id for run_id, row in self.outcomes().items() if row["status"] in FINAL_STATUSES}
 
     def claimed(self) -> set[str]:

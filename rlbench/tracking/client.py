@@ -148,7 +148,7 @@ class Client:
             artifact = self._wandb.Artifact(f"weights-{run.id}", type="model", metadata={"digest": summary["digest"]})
             artifact.add_file(str(weights), name="weights.safetensors", policy="immutable")
             run.log_artifact(artifact)
-        run.finish(exit_code=0 if summary["status"] == "done" else 1)
+        run.finish(exit_code=0 if summary["status"] in ("done", "pruned") else 1)
         if self._server and not _has_arrived(self._server, run.id, num_rows):
             raise TrackingError("not all rows have arrived at the W&B server")
         if self._is_online:
