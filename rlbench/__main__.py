@@ -8,6 +8,7 @@ from rlbench.errors import EXIT_BAD_INPUT, EXIT_OK
 
 COMMANDS = {
     "run": "train variants over seeds, and compare them",
+    "tune": "tune a variant, and confirm the winner on fresh seeds",
     "report": "write the report of an experiment",
     "results": "print a table of results",
     "verify": "re-run a lane alone and compare its digest",

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_dir, initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
@@ -31,6 +32,7 @@ from rlbench.lanes.choice import Choice
 PACKAGE = "rlbench.config"
 NAMED = ("variant", "recipe")  # groups whose files say something about any key
 DEFAULT_ENV = "cartpole"
+WINNER = "study:"  # variant=study:NAME is the winner of that study
 
 
 class Composer:
@@ -38,6 +40,7 @@ class Composer:
 
     def __init__(self, config_dir: Path | None) -> None:
         self._config_dir = config_dir
+        self.winners: Path | None = None  # the folder of the winners of studies, which `variant=study:NAME` names
         self._composed: dict[str, dict[str, Any]] = {}
         self.names: dict[str, tuple[str, ...]] = {
             group: self._members(group) for group in (*NAMED, "env", *groups.CLASSES)
@@ -45,6 +48,8 @@ class Composer:
 
     def base(self, group: str, name: str) -> dict[str, Any]:
         """Every key of a run as a variant or recipe has it. Raises ConfigError for an unknown name or a wrong file."""
+        if group == "variant" and name.startswith(WINNER):
+            return self._winner(name.removeprefix(WINNER))
         check_choice(group, name, self.names[group])
         return self._compose(f"{group}@_global_={name}", f"{group}={name}")
 
@@ -53,6 +58,22 @@ class Composer:
         check_choice(group, name, self.names[group])
         found: dict[str, Any] = self._compose(f"{group}={name}", f"{group}={name}")[group]
         return found
+
+    def _winner(self, study: str) -> dict[str, Any]:
+        """Every key of a run with the winner of a study as its variant."""
+        found = {path.stem: path for path in sorted(self.winners.glob("*.yaml"))} if self.winners else {}
+        path = found[check_choice("study", study, found)]
+        try:
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+            tree = self.base("variant", self.names["variant"][0])
+            for override in data.pop("defaults"):
+                ((place, member),) = override.items()
+                tree[place.removeprefix("override /")] = self.member(place.removeprefix("override /"), member)
+            for key, value in data.items():
+                tree[key] = {**tree[key], **value} if isinstance(value, dict) else value
+        except (OSError, yaml.YAMLError, KeyError, AttributeError, TypeError, ValueError) as error:
+            raise ConfigError(f"{path} is not the winner of a study ({error!r})") from None
+        return tree
 
     def _members(self, group: str) -> tuple[str, ...]:
         packaged = [*groups.members(group)] if group in groups.CLASSES else _packaged(group)

@@ -96,16 +96,22 @@ def read_experiment(name: str, config_dir: Path | None) -> ExperimentFile:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def _read(name: str, path: Path) -> ExperimentFile:
+def read_mapping(path: Path, kind: str, keys: Sequence[str]) -> dict[str, Any]:
+    """A YAML file as a mapping with these keys at most, every scalar as its text. Raises ConfigError for anything else."""
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"cannot be read ({' '.join(str(error).split())})") from None
     if not isinstance(data, dict):
-        raise ConfigError(f"an experiment file is a mapping of {', '.join(KEYS)}")
+        raise ConfigError(f"{kind} file is a mapping of {', '.join(keys)}")
     for key in data:
-        if key not in KEYS:
-            raise ConfigError(f"unknown key '{key}'{did_you_mean(str(key), KEYS)} (one of: {', '.join(KEYS)})")
+        if key not in keys:
+            raise ConfigError(f"unknown key '{key}'{did_you_mean(str(key), keys)} (one of: {', '.join(keys)})")
+    return data
+
+
+def _read(name: str, path: Path) -> ExperimentFile:
+    data = read_mapping(path, "an experiment", KEYS)
     if ("variant" in data) == ("recipe" in data):
         raise ConfigError("needs either variant or recipe: one of the two")
     question = data.get("question", "")
@@ -129,17 +135,18 @@ def _read(name: str, path: Path) -> ExperimentFile:
 
 def _words(data: Mapping[str, Any]) -> list[str]:
     words = [f"{key}={_joined(key, data[key])}" for key in _LISTS if key in data]
-    words += [f"{key}={_value(key, data[key])}" for key in ("seeds", *_SCALARS) if key in data]
+    words += [f"{key}={value_text(key, data[key])}" for key in ("seeds", *_SCALARS) if key in data]
     for part in _MAPPINGS:
-        words += [f"{part}.{key}={_value(f'{part}.{key}', value)}" for key, value in _mapping(part, data).items()]
-    for key, values in _mapping("grid", data).items():
+        words += [f"{part}.{key}={value_text(f'{part}.{key}', value)}" for key, value in mapping_of(part, data).items()]
+    for key, values in mapping_of("grid", data).items():
         if not isinstance(values, list):
             raise ConfigError(f"grid.{key} is a list of values, [a, b]; one value for all cells belongs under set")
         words.append(f"{key}={_joined(key, values)}")
-    return words + [f"{key}={_value(key, value)}" for key, value in _mapping("set", data).items()]
+    return words + [f"{key}={value_text(key, value)}" for key, value in mapping_of("set", data).items()]
 
 
-def _mapping(key: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+def mapping_of(key: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The mapping under a key, or an empty one. Raises ConfigError for anything else."""
     value = data.get(key, {})
     if not isinstance(value, dict):
         raise ConfigError(f"{key} is a mapping, {{key: value}}")
@@ -149,16 +156,16 @@ def _mapping(key: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
 def _joined(key: str, value: Any) -> str:
     """One value, or a list as a comma list."""
     if not isinstance(value, list):
-        return _value(key, value)
+        return value_text(key, value)
     if not value:
         raise ConfigError(f"{key} is an empty list")
-    return ",".join(_value(key, one) for one in value)
+    return ",".join(value_text(key, one) for one in value)
 
 
-def _value(key: str, value: Any) -> str:
+def value_text(key: str, value: Any) -> str:
     """A text, or a list in brackets."""
     if isinstance(value, list):
-        return f"[{','.join(_value(key, one) for one in value)}]"
+        return f"[{','.join(value_text(key, one) for one in value)}]"
     if isinstance(value, dict):
         raise ConfigError(f"{key} is a value or a list, not a mapping")
     if not value:

@@ -79,10 +79,11 @@ def _resolve(argv: Sequence[str]) -> Request:
         if "experiment" in settings:
             file = read_experiment(str(settings.pop("experiment").values[0]), flags.config_dir)
             settings = merged(_file_settings(file, names, composer), settings)
+        composer.winners = _store(settings) / "studies"
         cells, command = expand(settings, composer)
     if file is not None and "name" not in settings:
         command["name"] = file.name
-    options = _options(command)
+    options = command_options(command)
     return Request(
         definition=_definition(options, file, cells, [word for word in argv if word != "--dry-run"]),
         planned=planned_runs(cells, options.seeds, env_members=names["env"]),
@@ -97,6 +98,10 @@ def _resolve(argv: Sequence[str]) -> Request:
         argv=tuple(argv),
         sequential=_sequential(options, file, cells) if options.until_decided else None,
     )
+
+
+def _store(settings: Mapping[str, Setting]) -> Path:
+    return Path(str(settings["store"].values[0] if "store" in settings else Settings().store)).expanduser()
 
 
 def _sequential(options: Settings, file: ExperimentFile | None, cells: Sequence[Cell]) -> SequentialSpec:
@@ -132,7 +137,7 @@ def _file_settings(
     return settings
 
 
-def _options(command: Mapping[str, Any]) -> Settings:
+def command_options(command: Mapping[str, Any]) -> Settings:
     """The command's own keys, checked, with seeds and workers as numbers."""
     options = Settings(**{name: command[name] for name in keys_of(Settings())})
     options = dataclasses.replace(options, seeds=parse_seeds(options.seeds), workers=_workers(options.workers))

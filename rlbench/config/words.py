@@ -67,7 +67,7 @@ def _config_dir(text: str) -> Path:
     folder = Path(text).expanduser().absolute()
     if not folder.is_dir():
         raise ConfigError(f"--config-dir: '{text}' is not a folder")
-    if not any((folder / group).is_dir() for group in groups.MEANINGS):
+    if not any((folder / group).is_dir() for group in (*groups.MEANINGS, "study")):
         raise ConfigError(f"--config-dir: '{text}' has none of the folders {', '.join(groups.MEANINGS)}")
     return folder
 

@@ -29,6 +29,7 @@ from rlbench.reports.sections.power import power_section
 from rlbench.reports.sections.provenance import methods_section, provenance_section
 from rlbench.reports.sections.scoreboard import scoreboard_section
 from rlbench.reports.sections.training import diagnostics_section, threshold_section, training_section
+from rlbench.reports.sections.tuning import tuning_section
 from rlbench.reports.sections.verdicts import verdicts_section
 from rlbench.reports.summary import Summary, summarise
 
@@ -62,6 +63,7 @@ def build_report(summary: Summary) -> Report:
     sections = [
         verdicts_section(summary, families, effects, ledger, design.is_declared),
         design_section(summary, design, families, ledger),
+        *([tuning_section(summary.study, ledger)] if summary.study else []),
         *(scoreboard_section(summary, env, slug(env, i), families, ledger) for i, env in enumerate(summary.envs)),
         factorial_section(design, effects, ledger),
         aggregates_section(summary, across_environments(summary), ledger),

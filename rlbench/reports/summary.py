@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rlbench.errors import StoreError
+from rlbench.errors import ConfigError, StoreError
 from rlbench.reports.labels import distinct_labels
+from rlbench.reports.study import read_study
 from rlbench.stats import MIN_RUNS_FOR_BOOTSTRAP, Band, Interval, align_previous, iqm, run_interval, simultaneous_band
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ STATUSES = ("done", "diverged", "failed", "running", "pending")
 # Every metric is one number a run, a column of the `runs` table.
 METRICS = ("final_return", "auc", "train_return_last100")
 DEFAULT_FINAL_WINDOW = 5
+TUNING = "tune"  # the namespace of seeds that configurations were chosen on
 MIN_RUNS_FOR_BAND = 3
 # 1 000 draws place the band's quantile to about 2 % of its width.
 _BAND_RESAMPLES = 1_000
@@ -124,6 +126,7 @@ class Summary:
     evaluations: pd.DataFrame
     specs: Mapping[str, Mapping[str, Any]]
     evaluation_episodes: tuple[int, ...]  # distinct numbers of episodes behind one point of a run's curve
+    study: Mapping[str, Any] | None = None  # the record of the study that it confirms
 
     def cells_of(self, env: str) -> tuple[Cell, ...]:
         """The cells on one environment, in the order of the variants."""
@@ -167,10 +170,20 @@ class Summary:
 
 
 def summarise(results: Results, experiment: str) -> Summary:
-    """Compute an experiment's numbers; raises StoreError for an experiment that the store does not hold."""
+    """Compute an experiment's numbers.
+
+    Raises StoreError for an experiment that the store does not hold, and ConfigError for one whose seeds were tuned on.
+    """
     selected = results.experiment(experiment)
     definition = results.experiments[experiment]
     runs = selected.runs.reset_index(drop=True)
+    if (runs["namespace"] == TUNING).any():
+        confirmed = (
+            f"; the report on fresh seeds is experiment={definition['tuning_of']}" if "tuning_of" in definition else ""
+        )
+        raise ConfigError(
+            f"experiment '{experiment}' holds runs on tuning seeds, which choose and cannot report{confirmed}"
+        )
     specs = results.specs(list(runs["run_id"]))
     runs["variant"] = distinct_labels(runs, specs)
     points = _run_points(selected.evaluations)
@@ -207,6 +220,7 @@ def summarise(results: Results, experiment: str) -> Summary:
         evaluations=_by_run(selected.evaluations, ["env_steps", "episode"]),
         specs=specs,
         evaluation_episodes=tuple(sorted(int(count) for count in counted)),
+        study=read_study(getattr(results, "path", None), experiment),
     )
 
 

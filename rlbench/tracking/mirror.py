@@ -179,7 +179,7 @@ class Mirror:
             "trial": member["trial"],
             "spec": spec,
         }
-        return RunHeader(run_id, name=f"{variant}-s{seed}", group=variant, config=config)
+        return RunHeader(run_id, name=f"{variant}-s{seed}", group=member["study"] or variant, config=config)
 
 
 def _stamp(outcome: Mapping[str, Any]) -> str:

@@ -1,0 +1,384 @@
+"""A tuning command resolved: its studies, one for each variant, checked to the last value.
+
+In: argv. Out: a `TuneRequest`, or one `ConfigError`. A study knows how parameters become runs. Writes and trains nothing; knows nothing of
+Optuna.
+"""
+
+import contextlib
+import dataclasses
+import json
+import random
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rlbench.config import Cell, HelpRequested, PlannedRun, check_cell, parse_seeds, run_id_of, spec_of
+from rlbench.config.cells import expand
+from rlbench.config.composing import Composer, composing
+from rlbench.config.keys import keys_of, show
+from rlbench.config.request import command_options
+from rlbench.config.settings import WandbOptions
+from rlbench.config.words import Setting, merged, parse_words, split_flags
+from rlbench.errors import ConfigError
+from rlbench.lanes.variant import Run
+from rlbench.tuning.space import Space, Value, grid_values, read_space, settings_of
+from rlbench.tuning.study_file import (
+    Confirm,
+    Objective,
+    PrunerSettings,
+    SamplerSettings,
+    StudyFile,
+    read_study,
+    study_paths,
+)
+
+NAMESPACE = "tune"
+OWN_KEYS = {
+    "study": "the study file: what is tuned, over which space",
+    "trials": "trials of each variant, finished or pruned; more of them continue a study",
+    "storage": "where Optuna keeps the study: sqlite:///FILE, journal:FILE, postgresql://...; default: a SQLite file in the store",
+}
+SAMPLED_CHECKS = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """One study: a variant, its space, and everything that its result depends on."""
+
+    name: str
+    variant: str
+    settings: Mapping[str, Setting]
+    space: Space
+    objective: Objective
+    sampler: SamplerSettings
+    pruner: PrunerSettings
+    seed: int
+    seeds: tuple[int, ...]
+    trials: int
+    base: Cell
+
+    @property
+    def period(self) -> int:
+        """Environment steps between two decisions: those between evaluations."""
+        return self.base.evaluation.period
+
+    @property
+    def steps(self) -> int | None:
+        """The budget of a run in steps; None where it is in episodes."""
+        return self.base.budget.steps
+
+    def cell(self, params: Mapping[str, Value], label: str, composer: Composer) -> Cell:
+        """The cell that these parameters stand for. Raises ConfigError for an impossible value or combination."""
+        cells, _ = expand({**self.settings, **settings_of(params)}, composer)
+        overrides = dict(params)
+        cell = dataclasses.replace(cells[0], label=label, overrides=overrides)
+        check_cell(cell, namespace=NAMESPACE, checked={cell.env})
+        return cell
+
+    def runs(self, params: Mapping[str, Value], label: str, composer: Composer) -> list[PlannedRun]:
+        """The runs of a trial, one a seed. Raises ConfigError as `cell` does."""
+        cell = self.cell(params, label, composer)
+        first = check_cell(cell, namespace=NAMESPACE, checked={cell.env})
+        spec = spec_of(first)
+        return [
+            PlannedRun(dataclasses.replace(first, seed=seed), label, index, run_id_of({**spec, "seed": seed}))
+            for index, seed in enumerate(self.seeds)
+        ]
+
+    def definition(self) -> dict[str, Any]:
+        """What must not change while a study goes on, as JSON."""
+        spec = spec_of(check_cell(self.base, namespace=NAMESPACE, checked={self.base.env}))
+        del spec["seed"], spec["namespace"]
+        return {
+            "run": spec,
+            "space": [parameter.describe() for parameter in self.space],
+            "objective": dataclasses.asdict(self.objective),
+            "sampler": {**dataclasses.asdict(self.sampler), "seed": self.seed},
+            "pruner": dataclasses.asdict(self.pruner),
+            "seeds": list(self.seeds),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class TuneRequest:
+    """What a tuning command asks for. `names` are those of every group, for composing."""
+
+    name: str
+    question: str
+    studies: tuple[Study, ...]
+    confirm: Confirm
+    storage: str
+    store: Path
+    workers: int
+    lanes: int
+    checkpoint_seconds: float
+    tracking: WandbOptions
+    config_dir: Path | None
+    dry_run: bool
+    argv: tuple[str, ...]
+
+    @property
+    def tuning_experiment(self) -> str:
+        """The experiment that holds the runs of the trials; reports refuse it."""
+        return f"{self.name}.tuning"
+
+    def trials_at_once(self, study: Study) -> int:
+        """Trials that train at the same time."""
+        return self.lanes // len(study.seeds)
+
+
+def resolve(argv: Sequence[str]) -> TuneRequest:
+    """The request that `argv` makes. Raises ConfigError, one line, for anything impossible, and HelpRequested for --help."""
+    try:
+        return _resolve(argv)
+    except ConfigError as error:
+        raise ConfigError("".join(letter if letter.isprintable() else " " for letter in str(error))) from None
+
+
+def _resolve(argv: Sequence[str]) -> TuneRequest:
+    flags, words = split_flags(argv)
+    if flags.help:
+        raise HelpRequested(help_text(list(study_paths(flags.config_dir))))
+    own, words = _own_keys(words)
+    if "study" not in own:
+        raise ConfigError(f"study=NAME is needed (one of: {', '.join(study_paths(flags.config_dir)) or 'none found'})")
+    file = read_study(own["study"], flags.config_dir)
+    if "trials" in own:
+        file = dataclasses.replace(file, trials=_trials(own["trials"]))
+    with composing(flags.config_dir) as composer:
+        try:
+            lower = parse_words(file.words, composer.names)
+        except ConfigError as error:
+            raise ConfigError(f"{file.path}: {error}") from None
+        given = parse_words(words, composer.names)
+        for name in ("variant", "recipe", "experiment"):
+            if name in given:
+                raise ConfigError(f"{name} is the study file's to say; write a study file of your own")
+        settings = merged(lower, given)
+        swept = [name for name, setting in settings.items() if setting.is_swept]
+        if swept:
+            raise ConfigError(f"{swept[0]} takes one value in a study; several belong into its space")
+        studies: list[Study] = []
+        command: dict[str, Any] = {}
+        for variant in file.variants:
+            study, command = _study(file, variant, settings, composer)
+            studies.append(study)
+        del command["seeds"]
+        options = command_options(
+            {**command, "seeds": 1, "name": given["name"].values[0] if "name" in given else file.name}
+        )
+        studies = [dataclasses.replace(one, **_named(one, options.name, len(studies), settings)) for one in studies]
+        _check_confirm_names(studies)
+    request = TuneRequest(
+        name=options.name,
+        question=file.question,
+        studies=tuple(studies),
+        confirm=file.confirm,
+        storage=own.get("storage", ""),
+        store=Path(options.store).expanduser(),
+        workers=options.workers,
+        lanes=options.lanes,
+        checkpoint_seconds=options.checkpoint_seconds,
+        tracking=WandbOptions(
+            **{name.removeprefix("wandb."): command[name] for name in keys_of(WandbOptions(), "wandb.")}
+        ),
+        config_dir=flags.config_dir,
+        dry_run=flags.dry_run,
+        argv=tuple(argv),
+    )
+    for study in studies:
+        if request.trials_at_once(study) < 1:
+            raise ConfigError(f"lanes={request.lanes} are fewer than the {len(study.seeds)} seeds of a trial")
+    return request
+
+
+def _own_keys(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """The keys that only this command has, and the other words."""
+    own: dict[str, str] = {}
+    rest = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if key not in OWN_KEYS or not equals:
+            rest.append(word)
+            continue
+        if key in own:
+            raise ConfigError(f"'{key}' is given twice")
+        if not value:
+            raise ConfigError(f"'{key}=' has no value")
+        own[key] = value
+    return own, rest
+
+
+def _trials(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigError(f"trials is a whole number of at least 1; got {text!r}")
+    return int(text)
+
+
+def _named(study: Study, name: str, num_studies: int, settings: Mapping[str, Setting]) -> dict[str, Any]:
+    """The study's own name, and its seeds: a count stands for seeds that no study of another name has."""
+    full = name if num_studies == 1 else f"{name}.{study.variant}"
+    told = settings["seeds"].values[0]
+    seeds = parse_seeds(told)
+    if seeds == tuple(range(len(seeds))) and not isinstance(told, list) and ":" not in str(told):
+        begin = zlib.crc32(name.encode()) % 4_000_000 * 1_000
+        seeds = tuple(begin + index for index in range(len(seeds)))
+    study.objective.check(len(seeds))
+    return {"name": full, "seeds": seeds}
+
+
+def _check_confirm_names(studies: Sequence[Study]) -> None:
+    names = [study.name for study in studies]
+    if len(set(names)) < len(names):
+        raise ConfigError("two variants of the study have one name")
+
+
+def _study(
+    file: StudyFile, variant: str, settings: Mapping[str, Setting], composer: Composer
+) -> tuple[Study, dict[str, Any]]:
+    """The study of one variant, still without its name and seeds, and the values of the command's keys."""
+    own = {**settings, "variant": Setting("variant", (variant,))}
+    cells, command = expand(own, composer)
+    base = dataclasses.replace(cells[0], label=variant)
+    try:
+        space = read_space(file.space, variant)
+    except ConfigError as error:
+        raise ConfigError(f"{file.path}: {error}") from None
+    both = [parameter.key for parameter in space if parameter.key in settings]
+    if both:
+        raise ConfigError(f"{both[0]} is in the space of the study, so it cannot have one value")
+    check_cell(base, namespace=NAMESPACE, env_members=composer.names["env"])
+    steps = base.budget.steps
+    if steps is not None and steps < base.evaluation.period:
+        raise ConfigError(
+            f"steps={steps} is below evaluation.period={base.evaluation.period}: a trial would never be evaluated"
+        )
+    if file.pruner.kind == "hyperband" and steps is None:
+        raise ConfigError("pruner hyperband needs a budget in steps")
+    if file.sampler.kind == "grid":
+        size = 1
+        for values in grid_values(space).values():
+            size *= len(values)
+        if file.trials > size:
+            raise ConfigError(f"trials={file.trials}, but the grid has only {size} points")
+    study = Study(
+        name="",
+        variant=variant,
+        settings=own,
+        space=space,
+        objective=file.objective,
+        sampler=file.sampler,
+        pruner=file.pruner,
+        seed=file.seed,
+        seeds=(0,),
+        trials=file.trials,
+        base=base,
+    )
+    _check_space(file, study, composer)
+    return study, command
+
+
+def _check_space(file: StudyFile, study: Study, composer: Composer) -> None:
+    """Build runs from the ends of every range, every choice, and random combinations; raise ConfigError where one is impossible."""
+    try:
+        for params in _corners(study.space):
+            study.cell(params, "", composer)
+        generator = random.Random(0)
+        for _ in range(SAMPLED_CHECKS):
+            drawn: dict[str, Value] = {}
+            for parameter in study.space:
+                if parameter.applies(drawn):
+                    drawn[parameter.key] = generator.choice(parameter.ends())
+            study.cell(drawn, "", composer)
+    except ConfigError as error:
+        raise ConfigError(f"{file.path}: space of {study.variant}: {error}") from None
+
+
+def _corners(space: Space) -> Iterator[dict[str, Value]]:
+    """For every end of every parameter a set of parameters that has it, with its conditions met and nothing else set."""
+    by_key = {parameter.key: parameter for parameter in space}
+
+    def meet(key: str, params: dict[str, Value]) -> None:
+        for above, values in by_key[key].when:
+            params[above] = values[0]
+            meet(above, params)
+
+    for parameter in space:
+        for value in parameter.ends():
+            params: dict[str, Value] = {}
+            meet(parameter.key, params)
+            ordered = {key: params[key] for key in by_key if key in params}
+            yield {**ordered, parameter.key: value}
+
+
+@contextlib.contextmanager
+def composer_of(request: TuneRequest) -> Iterator[Composer]:
+    """What turns parameters into cells, as it was when the request was resolved."""
+    with composing(request.config_dir) as composer:
+        yield composer
+
+
+def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """What two definitions of a study differ in, one text each."""
+    found = []
+    for part in asked:
+        if stored.get(part) == asked[part]:
+            continue
+        if part == "space":
+            before = {one["key"]: one for one in stored.get(part, [])}
+            after = {one["key"]: one for one in asked[part]}
+            found += [f"space.{key}" for key in {**before, **after} if before.get(key) != after.get(key)]
+            if not found:
+                found.append("the order of the space")
+        elif isinstance(asked[part], Mapping):
+            found += [f"{part}.{path}" for path in _paths(stored.get(part, {}), asked[part])]
+        else:
+            found.append(f"{part} ({json.dumps(stored.get(part))}, now {json.dumps(asked[part])})")
+    return found
+
+
+def _paths(before: Any, after: Mapping[str, Any]) -> Iterator[str]:
+    before = before if isinstance(before, Mapping) else {}
+    for key in {**before, **after}:
+        old, new = before.get(key), after.get(key)
+        if isinstance(new, Mapping) and isinstance(old, Mapping):
+            yield from (f"{key}.{path}" for path in _paths(old, new))
+        elif old != new:
+            yield f"{key} ({show(old)}, now {show(new)})"
+
+
+def first_run(study: Study) -> Run:
+    """The run of the untuned variant on the first tuning seed."""
+    run = check_cell(study.base, namespace=NAMESPACE, checked={study.base.env})
+    return dataclasses.replace(run, seed=study.seeds[0])
+
+
+def help_text(studies: Sequence[str]) -> str:
+    """What --help prints."""
+    width = max(map(len, OWN_KEYS)) + 2
+    return "\n".join(
+        [
+            "usage: python -m rlbench.tune study=NAME [key=value ...] [--dry-run] [--config-dir DIR]",
+            "",
+            "Tunes a variant with Optuna: trials x seeds as lanes of one program, bad trials stopped early, the best ones and the",
+            "untuned default trained again on seeds that tuning never saw. A command that was interrupted goes on when given again.",
+            "",
+            "examples",
+            "  study=cartpole                                  a study file: ./experiments/studies/cartpole.yaml",
+            "  study=cartpole trials=128                       more trials of it",
+            "  study=cartpole storage=postgresql://host/db     one study, several tuners at once",
+            "  study=cartpole --dry-run                        shows what would be done and does nothing",
+            "",
+            f"studies: {'  '.join(studies) or '(none found)'}",
+            "",
+            "keys of this command",
+            *(f"  {key.ljust(width)}{meaning}" for key, meaning in OWN_KEYS.items()),
+            f"  {'lanes'.ljust(width)}runs that train at once, over all workers: lanes / seeds trials (64)",
+            f"  {'seeds'.ljust(width)}seeds of each trial, in the namespace of tuning",
+            f"  {'name'.ljust(width)}name of the study; default: that of its file",
+            "",
+            "env, steps, episodes, store, workers, checkpoint_seconds, wandb.* and the keys of a run are those of",
+            "python -m rlbench.run --help; what a command sets wins over the study file.",
+        ]
+    )

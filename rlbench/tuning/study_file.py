@@ -1,0 +1,198 @@
+"""A study file: what is tuned, over which space, for which objective, with how much effort.
+
+In: a name and the folders to look in. Out: `StudyFile`; strict keys and types, nothing composed. The space stays as it is written, because
+it is read once for each variant. Knows nothing of Optuna.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rlbench.config.arguments import check_choice, did_you_mean
+from rlbench.config.experiment_file import mapping_of, packaged_experiments, read_mapping, value_text
+from rlbench.errors import ConfigError
+from rlbench.tuning.objective import Objective
+
+_RUN = ("env", "steps", "episodes", "seeds", "lanes")
+_PARTS = ("evaluation", "diagnostics")
+KEYS = (
+    "question",
+    "variant",
+    *_RUN,
+    *_PARTS,
+    "set",
+    "space",
+    "objective",
+    "trials",
+    "sampler",
+    "pruner",
+    "seed",
+    "confirm",
+)
+SAMPLERS = ("tpe", "random", "gp", "grid", "cmaes")
+PRUNERS = ("none", "median", "halving", "hyperband", "wilcoxon")
+DEFAULT_SEEDS = "4"
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplerSettings:
+    """Which sampler proposes trials; `startup` random ones come first (tpe, gp, cmaes)."""
+
+    kind: str = "tpe"
+    startup: int = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class PrunerSettings:
+    """Which pruner stops trials, and when; a number that a kind does not know is ignored by none of them: it is refused.
+
+    median: after `startup` finished trials, from `warmup` steps on. halving, hyperband: first decision at `least` steps (default: one
+    evaluation period), then each `factor` times as far. wilcoxon: below `p`, over the seeds of a trial against those of the best one.
+    """
+
+    kind: str = "median"
+    startup: int = 5
+    warmup: int = 0
+    least: int = 0
+    factor: int = 3
+    p: float = 0.1
+
+
+USED = {
+    "none": (),
+    "median": ("startup", "warmup"),
+    "halving": ("least", "factor"),
+    "hyperband": ("least", "factor"),
+    "wilcoxon": ("p",),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Confirm:
+    """What is trained on fresh seeds after tuning: the `top` trials and the untuned default, on this many `seeds`; 0 is none."""
+
+    top: int = 3
+    seeds: int = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyFile:
+    """What one file says. `words` are key=value words of the command line's grammar, `space` is as it is written."""
+
+    name: str
+    path: Path
+    question: str
+    variants: tuple[str, ...]
+    words: tuple[str, ...]
+    space: Mapping[str, Any]
+    objective: Objective
+    sampler: SamplerSettings
+    pruner: PrunerSettings
+    confirm: Confirm
+    trials: int
+    seed: int
+
+
+def study_paths(config_dir: Path | None) -> dict[str, Path]:
+    """The study files by name: of --config-dir, ./experiments/studies and the package; an earlier one hides a later one."""
+    folders = [config_dir / "study"] if config_dir else []
+    folders += [Path("experiments") / "studies", packaged_experiments() / "studies"]
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else []:
+            found.setdefault(path.stem, path)
+    return found
+
+
+def read_study(name: str, config_dir: Path | None) -> StudyFile:
+    """The study file of this name. Raises ConfigError for an unknown name and for anything wrong in the file but its space."""
+    paths = study_paths(config_dir)
+    path = paths[check_choice("study", name, paths)]
+    try:
+        return _read(name, path)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _read(name: str, path: Path) -> StudyFile:
+    data = read_mapping(path, "a study", KEYS)
+    for key in ("variant", "space"):
+        if not data.get(key):
+            raise ConfigError(f"a study file needs {key}")
+    variants = data["variant"] if isinstance(data["variant"], list) else [data["variant"]]
+    if not all(isinstance(one, str) for one in variants) or len(set(variants)) < len(variants):
+        raise ConfigError("variant is a name, or a list of different names")
+    file = StudyFile(
+        name=name,
+        path=path,
+        question=str(data.get("question", "")).strip(),
+        variants=tuple(variants),
+        words=tuple(_words(data)),
+        space=mapping_of("space", data),
+        objective=_filled(Objective, "objective", mapping_of("objective", data)),
+        sampler=_filled(SamplerSettings, "sampler", _with_kind(data.get("sampler", {}), "sampler")),
+        pruner=_filled(PrunerSettings, "pruner", _with_kind(data.get("pruner", {}), "pruner")),
+        confirm=_filled(Confirm, "confirm", mapping_of("confirm", data)),
+        trials=_whole("trials", data.get("trials", "64"), 1),
+        seed=_whole("seed", data.get("seed", "0"), 0),
+    )
+    _check(file, mapping_of("pruner", data) if isinstance(data.get("pruner"), dict) else {})
+    return file
+
+
+def _check(file: StudyFile, told: Mapping[str, Any]) -> None:
+    check_choice("sampler", file.sampler.kind, SAMPLERS)
+    check_choice("pruner", file.pruner.kind, PRUNERS)
+    for key in told:
+        if key != "kind" and key not in USED[file.pruner.kind]:
+            allowed = ", ".join(USED[file.pruner.kind]) or "none"
+            raise ConfigError(f"pruner.{key} does not apply to {file.pruner.kind} (its keys: {allowed})")
+    if file.sampler.startup < 0 or file.pruner.startup < 0 or file.pruner.warmup < 0 or file.pruner.least < 0:
+        raise ConfigError("sampler.startup, pruner.startup, pruner.warmup and pruner.least are at least 0")
+    if file.pruner.factor < 2 or not 0 < file.pruner.p < 1:
+        raise ConfigError("pruner.factor is at least 2, and pruner.p between 0 and 1")
+    if file.confirm.seeds < 0 or file.confirm.top < 1:
+        raise ConfigError("confirm.seeds is at least 0, and confirm.top at least 1")
+
+
+def _words(data: Mapping[str, Any]) -> list[str]:
+    words = [f"{key}={value_text(key, data[key])}" for key in _RUN if key in data]
+    if "seeds" not in data:
+        words.append(f"seeds={DEFAULT_SEEDS}")
+    for part in _PARTS:
+        words += [f"{part}.{key}={value_text(f'{part}.{key}', value)}" for key, value in mapping_of(part, data).items()]
+    return words + [f"{key}={value_text(key, value)}" for key, value in mapping_of("set", data).items()]
+
+
+def _with_kind(told: Any, what: str) -> Mapping[str, Any]:
+    """`sampler: tpe` is `sampler: {kind: tpe}`."""
+    if isinstance(told, str):
+        return {"kind": told}
+    if not isinstance(told, dict):
+        raise ConfigError(f"{what} is a name, or a mapping with its kind")
+    return told
+
+
+def _filled(cls: type[T], what: str, told: Mapping[str, Any]) -> T:
+    """A flat dataclass from texts, each of its field's type."""
+    fields: dict[str, Any] = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, raw in told.items():
+        if key not in fields:
+            raise ConfigError(f"unknown key '{what}.{key}'{did_you_mean(key, fields)} (one of: {', '.join(fields)})")
+        kind = type(fields[key].default)
+        try:
+            values[key] = kind(raw)
+        except (TypeError, ValueError):
+            wanted = {int: "a whole number", float: "a number"}.get(kind, "a text")
+            raise ConfigError(f"{what}.{key} is {wanted}; got {raw!r}") from None
+    return cls(**values)
+
+
+def _whole(key: str, raw: Any, least: int) -> int:
+    if not isinstance(raw, str) or not raw.isdecimal() or int(raw) < least:
+        raise ConfigError(f"{key} is a whole number of at least {least}; got {raw!r}")
+    return int(raw)
