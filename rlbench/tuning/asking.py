@@ -23,6 +23,7 @@ from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner,
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, GridSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+from rlbench.tuning import quiet  # noqa: F401
 from rlbench.tuning.space import Parameter, Space, Value, grid_values
 from rlbench.tuning.study_file import PrunerSettings, SamplerSettings
 
@@ -100,8 +101,10 @@ def propose(
     trials: Sequence[FrozenTrial], space: Space, settings: SamplerSettings, *, study_seed: int, name: str
 ) -> Proposal:
     """The parameters of the trial after these."""
-    sampler = sampler_of(settings, space, seed_of(study_seed, name, len(trials)))
+    # A grid is shuffled once for the whole study, and trial n takes its place n.
+    number = 0 if settings.kind == "grid" else len(trials)
     with _quiet():
+        sampler = sampler_of(settings, space, seed_of(study_seed, name, number))
         study = _copied(trials, name, sampler=sampler)
         trial = study.ask()
         params: dict[str, Value] = {}

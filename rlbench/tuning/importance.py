@@ -14,6 +14,8 @@ import optuna
 from optuna.importance import BaseImportanceEvaluator, FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
+from rlbench.tuning import quiet  # noqa: F401
+
 REPEATS = 10
 LEAST_TRIALS = 10
 

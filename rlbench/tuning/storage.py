@@ -8,24 +8,20 @@ import contextlib
 import fcntl
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
 from rlbench.errors import ConfigError, RlbenchError
+from rlbench.tuning import quiet  # noqa: F401
 
 LOCK_POLL_SECONDS = 0.1
 JOURNAL = "journal:"
 SQLITE = "sqlite:///"
 POSTGRESQL = "postgresql"
-
-optuna.logging.set_verbosity(optuna.logging.WARNING)
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
 class Locks(Protocol):
