@@ -19,6 +19,7 @@ from rlbench.errors import ConfigError, RlbenchError
 from rlbench.tuning import quiet  # noqa: F401
 
 LOCK_POLL_SECONDS = 0.1
+MOST_MEETINGS = 10
 JOURNAL = "journal:"
 SQLITE = "sqlite:///"
 POSTGRESQL = "postgresql"
@@ -64,9 +65,23 @@ def open_storage(url: str) -> BaseStorage:
         options: dict[str, Any] = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
         if not url.startswith("sqlite"):
             options = {"connect_args": {"connect_timeout": 10}, "pool_pre_ping": True}
-        return RDBStorage(_with_driver(url), engine_kwargs=options)
+        return _made_together(lambda: RDBStorage(_with_driver(url), engine_kwargs=options))
     except Exception as error:  # SQLAlchemy, its drivers, the file system and Optuna each have their own
         raise ConfigError(f"storage={_without_password(url)} cannot be reached ({_one_line(error)})") from None
+
+
+def _made_together(make: Callable[[], RDBStorage]) -> RDBStorage:
+    """Open a database, again where another tuner has made the same tables in the same moment."""
+    import sqlalchemy
+
+    for _ in range(MOST_MEETINGS):
+        try:
+            return make()
+        except sqlalchemy.exc.DatabaseError as error:
+            if not any(word in str(error).lower() for word in ("already exists", "duplicate", "unique")):
+                raise
+            time.sleep(LOCK_POLL_SECONDS)
+    return make()
 
 
 def _with_driver(url: str) -> str:

@@ -121,7 +121,9 @@ def test_holm_is_over_all_candidates() -> None:
 
 def test_a_candidate_with_a_lost_run_is_no_winner_and_a_lost_default_run_leaves_its_seed_out() -> None:
     good, nan = [9.0] * 8, math.nan
-    found = confirm("d", [nan, *[0.0] * 7], {"lost": [*good[:7], nan], "whole": [1.0] * 8}, {"lost": 9.0, "whole": 1.0}, "iqm")
+    found = confirm(
+        "d", [nan, *[0.0] * 7], {"lost": [*good[:7], nan], "whole": [1.0] * 8}, {"lost": 9.0, "whole": 1.0}, "iqm"
+    )
     assert found.winner is not None
     assert found.winner.label == "whole"
     assert found.candidates[0].against_default is None

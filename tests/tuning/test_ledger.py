@@ -17,10 +17,16 @@ from rlbench.tuning.study_file import SamplerSettings
 from tests.tuning.studies import TINY, request_of
 from tests.tuning.toy_study import LINE
 
-CHANGES = ("set_trial_intermediate_value", "set_trial_user_attr", "set_trial_system_attr", "set_trial_state_values", "set_study_user_attr")
+CHANGES = (
+    "set_trial_intermediate_value",
+    "set_trial_user_attr",
+    "set_trial_system_attr",
+    "set_trial_state_values",
+    "set_study_user_attr",
+)
 
 
-class Killed(Exception):
+class Killed(Exception):  # noqa: N818 (not an error)
     """The process is gone."""
 
 
@@ -79,9 +85,10 @@ def test_whatever_was_done_before_the_kill_the_end_is_the_same(
     storage = InMemoryStorage()
     cut = filled(storage, tmp_path)
     before = state(cut)
-    with monkeypatch.context() as patched, pytest.raises(Killed):
+    with monkeypatch.context() as patched:
         kill_after(storage, num_changes, patched)
-        cut.change(OPERATIONS)
+        with pytest.raises(Killed):
+            cut.change(OPERATIONS)
     next_one = Ledger(storage, study(tmp_path))
     next_one.recover()
     # Nothing was written down before the first change went through, so nothing was decided.
@@ -107,7 +114,10 @@ def test_a_study_with_another_space_or_objective_is_refused_and_nothing_changes(
     storage = InMemoryStorage()
     before = state(filled(storage, tmp_path))
     narrower = {**TINY["space"], "optimizer.lr": {"log": ["1e-3", "1e-2"]}}
-    for changes, text in (({"space": narrower}, "space.optimizer.lr"), ({"objective": {"window": 1}}, "objective.window")):
+    for changes, text in (
+        ({"space": narrower}, "space.optimizer.lr"),
+        ({"objective": {"window": 1}}, "objective.window"),
+    ):
         with pytest.raises(ConfigError, match=text):
             check_existing(storage, study(tmp_path, **changes))
         with pytest.raises(ConfigError, match=text):

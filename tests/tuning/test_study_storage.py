@@ -63,7 +63,10 @@ def test_two_tuners_that_write_to_one_file_have_the_same_locks(tmp_path: Path) -
 def test_a_lock_ends_with_its_process_however_it_ends(tmp_path: Path) -> None:
     locks = FileLocks(tmp_path)
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path), "tuner-1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLDER, str(tmp_path), "tuner-1"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"

@@ -107,5 +107,3 @@ def test_a_lower_bound_prefers_what_is_good_for_every_seed() -> None:
     steady, wild = [[9.0], [10.0], [11.0]], [[1.0], [10.0], [22.0]]
     assert bound.of_trial(steady) > bound.of_trial(wild)
     assert Objective(statistic="mean").of_trial(steady) < Objective(statistic="mean").of_trial(wild)
-
-

@@ -127,4 +127,6 @@ def test_a_definition_says_what_differs(tmp_path: Path) -> None:
     other = request_of(tmp_path, objective={"window": 3}).studies[0].definition()
     assert differences(before, other) == ["objective.window (2, now 3)"]
     assert differences(before, request_of(tmp_path, trials=99).studies[0].definition()) == []
-    assert "run.budget.steps (1000, now 500)" in differences(before, request_of(tmp_path, "steps=500").studies[0].definition())
+    assert "run.budget.steps (1000, now 500)" in differences(
+        before, request_of(tmp_path, "steps=500").studies[0].definition()
+    )
