@@ -4,12 +4,14 @@ In: `Round`s over all runs. Out: one `RoundDone` for each. A run stays with the 
 the least to do. A worker that dies is replaced, and its runs go on from their last checkpoint.
 """
 
-import multiprocessing
+import pickle
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,7 +20,7 @@ from rlbench.errors import RlbenchError, StoreError
 from rlbench.runner.job import Settings
 from rlbench.runner.launch import MAX_CRASHES, POLL_SECONDS, exit_text, terminate
 from rlbench.runner.plan import Task, expected_seconds
-from rlbench.runner.rung_worker import Round, RoundDone, work
+from rlbench.runner.rung_worker import Round, RoundDone
 
 
 class Interrupted(Exception):  # noqa: N818 (not an error)
@@ -30,7 +32,7 @@ class RungPool:
 
     def __init__(self, root: Path, num_workers: int, settings: Settings) -> None:
         self._root, self._settings = root, settings
-        self._processes: list[BaseProcess | None] = [None] * num_workers
+        self._processes: list[subprocess.Popen[bytes] | None] = [None] * num_workers
         self._connections: list[Connection | None] = [None] * num_workers
         self._homes: dict[str, int] = {}
         self._tasks: dict[str, Task] = {}
@@ -55,10 +57,10 @@ class RungPool:
                     terminate(process)
             for process in self._processes:
                 if process is not None:
-                    process.join()
+                    process.wait()
         finally:
             for process in self._processes:
-                if process is not None and process.is_alive():
+                if process is not None and process.poll() is None:
                     process.kill()
             for number, handler in self._old.items():
                 signal.signal(number, handler)
@@ -151,14 +153,21 @@ class RungPool:
         with suppress(ConnectionError):  # a death is noticed where the answer is waited for
             connection.send(Round(order.advance, order.prune, gone, tasks))
 
-    def _process(self, worker: int) -> BaseProcess:
+    def _process(self, worker: int) -> "subprocess.Popen[bytes]":
         process = self._processes[worker]
         if process is None:
-            context = multiprocessing.get_context("spawn")
-            here, there = context.Pipe()
-            process = context.Process(target=work, args=(self._root, self._settings, there), daemon=True)
-            process.start()
-            there.close()
+            mine, theirs = socket.socketpair()
+            number = theirs.fileno()
+            # A program of its own, as in `launch`: a process of `multiprocessing` would run the user's script once more.
+            command = [sys.executable, "-c", "from rlbench.runner.rung_worker import main; main()", str(number)]
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[number])
+            theirs.close()
+            here = Connection(mine.detach())
+            assert process.stdin is not None
+            with suppress(BrokenPipeError):  # it died at once: its end of the connection tells
+                pickle.dump(sys.path, process.stdin)
+                pickle.dump((self._root, self._settings), process.stdin)
+                process.stdin.close()
             self._processes[worker], self._connections[worker] = process, here
             self._known[worker] = set()
         return process
@@ -166,12 +175,12 @@ class RungPool:
     def _bury(self, worker: int) -> None:
         """Make room for a new worker where one has died."""
         process = self._process(worker)
-        process.join()
+        code = process.wait()
         self._processes[worker] = self._connections[worker] = None
-        if process.exitcode and not self.interrupted:
+        if code and not self.interrupted:
             self._crashes += 1
             if self._crashes > MAX_CRASHES:
                 raise RlbenchError(
-                    f"worker processes keep dying ({exit_text(process.exitcode)}); what is done is stored, the same command"
+                    f"worker processes keep dying ({exit_text(code)}); what is done is stored, the same command"
                     " goes on from there"
                 )

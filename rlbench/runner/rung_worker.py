@@ -6,7 +6,9 @@ alone; that run is recorded as failed and the others go on.
 """
 
 import os
+import pickle
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -49,6 +51,14 @@ class RoundDone:
 
 class _Stopped(Exception):  # noqa: N818 (not an error)
     """A stop was asked for, and what was done is committed."""
+
+
+def main() -> None:
+    """A worker process: where it works comes on stdin, rounds come and go by the file descriptor named on the command line."""
+    connection = Connection(int(sys.argv[1]))
+    sys.path[:] = pickle.load(sys.stdin.buffer)  # what the parent can import, the runs may need
+    root, settings = pickle.load(sys.stdin.buffer)
+    work(root, settings, connection)
 
 
 def work(root: Path, settings: Settings, connection: Connection) -> None:

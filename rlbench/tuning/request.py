@@ -250,10 +250,6 @@ def _study(
         raise ConfigError(f"{both[0]} is in the space of the study, so it cannot have one value")
     check_cell(base, namespace=NAMESPACE, env_members=composer.names["env"])
     steps = base.budget.steps
-    if steps is not None and steps < base.evaluation.period:
-        raise ConfigError(
-            f"steps={steps} is below evaluation.period={base.evaluation.period}: a trial would never be evaluated"
-        )
     if file.pruner.kind == "hyperband" and steps is None:
         raise ConfigError("pruner hyperband needs a budget in steps")
     if file.sampler.kind == "grid":

@@ -66,8 +66,8 @@ def study_of(folder: Path, *words: str, **changes: Any) -> Iterator[tuple[Study,
 
 
 def command(folder: Path, store: Path, *words: str, name: str = "tiny") -> list[str]:
-    """The words of a real tuning command, four trials at a time."""
-    own = [f"study={name}", f"--config-dir={folder}", f"store={store}", "lanes=8", "wandb.mode=disabled"]
+    """The words of a real tuning command, four trials at a time on one worker."""
+    own = [f"study={name}", f"--config-dir={folder}", f"store={store}", "lanes=8", "workers=1", "wandb.mode=disabled"]
     return [sys.executable, "-m", "rlbench.tune", *own, *words]
 
 

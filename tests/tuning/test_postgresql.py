@@ -80,7 +80,16 @@ def with_driver(url: str) -> str:
 
 
 def test_advisory_locks_end_with_their_connection(server: str) -> None:
-    one, other = (PostgresLocks(open_storage(server), "tiny") for _ in range(2))  # type: ignore[arg-type]
+    storages = [open_storage(server) for _ in range(2)]
+    one, other = (PostgresLocks(storage, "tiny") for storage in storages)  # type: ignore[arg-type]
+    with other.live("tuner-0"):
+        look_at(one, other)
+    for storage in storages:
+        storage.remove_session()
+        storage.engine.dispose()  # type: ignore[attr-defined]
+
+
+def look_at(one: PostgresLocks, other: PostgresLocks) -> None:
     with one.live("tuner-1"):
         assert one.is_alive("tuner-1")
         assert other.is_alive("tuner-1")
@@ -92,6 +101,7 @@ def test_advisory_locks_end_with_their_connection(server: str) -> None:
     assert not other.is_alive("tuner-1")
 
 
+@pytest.mark.slow
 def test_two_tuners_on_one_study_one_killed(server: str, tmp_path: Path) -> None:
     write_study(tmp_path)
 

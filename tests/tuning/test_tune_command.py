@@ -17,7 +17,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 import rlbench
 from rlbench.store import load
+from rlbench.tuning.storage import open_storage
 from tests.tuning.studies import PATIENCE_SECONDS, TINY, command, run, start, told, trials_in, write_study
+
+AS_TUNED = ("steps=1000", "evaluation.period=250", "diagnostics.period=500")
 
 
 def url(store: Path) -> str:
@@ -25,7 +28,8 @@ def url(store: Path) -> str:
 
 
 def digests(store: Path) -> dict[str, str]:
-    runs = load(store).runs
+    """run_id -> digest of the runs of the trials."""
+    runs = load(store).experiment("tiny.tuning").runs
     assert set(runs["status"]) <= {"done", "pruned"}, runs[["variant", "seed", "status", "error"]]
     return dict(zip(runs["run_id"], runs["digest"], strict=True))
 
@@ -59,6 +63,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tuning")
     write_study(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same study without the confirmation, for tests that are over when tuning is."""
+    bare = tmp_path_factory.mktemp("bare")
+    write_study(bare, confirm={"seeds": 0})
+    return bare
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +148,7 @@ def test_the_winner_is_a_variant(whole: tuple[Path, str], tmp_path: Path) -> Non
     store, out = whole
     record = out.split("winner: variant=")[1].split(",")[0]
     assert record == "study:tiny"
-    request = resolve(["variant=study:tiny,soft_mse", f"store={store}", "seeds=2", "steps=1000"])
+    request = resolve(["variant=study:tiny,soft_mse", f"store={store}", "seeds=2", *AS_TUNED])
     tuned = next(one.run.variant for one in request.planned if one.variant == "study:tiny")
     fresh = load(store).experiment("tiny").runs
     specs = [rlbench.store.Store.open(store, create=False).spec(run_id)["variant"] for run_id in fresh["run_id"]]
@@ -145,8 +157,38 @@ def test_the_winner_is_a_variant(whole: tuple[Path, str], tmp_path: Path) -> Non
     assert spec_of(request.planned[0].run)["variant"] in specs
     (tmp_path / "variant").mkdir()
     (tmp_path / "variant" / "tuned.yaml").write_text((store / "studies" / "tiny.yaml").read_text())
-    same = resolve(["variant=tuned", f"--config-dir={tmp_path}", "seeds=2", "steps=1000"])
+    same = resolve(["variant=tuned", f"--config-dir={tmp_path}", "seeds=2", *AS_TUNED])
     assert same.planned[0].run.variant == tuned
+
+
+def test_the_dashboard_shows_the_study(whole: tuple[Path, str]) -> None:
+    import json
+    from wsgiref.util import setup_testing_defaults
+
+    dashboard = pytest.importorskip("optuna_dashboard")
+    storage = open_storage(url(whole[0]))
+    application = dashboard.wsgi(storage)
+
+    def get(path: str) -> Any:
+        environment: dict[str, Any] = {}
+        setup_testing_defaults(environment)
+        statuses: list[str] = []
+        body = b"".join(application(environment | {"PATH_INFO": path}, lambda status, headers: statuses.append(status)))
+        assert statuses == ["200 OK"]
+        return json.loads(body)
+
+    (study,) = get("/api/studies")["study_summaries"]
+    assert study["study_name"] == "tiny"
+    shown = get(f"/api/studies/{study['study_id']}")["trials"]
+    assert [trial["state"] for trial in shown] == [
+        {"COMPLETE": "Complete", "PRUNED": "Pruned"}[t.state.name] for t in trials_in(url(whole[0]))
+    ]
+    close(storage)
+
+
+def close(storage: Any) -> None:
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 def test_reporting_on_tuning_seeds_is_refused(whole: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,33 +227,34 @@ def test_a_storage_that_cannot_be_reached_is_refused_and_nothing_is_written(fold
 
 
 def test_a_killed_tuner_goes_on_as_if_it_had_not_been_killed(
-    folder: Path, whole: tuple[Path, str], tmp_path: Path
+    bare: Path, whole: tuple[Path, str], tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
-    kill_and_continue(folder, store, [4, 15], random.Random(0))
+    kill_and_continue(bare, store, [4, 15], random.Random(0))
     assert told(trials_in(url(store))) == told(trials_in(url(whole[0])))
     assert digests(store) == digests(whole[0])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
-def test_ten_kills_at_random_moments(folder: Path, whole: tuple[Path, str], tmp_path: Path, seed: int) -> None:
+def test_ten_kills_at_random_moments(bare: Path, whole: tuple[Path, str], tmp_path: Path, seed: int) -> None:
     store, rng = tmp_path / "store", random.Random(seed)
     most = progress(url(whole[0]))
-    kill_and_continue(folder, store, sorted(rng.randrange(1, most) for _ in range(10)), rng)
+    kill_and_continue(bare, store, sorted(rng.randrange(1, most) for _ in range(10)), rng)
     assert told(trials_in(url(store))) == told(trials_in(url(whole[0])))
     assert digests(store) == digests(whole[0])
 
 
-def test_an_interrupt_says_how_to_go_on(folder: Path, whole: tuple[Path, str], tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_an_interrupt_says_how_to_go_on(bare: Path, whole: tuple[Path, str], tmp_path: Path) -> None:
     store = tmp_path / "store"
-    process = start(command(folder, store))
+    process = start(command(bare, store))
     wait_until(process, lambda: progress(url(store)) >= 4)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, err
     assert "the same command goes on" in out
-    assert run(command(folder, store))[0] == 0
+    assert run(command(bare, store))[0] == 0
     assert told(trials_in(url(store))) == told(trials_in(url(whole[0])))
 
 
@@ -233,19 +276,18 @@ def two_tuners_one_killed(
     assert "tiny: " in out
 
 
-def test_two_tuners_on_one_sqlite_study_one_killed(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_two_tuners_on_one_sqlite_study_one_killed(bare: Path, tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path}/shared.db"
 
     def trials() -> list[FrozenTrial]:
         return trials_in(storage) if progress(storage) else []
 
-    two_tuners_one_killed(folder, storage, (tmp_path / "store", tmp_path / "store"), trials)
+    two_tuners_one_killed(bare, storage, (tmp_path / "store", tmp_path / "store"), trials)
     assert len(load(tmp_path / "store").experiment("tiny.tuning").runs) == 20
 
 
-def test_two_tuners_on_one_journal_study_one_killed(folder: Path, tmp_path: Path) -> None:
-    from rlbench.tuning.storage import open_storage
-
+def test_two_tuners_on_one_journal_study_one_killed(bare: Path, tmp_path: Path) -> None:
     storage = f"journal:{tmp_path}/shared.log"
 
     def trials() -> list[Any]:
@@ -255,4 +297,4 @@ def test_two_tuners_on_one_journal_study_one_killed(folder: Path, tmp_path: Path
         studies = opened.get_all_studies()
         return opened.get_all_trials(studies[0]._study_id) if studies else []
 
-    two_tuners_one_killed(folder, storage, (tmp_path / "one", tmp_path / "other"), trials)
+    two_tuners_one_killed(bare, storage, (tmp_path / "one", tmp_path / "other"), trials)

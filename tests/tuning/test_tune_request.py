@@ -80,7 +80,7 @@ def test_lanes_are_shared_out_in_whole_trials(tmp_path: Path) -> None:
         (["optimizer.lr=1e-3"], {}, "optimizer.lr is in the space of the study"),
         (["batch_size=16,32"], {}, "batch_size takes one value in a study"),
         (["variant=hard_mse"], {}, "variant is the study file's to say"),
-        (["steps=100"], {}, "steps=100 is below evaluation.period=250"),
+        (["steps=100"], {}, "evaluation.period 250 is larger than steps 100"),
         (["trials=0"], {}, "trials is a whole number"),
         (["trials=8", "trials=9"], {}, "given twice"),
         (["trails=8"], {}, "unknown key 'trails'"),

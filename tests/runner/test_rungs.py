@@ -1,0 +1,176 @@
+"""Lanes that stop at given steps and wait there give the same bits as lanes that never stop, and may be ended where they wait."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from rlbench.config import run_id, spec_of
+from rlbench.config.specification import resolved
+from rlbench.lanes.losses import Huber, Squared
+from rlbench.lanes.networks import MLP
+from rlbench.lanes.replay import Uniform
+from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
+from rlbench.runner import rungs
+from rlbench.runner.job import JobRun, Settings
+from rlbench.runner.plan import Task
+from rlbench.runner.rung_worker import Bench, Round
+from rlbench.runner.rungs import RungRun
+from rlbench.store import Member, Store, load
+from rlbench.verify import digest_alone
+
+SETTINGS = Settings(max_lanes=8, checkpoint_seconds=30.0, launcher="test")
+SMALL = Variant(network=MLP(units=(8, 8)), replay=Uniform(capacity=200, warmup=50), batch_size=8, update_period=4)
+
+
+def task(seed: int, variant: Variant = SMALL) -> Task:
+    run = resolved(Run(variant, Environment(), Budget(steps=600), Evaluation(200, 2), Diagnostics(200), seed, "tune"))
+    return Task(run_id(run), f"seed {seed}", run)
+
+
+def opened(path: Path, tasks: list[Task]) -> Store:
+    store = Store.open(path)
+    members = [Member(one.run_id, one.variant, place) for place, one in enumerate(tasks)]
+    store.record_experiment("rungs", {}, members, {one.run_id: spec_of(one.run) for one in tasks})
+    return store
+
+
+def rung_run(store: Store) -> RungRun:
+    return RungRun(store, 30.0, "test", lambda: False)
+
+
+def digests(path: Path) -> dict[str, str]:
+    runs = load(path).runs
+    return dict(zip(runs["run_id"], runs["digest"], strict=True))
+
+
+@pytest.fixture
+def tasks() -> list[Task]:
+    return [task(seed) for seed in range(4)]
+
+
+@pytest.fixture
+def uncut(tmp_path: Path, tasks: list[Task]) -> dict[str, str]:
+    """The digests of runs that never stop."""
+    store = opened(tmp_path / "uncut", tasks)
+    JobRun(store, tuple(tasks), SETTINGS, lambda: False, lambda *_: None).run()
+    return digests(tmp_path / "uncut")
+
+
+def test_lanes_that_wait_for_each_other_have_the_same_digests(
+    tmp_path: Path, tasks: list[Task], uncut: dict[str, str]
+) -> None:
+    store = opened(tmp_path / "cut", tasks)
+    run = rung_run(store)
+    run.add(tasks[:3])
+    first, second, third, late = (one.run_id for one in tasks)
+    assert run.advance({first: 200, second: 200, third: 400})
+    assert {run_id: sorted(points) for run_id, points in run.points.items()} == {
+        first: [200],
+        second: [200],
+        third: [200, 400],
+    }
+    run.add(tasks[3:])
+    assert run.advance({first: 400, late: 200})
+    assert run.live == {first, second, third, late}
+    run.commit()
+    assert run.advance(dict.fromkeys((first, second, third, late), 600))
+    assert run.statuses == dict.fromkeys((first, second, third, late), "done")
+    run.commit()
+    run.close()
+    assert digests(tmp_path / "cut") == uncut
+    rows = load(tmp_path / "cut").evaluations.groupby(["run_id", "env_steps"])["episode_return"].mean()
+    assert {(run_id, at): value for run_id, own in run.points.items() for at, value in own.items()} == rows.to_dict()
+
+
+def test_a_commit_in_between_lets_another_program_go_on(
+    tmp_path: Path, tasks: list[Task], uncut: dict[str, str]
+) -> None:
+    store = opened(tmp_path / "cut", tasks)
+    run = rung_run(store)
+    run.add(tasks)
+    run.advance({one.run_id: 200 * (1 + place % 2) for place, one in enumerate(tasks)})
+    run.commit()
+    run.close()
+    again = rung_run(store)
+    again.add(tasks)
+    again.advance({one.run_id: 600 for one in tasks})
+    again.commit()
+    again.close()
+    assert digests(tmp_path / "cut") == uncut
+
+
+def test_a_pruned_run_is_final_keeps_its_rows_and_can_be_verified(
+    tmp_path: Path, tasks: list[Task], uncut: dict[str, str]
+) -> None:
+    store = opened(tmp_path / "cut", tasks)
+    run = rung_run(store)
+    run.add(tasks)
+    run.advance({one.run_id: 400 for one in tasks})
+    run.prune([tasks[1].run_id])
+    run.advance({one.run_id: 600 for one in tasks})
+    run.commit()
+    run.close()
+    results = load(tmp_path / "cut")
+    row = results.runs.set_index("run_id").loc[tasks[1].run_id]
+    assert (row["status"], row["env_steps"]) == ("pruned", 400)
+    assert sorted(results.evaluations.query(f"run_id == '{tasks[1].run_id}'")["env_steps"].unique()) == [200, 400]
+    assert row["digest"] == digest_alone(tasks[1].run, 400) == results.stored_digest(tasks[1].run_id)
+    assert tasks[1].run_id in store.final_runs()
+    others = {run_id: digest for run_id, digest in digests(tmp_path / "cut").items() if run_id != tasks[1].run_id}
+    assert others == {run_id: digest for run_id, digest in uncut.items() if run_id != tasks[1].run_id}
+
+
+def test_a_stop_ends_with_a_commit(tmp_path: Path, tasks: list[Task]) -> None:
+    store = opened(tmp_path / "cut", tasks)
+    run = RungRun(store, 30.0, "test", lambda: True)
+    run.add(tasks)
+    assert not run.advance({one.run_id: 600 for one in tasks})
+    run.close()
+    assert min(store.progress().values()) > 0
+
+
+def whole_round(tasks: list[Task], at: int) -> Round:
+    return Round({one.run_id: at for one in tasks}, {}, [], tasks)
+
+
+def test_a_worker_trains_several_cohorts_in_one_round(tmp_path: Path, tasks: list[Task], uncut: dict[str, str]) -> None:
+    other = [task(seed, dataclasses.replace(SMALL, loss=Huber())) for seed in range(2)]
+    assert isinstance(SMALL.loss, Squared)
+    store = opened(tmp_path / "cut", [*tasks, *other])
+    bench = Bench(store, SETTINGS, lambda: False)
+    first = bench.run(whole_round([*tasks, *other], 200))
+    assert {run_id: list(points) for run_id, points in first.points.items()} == {
+        one.run_id: [200] for one in (*tasks, *other)
+    }
+    assert first.lane_steps == 6 * 200
+    last = bench.run(Round({one.run_id: 600 for one in tasks}, {one.run_id: 200 for one in other}, [], []))
+    assert last.ended == {**{one.run_id: "done" for one in tasks}, **{one.run_id: "pruned" for one in other}}
+    bench.close()
+    found = digests(tmp_path / "cut")
+    assert {one.run_id: found[one.run_id] for one in tasks} == uncut
+
+
+def test_a_run_that_fails_from_the_start_is_recorded_alone(
+    tmp_path: Path, tasks: list[Task], uncut: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Brittle(rungs.Trainer):
+        def advance(self, ticks: int):  # type: ignore[no-untyped-def]
+            if any(run is not None and run.seed == 2 for run in self.slots):
+                raise RuntimeError("seed 2 cannot be trained")
+            return super().advance(ticks)
+
+    monkeypatch.setattr(rungs, "Trainer", Brittle)
+    store = opened(tmp_path / "cut", tasks)
+    bench = Bench(store, SETTINGS, lambda: False)
+    bad = tasks[2].run_id
+    first = bench.run(whole_round(tasks, 200))
+    assert first.errors == {bad: "RuntimeError: seed 2 cannot be trained"}
+    assert first.ended == {bad: "failed"}
+    good = [one for one in tasks if one.run_id != bad]
+    last = bench.run(Round({one.run_id: 600 for one in good}, {}, [bad], []))
+    bench.close()
+    assert last.ended == {one.run_id: "done" for one in good}
+    found = digests(tmp_path / "cut")
+    assert {one.run_id: found[one.run_id] for one in good} == {one.run_id: uncut[one.run_id] for one in good}
+    assert store.outcomes()[bad]["status"] == "failed"
