@@ -173,7 +173,7 @@ def test_the_dashboard_shows_the_study(whole: tuple[Path, str]) -> None:
         environment: dict[str, Any] = {}
         setup_testing_defaults(environment)
         statuses: list[str] = []
-        body = b"".join(application(environment | {"PATH_INFO": path}, lambda status, headers: statuses.append(status)))
+        body = b"".join(application(environment | {"PATH_INFO": path}, lambda status, *_: statuses.append(status)))
         assert statuses == ["200 OK"]
         return json.loads(body)
 
