@@ -170,6 +170,8 @@ def _resolve(argv: Sequence[str]) -> TuneRequest:
         )
         studies = [dataclasses.replace(one, **_named(one, options.name, len(studies), settings)) for one in studies]
         _check_confirm_names(studies)
+    if options.until_decided:
+        raise ConfigError("until_decided is for experiments; a study ends with its trials")
     request = TuneRequest(
         name=options.name,
         question=file.question,

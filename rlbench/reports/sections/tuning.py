@@ -14,6 +14,7 @@ from rlbench.reports.document import (
     Content,
     Figures,
     Heading,
+    Line,
     Picture,
     Section,
     badge,
@@ -38,17 +39,26 @@ def tuning_section(record: Mapping[str, Any], ledger: Ledger) -> Section:
     history = Picture(
         draw_history(record["studies"], name="history"),
         "study-history",
-        line([strong("Score against number of trials. "), "A dot is a completed trial, a cross a pruned one where it was stopped;"
-              " the line is the best so far, which is optimistic, as the best of many always is."]),
-    )  # fmt: skip
+        line(
+            [
+                strong("Score against number of trials. "),
+                "A dot is a completed trial, a cross a pruned one where it was stopped;"
+                " the line is the best so far, which is optimistic, as the best of many always is.",
+            ]
+        ),
+    )
     lines = [
-        Picture(draw_parallel(study, name=f"parallel{place}"), f"study-parallel-{place}", line(f"{study['study']}: completed trials as lines through all parameters, darker the better."))
+        Picture(draw_parallel(study, name=f"parallel{place}"), f"study-parallel-{place}", _parallel_caption(study))
         for place, study in enumerate(record["studies"])
-    ]  # fmt: skip
+    ]
     blocks.append(Figures((history, *lines)))
     for place, study in enumerate(record["studies"]):
         blocks += _mattered(study, place, ledger)
     return Section("tuning", "How it was tuned, and what of it lasted", tuple(blocks))
+
+
+def _parallel_caption(study: Mapping[str, Any]) -> Line:
+    return line(f"{study['study']}: completed trials as lines through all parameters, darker the better.")
 
 
 def _told(record: Mapping[str, Any], study: Mapping[str, Any], ledger: Ledger) -> list[Block]:
@@ -79,9 +89,23 @@ def _told(record: Mapping[str, Any], study: Mapping[str, Any], ledger: Ledger) -
     ]
     for one in found["candidates"]:
         rows.append(_candidate(study, one, found["winner"], ledger))
-    titles = ["Configuration", "Tuning score", "Fresh score", "Optimism gap", "Minus the default", "95 % interval", "p (Holm)"]
+    titles = [
+        "Configuration",
+        "Tuning score",
+        "Fresh score",
+        "Optimism gap",
+        "Minus the default",
+        "95 % interval",
+        "p (Holm)",
+    ]
     blocks += [
-        table(f"Confirmation of {study['study']}", [*titles, "Verdict"], rows, name=f"confirmation-{study['study']}", texts=["Verdict"]),
+        table(
+            f"Confirmation of {study['study']}",
+            [*titles, "Verdict"],
+            rows,
+            name=f"confirmation-{study['study']}",
+            texts=["Verdict"],
+        ),
         note(
             "Optimism gap: what tuning saw less what fresh seeds give. Sign-flip tests of the mean difference on shared fresh seeds,"
             " corrected by Holm over the candidates. The winner has the highest fresh mean of them, so its own fresh score is"
@@ -99,7 +123,11 @@ def _candidate(study: Mapping[str, Any], one: Mapping[str, Any], winner: str | N
         **{name: compared.get(name) for name in ("difference", "low", "high", "p_value", "adjusted_p", "n")},
     )
     name: Content = [one["label"], " ", badge("winner", "green")] if one["label"] == winner else one["label"]
-    scores: list[Content] = [ledger.show(key, "tuning_score"), ledger.show(key, "fresh_score"), ledger.show(key, "optimism_gap", "signed", "strong")]  # fmt: skip
+    scores: list[Content] = [
+        ledger.show(key, "tuning_score"),
+        ledger.show(key, "fresh_score"),
+        ledger.show(key, "optimism_gap", "signed", "strong"),
+    ]
     if not compared:
         return [name, *scores, "", "", "", "runs of it diverged or failed"]
     return [
@@ -118,7 +146,9 @@ def _between(record: Mapping[str, Any]) -> list[Block]:
         return []
     return [
         Heading("Better, or only better tuned?"),
-        paragraph("The variants had equal budgets of trials, seeds and steps. On fresh seeds, Holm over these comparisons:"),
+        paragraph(
+            "The variants had equal budgets of trials, seeds and steps. On fresh seeds, Holm over these comparisons:"
+        ),
         *(paragraph(one["words"]) for one in record["between_variants"]),
     ]
 
@@ -130,7 +160,15 @@ def _mattered(study: Mapping[str, Any], place: int, ledger: Ledger) -> list[Bloc
     for one in study["importances"]:
         key = f"importance/{study['study']}/{one['evaluator']}/{one['parameter']}"
         ledger.add(key, estimate=one["mean"], sd=one["sd"], repeats=one["repeats"])
-        rows.append([one["evaluator"], one["parameter"], ledger.show(key, how="share"), ledger.show(key, "sd", "share"), ledger.show(key, "repeats", "count")])  # fmt: skip
+        rows.append(
+            [
+                one["evaluator"],
+                one["parameter"],
+                ledger.show(key, how="share"),
+                ledger.show(key, "sd", "share"),
+                ledger.show(key, "repeats", "count"),
+            ]
+        )
     if rows:
         blocks += [
             table(
