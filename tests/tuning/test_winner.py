@@ -1,0 +1,71 @@
+"""The winner as a file: every variant comes back from it exactly; and what is said of which parameters mattered."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlbench.config import resolve
+from rlbench.errors import ConfigError
+from rlbench.tuning.importance import LEAST_TRIALS, importances
+from rlbench.tuning.winner import variant_yaml
+from tests.tuning.toy_study import tune
+
+VARIANTS = ["hard_mse", "soft_huber", "random"]
+CHANGES = [
+    "optimizer=rmsprop optimizer.lr=1e-3",
+    "network.units=[32,16] clip=norm final_reward=-1",
+    "exploration=exponential double=true",
+]
+
+
+def resolved(words: str) -> Any:
+    return resolve(["seeds=1", *words.split()]).planned[0].run.variant
+
+
+@pytest.mark.parametrize(
+    "words", [*(f"variant={name}" for name in VARIANTS), *(f"variant=soft_mse {one}" for one in CHANGES)]
+)
+def test_a_variant_comes_back_from_its_file_in_both_ways(tmp_path: Path, words: str) -> None:
+    variant = resolved(words)
+    text = variant_yaml(variant, ["Winner of the study x: trial 3."])
+    assert text.startswith("# Winner of the study x: trial 3.\n")
+    for folder in ("variant", "store/studies"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "tuned.yaml").write_text(text)
+    assert resolved(f"variant=study:tuned store={tmp_path}/store") == variant
+    assert resolved(f"variant=tuned --config-dir={tmp_path}") == variant
+
+
+def test_a_winner_takes_keys_like_any_variant(tmp_path: Path) -> None:
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "tuned.yaml").write_text(variant_yaml(resolved("variant=soft_mse"), []))
+    assert resolved(f"variant=study:tuned store={tmp_path} optimizer.lr=0.5").optimizer.lr == 0.5
+    with pytest.raises(ConfigError, match="did you mean 'tuned'"):
+        resolved(f"variant=study:tunde store={tmp_path}")
+    (tmp_path / "studies" / "broken.yaml").write_text("nothing: here")
+    with pytest.raises(ConfigError, match="is not the winner of a study"):
+        resolved(f"variant=study:broken store={tmp_path}")
+
+
+def test_what_matters_has_the_larger_share_for_both_evaluators_with_its_spread() -> None:
+    trials = tune(lambda params: -((params["x"] - 0.3) ** 2), 40)
+    found = importances(trials, repeats=5)
+    assert [(one.evaluator, one.parameter) for one in found] == [
+        ("PED-ANOVA", "x"),
+        ("PED-ANOVA", "y"),
+        ("fANOVA", "x"),
+        ("fANOVA", "y"),
+    ]
+    for x, y in (found[:2], found[2:]):
+        assert x.mean > 0.7 > 0.3 > y.mean
+        assert x.mean + y.mean == pytest.approx(1)
+        assert x.repeats == 5
+        assert 0 < x.sd < 0.3
+        assert math.isfinite(y.sd)
+    assert importances(trials, repeats=5) == found
+
+
+def test_too_few_trials_have_no_importances() -> None:
+    assert importances(tune(lambda params: params["x"], LEAST_TRIALS - 1)) == []
