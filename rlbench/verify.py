@@ -1,7 +1,7 @@
 """`python -m rlbench.verify`: are the stored results what training gives?
 
-First every finished run is checked against its own digest (rows and weights as stored); then one run, random or asked for, is trained again
-alone, and its digest compared with the stored one. Reads the store, writes nothing.
+First every finished run is checked against its own digest (rows and weights as stored), and no two seeds of a cell may share a curve or
+weights; then one run, random or asked for, is trained again alone, and its digest compared with the stored one. Only reads.
 """
 
 import random
@@ -14,7 +14,7 @@ from rlbench.config.arguments import check_choice, parse_arguments, run_command
 from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK, ConfigError
 
 PROG = "python -m rlbench.verify"
-DOC = """Check stored results: every run's rows and weights against its digest, then one run trained again, alone.
+DOC = """Check stored results: every run's rows and weights against its digest, no two seeds alike, then one run trained again, alone.
 
   run      the run to train again; default: one at random
   store    the folder of results"""
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _verify(argv: Sequence[str]) -> int:
     arguments = parse_arguments(argv, {"run": None, "store": "results"}, prog=PROG, doc=DOC)
     from rlbench.config import run_id_of
-    from rlbench.store import Store, load
+    from rlbench.store import Store, load, passes_audit
     from rlbench.store.records import FINAL_STATUSES
 
     root = Path(arguments["store"])
@@ -53,6 +53,8 @@ def _verify(argv: Sequence[str]) -> int:
     print(
         f"{len(outcomes)} finished runs: specifications give the ids; rows, weights and outcomes give the stored digests"
     )
+    if not passes_audit(results):
+        return EXIT_DIFFERENCE
     return _train_again(store, chosen or random.choice(sorted(outcomes)), outcomes)
 
 

@@ -69,6 +69,9 @@ class ForeignResults:
             f" greedy evaluation; each curve is the last one at or before each of {GRID_POINTS} steps."
         )
 
+    def plan(self, experiment: str) -> None:
+        """No sequential plan is known of other people's results."""
+
     def experiment(self, name: str) -> "ForeignResults":
         """Itself. Raises StoreError for another name."""
         if name != self.name:

@@ -28,6 +28,7 @@ from rlbench.reports.sections.factorial import factorial_section, record_effects
 from rlbench.reports.sections.power import power_section
 from rlbench.reports.sections.provenance import methods_section, provenance_section
 from rlbench.reports.sections.scoreboard import scoreboard_section
+from rlbench.reports.sections.sequential import sequential_section
 from rlbench.reports.sections.training import diagnostics_section, threshold_section, training_section
 from rlbench.reports.sections.tuning import tuning_section
 from rlbench.reports.sections.verdicts import verdicts_section
@@ -61,6 +62,7 @@ def build_report(summary: Summary) -> Report:
     effects = effects_of(summary, design)
     record_effects(effects, ledger, is_declared=design.is_declared)
     sections = [
+        *([sequential_section(summary.plan, ledger)] if summary.plan else []),
         verdicts_section(summary, families, effects, ledger, design.is_declared),
         design_section(summary, design, families, ledger),
         *([tuning_section(summary.study, ledger)] if summary.study else []),

@@ -13,10 +13,8 @@ from typing import Any
 from rlbench.errors import StoreError
 
 
-def read_study(store: Path | None, experiment: str) -> dict[str, Any] | None:
+def read_study(store: Path, experiment: str) -> dict[str, Any] | None:
     """The study that an experiment confirms; None where it confirms none. Raises StoreError where its record is damaged."""
-    if store is None:
-        return None
     path = store / "studies" / f"{experiment}.json"
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rlbench.deciding.plan_state import PlanState
 from rlbench.errors import ConfigError, StoreError
 from rlbench.reports.labels import distinct_labels
 from rlbench.reports.study import read_study
@@ -127,6 +128,7 @@ class Summary:
     specs: Mapping[str, Mapping[str, Any]]
     evaluation_episodes: tuple[int, ...]  # distinct numbers of episodes behind one point of a run's curve
     study: Mapping[str, Any] | None = None  # the record of the study that it confirms
+    plan: PlanState | None = None  # the sequential plan that added its seeds
 
     def cells_of(self, env: str) -> tuple[Cell, ...]:
         """The cells on one environment, in the order of the variants."""
@@ -220,8 +222,14 @@ def summarise(results: Results, experiment: str) -> Summary:
         evaluations=_by_run(selected.evaluations, ["env_steps", "episode"]),
         specs=specs,
         evaluation_episodes=tuple(sorted(int(count) for count in counted)),
-        study=read_study(getattr(results, "path", None), experiment),
+        study=None if "source" in definition else read_study(results.path, experiment),
+        plan=_plan_of(results, experiment),
     )
+
+
+def _plan_of(results: Results, experiment: str) -> PlanState | None:
+    stored = results.plan(experiment)
+    return None if stored is None else PlanState.from_dict(stored)
 
 
 def _by_run(frame: pd.DataFrame, order: list[str]) -> pd.DataFrame:

@@ -4,7 +4,7 @@
 nor pandas.
 """
 
-from rlbench.store.audit import audit
+from rlbench.store.audit import audit, passes_audit
 from rlbench.store.program import Program
 from rlbench.store.records import Checkpoint, CheckpointLane, Finished, LaneCheckpoint, Member
 from rlbench.store.results import Results, load
@@ -25,5 +25,6 @@ __all__ = [
     "audit",
     "digest_rows",
     "load",
+    "passes_audit",
     "run_digest",
 ]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,14 @@ _COINCIDENCE = 1e-6  # the chance, for a whole cell, at which equal curves stop 
 def audit(results: Results) -> list[str]:
     """One line per finding: learning curves or weights that two seeds of a cell share, and duplicated rows."""
     return [*_duplicated_rows(results), *_shared_curves(results), *_shared_weights(results)]
+
+
+def passes_audit(results: Results) -> bool:
+    """Whether the audit finds nothing; says on stderr what it finds."""
+    findings = audit(results)
+    for finding in findings:
+        print(f"audit: {finding}", file=sys.stderr)
+    return not findings
 
 
 def _duplicated_rows(results: Results) -> Iterator[str]:

@@ -93,6 +93,10 @@ class Results:
         """Name -> definition of every experiment in the store, also where the results are those of one."""
         return dict(self._snapshot["experiments"])
 
+    def plan(self, experiment: str) -> dict[str, Any] | None:
+        """The state of an experiment's sequential plan as it is now; None where it follows none."""
+        return self.store.plan(experiment)
+
     def experiment(self, name: str) -> Results:
         """The same snapshot, restricted to one experiment. Raises StoreError for an unknown name."""
         known = self._snapshot["experiments"]

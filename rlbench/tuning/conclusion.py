@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rlbench.config import Cell, PlannedRun, planned_runs, spec_of
 from rlbench.config.composing import Composer
 from rlbench.runner.rung_pool import Interrupted
-from rlbench.store import Member, Store, load
+from rlbench.store import Member, Store, load, passes_audit
 from rlbench.tuning.confirmation import SUPPORTED, Compared, Confirmation, compare, confirm
 from rlbench.tuning.importance import importances
 from rlbench.tuning.ledger import TWIN
@@ -84,6 +84,7 @@ def conclude(request: TuneRequest, outcomes: Sequence[Sequence[FrozenTrial]], st
         page, is_lost = _report(request, store)
         lost |= is_lost
         lines.append(f"report: {page}")
+    lost |= not passes_audit(load(request.store).experiment(request.tuning_experiment))
     told = _in_words(finalists, confirmations, between, outcomes)
     told += [f"failed: trial {trial.number}: {trial.user_attrs.get('reason', '')}" for trial in failed]
     return Conclusion("\n".join([*told, *lines]), lost)

@@ -13,7 +13,7 @@ from written_runs import PlannedRun, write_store
 
 import rlbench.report
 import rlbench.results
-from rlbench.errors import EXIT_BAD_INPUT, EXIT_OK
+from rlbench.errors import EXIT_BAD_INPUT, EXIT_DIFFERENCE, EXIT_OK
 
 RUNS = [PlannedRun("a", seed, {500: [1 / 3], 1000: [10.0 * seed, 1.0]}) for seed in range(2)]
 
@@ -34,6 +34,15 @@ def test_report_of_the_only_experiment_goes_into_the_store(store: str, capsys: p
     out = capsys.readouterr().out
     assert "final return" in out
     assert f"report: {page}" in out
+
+
+def test_a_report_ends_with_the_audit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    same = {500: (0.25, 1.0, 2.0, 3.0)}
+    runs = [PlannedRun("a", seed, {500: [1.0], 1000: [2.0]}, diagnostics=same) for seed in range(2)]
+    write_store(tmp_path, runs)
+    assert rlbench.report.main([f"store={tmp_path}"]) == EXIT_DIFFERENCE
+    assert "audit: a on CartPole-v1: seeds 0, 1" in capsys.readouterr().err
+    assert (tmp_path / "reports/example/report.html").exists()
 
 
 def test_report_goes_where_it_is_told(store: str, tmp_path: Path) -> None:

@@ -21,12 +21,13 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], 
     return found
 
 
+@pytest.mark.slow
 def test_one_worker(together: dict[tuple[str, int], str], tmp_path: Path) -> None:
     assert run(tmp_path / "store", FOUR, "seeds=16", *SMALL, "workers=1")[0] == 0
     assert digests(tmp_path / "store") == together
 
 
-@pytest.mark.parametrize("variant", ["hard_mse", "soft_huber"])
+@pytest.mark.parametrize("variant", ["hard_mse", pytest.param("soft_huber", marks=pytest.mark.slow)])
 def test_a_variant_apart_with_few_lanes_that_are_refilled(
     together: dict[tuple[str, int], str], tmp_path: Path, variant: str
 ) -> None:
@@ -41,6 +42,7 @@ def test_one_seed_alone(together: dict[tuple[str, int], str], tmp_path: Path) ->
     assert digests(tmp_path / "store") == {("soft_mse", 11): together["soft_mse", 11]}
 
 
+@pytest.mark.slow
 def test_two_commands_on_one_store_share_the_work(together: dict[tuple[str, int], str], tmp_path: Path) -> None:
     store = tmp_path / "store"
     words = ("variant=hard_mse,soft_huber", "seeds=16", *SMALL, "checkpoint_seconds=0.2", "lanes=8")
@@ -74,6 +76,7 @@ def test_a_diverging_lane_is_recorded_and_the_others_do_not_notice(
     assert run(store, "variant=hard_mse", "optimizer.lr=5e-4,1e30", "seeds=4", *SMALL)[0] == 3
 
 
+@pytest.mark.slow
 def test_pairing_with_more_seeds_keeps_the_first_ones(together: dict[tuple[str, int], str], tmp_path: Path) -> None:
     store = tmp_path / "store"
     assert run(store, "variant=hard_huber", "seeds=3", *SMALL)[0] == 0

@@ -1,5 +1,6 @@
 """Contract 3: a program killed at any moment loses no published row, doubles none, and resumes to the same digests."""
 
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -135,6 +136,7 @@ def test_readers_see_whole_commits_only(tmp_path: Path) -> None:
             for run_id in status.index[status == "done"]:
                 assert (results.episodes["run_id"] == run_id).sum() == budgets[toy.run_ids.index(run_id)] / 5
             readings += 1
+            time.sleep(0.05)  # the writer needs the processor too
     assert writer.returncode == 0
     assert (load(tmp_path).runs["status"] == "done").all()
     assert len(load(tmp_path).episodes) == sum(budgets) / 5

@@ -88,6 +88,7 @@ def test_it_mirrors_while_training_goes_on(
     assert_arrived(toy, server)
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_each_number_arrives_once(
     toy: ToyStore, followers: Followers, server: OpenWandb, until: Until
 ) -> None:

@@ -33,6 +33,7 @@ from rlbench.reports.effects import EffectsReport
 from rlbench.reports.forests import Row, draw_forest
 from rlbench.reports.ledger import Ledger
 from rlbench.reports.sections.effect_sentences import TONES, effect_sentence
+from rlbench.reports.sections.sequential import plan_notice
 from rlbench.reports.summary import Summary
 
 _MAX_EXPLORATORY_SENTENCES = 6
@@ -46,7 +47,7 @@ def verdicts_section(
     exploratory = [family for family in families if not family.name]
     for family in families:
         _record(family, ledger)
-    blocks: list[Block] = []
+    blocks: list[Block] = [plan_notice(summary.plan)] if summary.plan else []
     for family in declared:
         tested = sum(member.test is not None for member in family.members)
         blocks.append(Heading(f"{family.name}: declared, {text.plural(tested, 'test')} corrected together"))
@@ -71,7 +72,7 @@ def verdicts_section(
     members = [member for family in families for member in family.members if member.test is not None]
     if members:
         blocks += [Figures(tuple(_pictures(summary, members))), _table(members, ledger)]
-        blocks.append(_reading(members))
+        blocks.append(_reading(members, is_own="source" not in summary.definition))
     return Section("verdicts", "Verdicts", tuple(blocks))
 
 
@@ -253,7 +254,7 @@ def _table(members: Sequence[Pairwise], ledger: Ledger) -> Block:
     return table("All comparisons", titles, rows, name="comparisons", texts=("Environment", "Verdict"))
 
 
-def _reading(members: Sequence[Pairwise]) -> Paragraph:
+def _reading(members: Sequence[Pairwise], *, is_own: bool) -> Paragraph:
     methods = dict.fromkeys(m.test.method for m in members if m.test)
     lost = sum(m.num_lost > 0 for m in members)
     unpaired = sum(not m.is_paired and m.num_shared > 0 for m in members)
@@ -270,5 +271,9 @@ def _reading(members: Sequence[Pairwise]) -> Paragraph:
     if unpaired:
         says.append(f"{text.plural(unpaired, 'comparison')} shares too few seeds to pair them. ")
     if any(m.is_paired and math.isfinite(m.correlation or 0.0) for m in members):
-        says.append("Paired: the same seeds on both sides, which share initial weights, resets and exploration draws.")
+        says.append(
+            "Paired: the same seeds on both sides, which share initial weights, resets and exploration draws."
+            if is_own
+            else "Paired: runs of one seed number on both sides; whether they share anything is not known of these results."
+        )
     return note(says)

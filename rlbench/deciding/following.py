@@ -6,12 +6,11 @@ the same data and comes to the same decisions. Never: changes a plan that was be
 needs, or drops a run that diverged: that one counts as random play, from the fixed table.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rlbench.config.sequential import smallest_p
+from rlbench.deciding.plan_state import Cell, PlanState, Watched, described, sentence, so_far
 from rlbench.envs.scores import normalisation
 from rlbench.errors import ConfigError, StoreError
 from rlbench.stats import SequentialPlan
@@ -20,64 +19,7 @@ if TYPE_CHECKING:
     from rlbench.config import PlannedRun, Request
     from rlbench.store import Results, Store
 
-Cell = tuple[str, str]  # label of the variant, environment
 Train = Callable[[Sequence["PlannedRun"], dict[str, Any]], bool]
-NAMES = {"final_return": "final return", "auc": "area under the curve"}
-
-
-@dataclass(frozen=True)
-class Watched:
-    """One comparison under the plan, on one environment."""
-
-    first: str
-    second: str
-    env: str
-    plan: SequentialPlan
-
-    @property
-    def num_seeds(self) -> int:
-        """Seeds that both cells need: for the next look, or as many as the last one had."""
-        return self.plan.next_look or self.plan.history[-1].n
-
-
-@dataclass(frozen=True)
-class PlanState:
-    """A plan under way: its rules, which never change, and what was seen of each comparison."""
-
-    rules: Mapping[str, Any]
-    comparisons: tuple[Watched, ...]
-    num_known_before: int  # runs that had a result when the plan was made
-
-    @property
-    def open(self) -> tuple[Watched, ...]:
-        """The comparisons that need another look."""
-        return tuple(one for one in self.comparisons if one.plan.next_look is not None)
-
-    def seeds_of(self, cell: Cell) -> int:
-        """How many seeds a cell has at this stage; a cell that no comparison names has those of the first look."""
-        own = [one.num_seeds for one in self.comparisons if cell in ((one.first, one.env), (one.second, one.env))]
-        return max(own, default=int(self.rules["looks"][0]))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The state as it is stored."""
-        comparisons = [
-            {"first": one.first, "second": one.second, "env": one.env, "plan": one.plan.to_dict()}
-            for one in self.comparisons
-        ]
-        state = {"rules": self.rules, "comparisons": comparisons, "num_known_before": self.num_known_before}
-        return dict(json.loads(json.dumps(state)))
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> "PlanState":
-        """The state that `to_dict` wrote. Raises StoreError for anything else."""
-        try:
-            comparisons = tuple(
-                Watched(one["first"], one["second"], one["env"], SequentialPlan.from_dict(one["plan"]))
-                for one in state["comparisons"]
-            )
-            return cls(state["rules"], comparisons, int(state["num_known_before"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"the stored sequential plan is damaged: {error}") from error
 
 
 def follow(request: "Request", store: "Store", train: Train, say: Callable[[str], None] = print) -> bool:
@@ -197,7 +139,7 @@ def look(request: "Request", state: PlanState, results: "Results") -> tuple[Plan
                 one = replace(one, plan=one.plan.advance(x, y))
             except ValueError as error:
                 raise StoreError(f"no look at {one.first} and {one.second} on {one.env}: {error}") from error
-            lines.append(f"  {_sentence(one, str(state.rules['metric']))}")
+            lines.append(f"  {sentence(one, str(state.rules['metric']))}")
         comparisons.append(one)
     after = replace(state, comparisons=tuple(comparisons))
     seen = max(len(one.plan.history) for one in comparisons)
@@ -243,61 +185,3 @@ class _Scores:
             return normalisation(env).random
         except ConfigError as error:
             raise ConfigError(f"run {run_id} diverged, which counts as random play, but there is {error}") from None
-
-
-def described(state: PlanState) -> list[str]:
-    """The rules of a plan in plain sentences."""
-    rules, plan = state.rules, state.comparisons[0].plan
-    number, looks = len(state.comparisons), _listed([str(look) for look in rules["looks"]])
-    lines = [
-        f"sequential plan: looks at {looks} seeds a cell, the last being the maximum; {NAMES[rules['metric']]},"
-        f" {'paired by seed' if rules['paired'] else 'unpaired'}"
-    ]
-    if number > 1:
-        lines.append(
-            f"  alpha {rules['alpha']:g} is shared by {number} comparisons, {plan.level:.3g} each, over all looks together"
-        )
-    else:
-        lines.append(f"  alpha {rules['alpha']:g} over all looks together")
-    spent = _listed([f"{share:.2g}" for share in plan.spent])
-    lines.append(f"  of it may be used up to each look, by {rules['spending']} spending: {spent}")
-    early = [
-        look for look, share in zip(rules["looks"], plan.spent, strict=True) if smallest_p(look, plan.paired) > share
-    ]
-    if early:
-        lines.append(
-            f"  nothing can be decided at {_listed([str(look) for look in early])} seeds: no p-value is so small"
-        )
-    lines += [f"  {one.first} against {one.second} on {one.env}" for one in state.comparisons]
-    if state.num_known_before:
-        lines.append(
-            f"  {state.num_known_before} of its runs had results before it began: alpha holds only if they had no part"
-            " in choosing the plan"
-        )
-    return lines
-
-
-def so_far(state: PlanState) -> list[str]:
-    """What earlier commands have seen."""
-    seen = [one for one in state.comparisons if one.plan.history]
-    lines = [f"  {_sentence(one, str(state.rules['metric']))}" for one in seen]
-    return ["so far:", *lines] if seen else []
-
-
-def _sentence(one: Watched, metric: str) -> str:
-    last = one.plan.history[-1]
-    better, other = (one.first, one.second) if last.estimate > 0 else (one.second, one.first)
-    if last.is_crossed:
-        return (
-            f"{better} is better than {other} on {one.env}: its mean {NAMES[metric]} over {last.n} seeds is higher by"
-            f" {abs(last.estimate):.4g}, and {last.boundary:.4g} was enough at this look"
-        )
-    seen = f"{one.first} - {one.second} on {one.env}: {last.estimate:+.4g} over {last.n} seeds"
-    if one.plan.next_look is None:
-        return f"{seen}; inconclusive at the maximum: no difference was shown, which does not show that there is none"
-    asked = f"{last.boundary:.4g} was asked for" if last.boundary < float("inf") else "no difference was enough yet"
-    return f"{seen}; not decided ({asked}), goes on to {one.plan.next_look} seeds"
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
