@@ -11,7 +11,7 @@ from tests.runner.commands import FOUR, SMALL, digests, finish, kill, progress, 
 
 STEPS = 3000
 TRAINED = (f"steps={STEPS}", *SMALL[1:])
-LONGER = (*TRAINED, "checkpoint_seconds=0.2")
+CHECKPOINTED = (*TRAINED, "checkpoint_seconds=0.2")
 TWENTY = ("variant=hard_mse,soft_huber", "seeds=10")
 TWENTY_OF_FOUR = (FOUR, "seeds=5")
 ENDLESS = ("steps=400000", *SMALL[1:], "checkpoint_seconds=0.2", "workers=1")
@@ -19,7 +19,7 @@ ENDLESS = ("steps=400000", *SMALL[1:], "checkpoint_seconds=0.2", "workers=1")
 
 def trained(factory: pytest.TempPathFactory, runs: tuple[str, str]) -> dict[tuple[str, int], str]:
     store = factory.mktemp("uninterrupted") / "store"
-    code, _, err = run(store, *runs, *LONGER)
+    code, _, err = run(store, *runs, *TRAINED)
     assert code == 0, err
     return digests(store)
 
@@ -39,13 +39,13 @@ def cut_and_continue(store: Path, runs: tuple[str, str], num_kills: int, seed: i
     moments = sorted(random.Random(seed).randrange(1, STEPS - 400) for _ in range(num_kills))
     went_on_from: list[dict[str, int]] = []
     for moment in moments:
-        process = start(store, *runs, *LONGER)
+        process = start(store, *runs, *CHECKPOINTED)
         wait_until(
             process, lambda moment=moment: len(progress(store)) == 20 and min(progress(store).values()) >= moment
         )
         kill(process)
         went_on_from.append(dict(progress(store)))
-    code, _, err = run(store, *runs, *LONGER)
+    code, _, err = run(store, *runs, *TRAINED)
     assert code == 0, err
     assert "20 of them from their last checkpoint" in err
     return went_on_from
@@ -75,7 +75,7 @@ def test_a_signal_publishes_what_is_done_and_says_how_to_go_on(
     number: signal.Signals, uninterrupted: dict[tuple[str, int], str], tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
-    process = start(store, *TWENTY, *LONGER)
+    process = start(store, *TWENTY, *CHECKPOINTED)
     wait_until(process, lambda: len(progress(store)) == 20)
     seen = min(progress(store).values())
     process.send_signal(number)
@@ -85,7 +85,7 @@ def test_a_signal_publishes_what_is_done_and_says_how_to_go_on(
     assert "python -m rlbench.run" in out
     assert min(progress(store).values()) >= seen > 0
     assert len(load(store).diagnostics) > 0
-    assert run(store, *TWENTY, *LONGER)[0] == 0
+    assert run(store, *TWENTY, *TRAINED)[0] == 0
     assert digests(store) == uninterrupted
 
 
