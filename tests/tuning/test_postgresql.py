@@ -16,8 +16,15 @@ from optuna.trial import FrozenTrial, TrialState
 from rlbench.tuning.storage import PostgresLocks, open_storage
 from tests.tuning.studies import PATIENCE_SECONDS, command, start, trials_in, write_study
 
+
+def program(name: str) -> str | None:
+    """Where a program of the server is: on the path, or where Debian's packages put it."""
+    packaged = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return shutil.which(name) or (str(packaged[-1]) if packaged else None)
+
+
 pytestmark = pytest.mark.skipif(
-    not (shutil.which("postgres") and shutil.which("initdb")),
+    program("postgres") is None or program("initdb") is None,
     reason="no PostgreSQL server (postgres, initdb) is installed here",
 )
 
@@ -42,7 +49,7 @@ def server() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    initdb = ["initdb", "-D", str(folder / "data"), "-U", "tuner", "--auth=trust", "--no-sync", "-E", "UTF8"]
+    initdb = [program("initdb"), "-D", str(folder / "data"), "-U", "tuner", "--auth=trust", "--no-sync", "-E", "UTF8"]
     subprocess.run(initdb, check=True, capture_output=True, user=user, cwd="/")
     options = [
         "-c",
@@ -56,7 +63,7 @@ def server() -> Iterator[str]:
     ]
     with open(folder / "log", "w") as log:
         running = subprocess.Popen(
-            ["postgres", "-D", str(folder / "data"), *options], stdout=log, stderr=log, user=user, cwd="/"
+            [program("postgres"), "-D", str(folder / "data"), *options], stdout=log, stderr=log, user=user, cwd="/"
         )
     try:
         deadline = time.monotonic() + 60
