@@ -115,13 +115,14 @@ def _train(
 ) -> str:
     """One round of worker processes; returns how one died, or an empty text."""
     processes: dict[Connection, subprocess.Popen[bytes]] = {}
+    numbers: dict[Connection, int] = {}
     trouble: list[str] = []
     died = ""
     with progress:
         progress.expect(expected(tasks))
         for worker, jobs in enumerate(share_out(tasks, num_workers)):
             here, process = _start_worker(worker, store, jobs, settings)
-            processes[here] = process
+            processes[here], numbers[here] = process, worker
         told = False
         try:
             while processes:
@@ -134,7 +135,10 @@ def _train(
                     try:
                         message: Message = connection.recv()
                     except EOFError:
-                        died = exit_text(processes.pop(connection).wait()) or died
+                        how = exit_text(processes.pop(connection).wait())
+                        if how:
+                            died = how
+                            progress.drop(numbers[connection])
                         connection.close()
                         continue
                     _take(message, progress, outcome, trouble)

@@ -8,7 +8,7 @@ from rlbench.store.audit import audit, passes_audit
 from rlbench.store.program import Program
 from rlbench.store.records import Checkpoint, CheckpointLane, Finished, LaneCheckpoint, Member
 from rlbench.store.results import Results, load
-from rlbench.store.schema import RowDigest, advance_digests, digest_rows, run_digest
+from rlbench.store.schema import RowDigest, digest_rows, run_digest
 from rlbench.store.store import Store
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "Results",
     "RowDigest",
     "Store",
-    "advance_digests",
     "audit",
     "digest_rows",
     "load",

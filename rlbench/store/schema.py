@@ -165,12 +165,6 @@ def split_rows(table: str, columns: Columns) -> dict[str, dict[str, NDArray[Any]
     }
 
 
-def advance_digests(digests: Mapping[str, RowDigest], table: str, columns: Columns) -> None:
-    """Feed rows of many runs, as `Program.commit` takes them, each to its own run's digest."""
-    for run_id, rows in split_rows(table, columns).items():
-        digests[run_id].advance(table, rows)
-
-
 def digest_rows(frames: Mapping[str, Any]) -> RowDigest:
     """The digest of one run recomputed from its stored rows: table -> DataFrame or columns, rows in any order."""
     digest = RowDigest()

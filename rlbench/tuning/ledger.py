@@ -141,7 +141,3 @@ class Ledger:
     def take_over(self, trial: FrozenTrial, owner: str) -> None:
         """Another tuner's trial becomes this one's."""
         self.storage.set_trial_user_attr(trial._trial_id, OWNER, owner)
-
-    def note_study(self, key: str, value: Any) -> None:
-        """A user attribute of the study, as JSON."""
-        self.storage.set_study_user_attr(self.study_id, key, json.dumps(value))

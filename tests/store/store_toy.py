@@ -33,13 +33,12 @@ from rlbench.store import (
     Program,
     RowDigest,
     Store,
-    advance_digests,
     files,
     load,
     parts,
     run_digest,
 )
-from rlbench.store.schema import ROW_ORDER
+from rlbench.store.schema import ROW_ORDER, split_rows
 
 PERIOD = 10  # env_steps between two commits
 EPISODE = 5  # env_steps an episode
@@ -102,7 +101,8 @@ class Toy:
             commits = None if commits is None else commits - 1
             rows = self.advance(weights, counters, specs)
             for table, columns in rows.items():
-                advance_digests(digests, table, columns)
+                for run_id, own in split_rows(table, columns).items():
+                    digests[run_id].advance(table, own)
             ended = [run_id for run_id in counters if counters[run_id] == specs[run_id]["budget"]["steps"]]
             finished = []
             for run_id in ended:
