@@ -99,12 +99,13 @@ def _train_runs(request: "Request", store: "Store", runs: "Sequence[PlannedRun]"
     from rlbench.config import spec_of
     from rlbench.runner.job import Settings
     from rlbench.runner.launch import launch
+    from rlbench.runner.machine import machine
     from rlbench.runner.progress import Progress
     from rlbench.store import Member
 
     members = [Member(planned.run_id, planned.variant, planned.position) for planned in runs]
     specs = {planned.run_id: spec_of(planned.run) for planned in runs}
-    store.record_experiment(request.name, definition, members, specs)
+    store.record_experiment(request.name, {**definition, "machine": machine()}, members, specs)
     tasks = _tasks(runs)
     missing = {task.run_id for task in tasks} - store.final_runs()
     if missing:

@@ -44,12 +44,17 @@ class ForeignResults:
 
     @cached_property
     def experiments(self) -> dict[str, dict[str, Any]]:
-        cells = dict.fromkeys((source.variant, source.env) for source in self.sources)
+        cells: dict[tuple[str, str], list[int]] = {}
+        for source in self.sources:
+            cells.setdefault((source.variant, source.env), []).append(source.seed)
         return {
             self.name: {
                 "name": self.name,
                 "question": self.note,  # what every page of the report shows first
-                "cells": [{"variant": variant, "env": env, "overrides": {}} for variant, env in cells],
+                "cells": [
+                    {"variant": variant, "env": env, "overrides": {}, "seeds": sorted(seeds)}
+                    for (variant, env), seeds in cells.items()
+                ],
                 "seeds": sorted({source.seed for source in self.sources}),
                 "final_window": FINAL_WINDOW,
                 "comparisons": [],

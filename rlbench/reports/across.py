@@ -30,7 +30,7 @@ AGGREGATES = ("iqm", "median", "mean", "optimality_gap")
 RESAMPLES = 4_000
 # Where nothing is declared: this far from random actions to the reference.
 DEFAULT_THRESHOLD_SCORE = 0.8
-THRESHOLDS = np.round(np.linspace(0.0, 1.0, 101), 10)
+_NUM_THRESHOLDS = 101
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,15 @@ def across_environments(summary: Summary) -> Across:
         elif with_runs:
             variants.append(variant)
     aggregates: dict[str, Mapping[str, Interval]] = {}
-    profiles: dict[str, Profile] = {}
+    by_variant: dict[str, dict[str, NDArray[np.float64]]] = {}
     for variant in variants:
         scores = {env: normalise(env, _scores(summary, variant, env)) for env in with_runs}
         aggregates[variant] = bootstrap_intervals(scores, AGGREGATES, resamples=RESAMPLES)
-        profiles[variant] = performance_profile(scores, THRESHOLDS)
+        by_variant[variant] = scores
+    every = np.concatenate([[0.0, 1.0], *(own for scores in by_variant.values() for own in scores.values())])
+    # Up to the highest score there is: one that is above the reference must not fall off the edge.
+    thresholds = np.round(np.linspace(every.min(), every.max(), _NUM_THRESHOLDS), 10)
+    profiles = {variant: performance_profile(scores, thresholds) for variant, scores in by_variant.items()}
     return Across(tuple(with_runs), tuple(variants), tuple(left_out), aggregates, profiles)
 
 
@@ -105,21 +109,28 @@ def improvement_matrix(summary: Summary) -> Improvement:
 
 
 def arrivals(summary: Summary, env: str) -> list[Arrival]:
-    """Time to threshold of each cell on an environment, all to one horizon; runs lost on the way are censored."""
+    """Time to threshold of each cell on an environment, all to one horizon.
+
+    A diverged run never gets there: taking it for one that might have would favour the variant that diverges. A failed run is
+    censored where it was last seen, and so is a run of other people's that ended early.
+    """
     threshold, is_declared = threshold_of(summary, env)
     if threshold is None:
         return []
+    last = max(
+        (int(run.env_steps[-1]) for cell in summary.cells_of(env) for run in cell.runs if len(run.env_steps)), default=0
+    )
+    goes_on = ("diverged",) if summary.is_foreign else ("done", "diverged")
     found: list[tuple[Cell, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]] = []
     for cell in summary.cells_of(env):
         runs = [run for run in cell.runs if run.status in ("done", "diverged", "failed") and len(run.env_steps)]
         if not runs:
             continue
-        grid = np.unique(np.concatenate([run.env_steps for run in runs])).astype(np.float64)
+        grid = np.unique(np.concatenate([[last], *(run.env_steps for run in runs)])).astype(np.float64)
         curves = np.stack([align_previous(run.env_steps, run.returns, grid) for run in runs])
         # Before its first evaluation a run has not been seen to reach anything.
         curves = np.where(np.isnan(curves), -np.inf, curves)
-        # A done run's policy stays what it is; a lost one is censored where it was last seen.
-        ends = np.array([grid[-1] if run.status == "done" else float(run.env_steps[-1]) for run in runs])
+        ends = np.array([last if run.status in goes_on else run.env_steps[-1] for run in runs], np.float64)
         found.append((cell, curves, grid, ends))
     if not found:
         return []

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rlbench.deciding.plan_state import Watched
 from rlbench.reports.summary import Cell, Summary
 from rlbench.stats import (
     Comparison,
@@ -36,6 +37,7 @@ from rlbench.stats import (
 LEVEL = 0.05
 POWER = 0.8
 SUPPORTED, OPPOSITE, EQUIVALENT, INCONCLUSIVE = "supported", "opposite", "equivalent", "inconclusive"
+UNDECIDED = "undecided"  # a sequential plan goes on
 # All pairs of up to 8 variants; beyond, the undeclared ones would bury the declared ones.
 MAX_EXPLORATORY = 28
 
@@ -51,7 +53,9 @@ class Pairwise:
     n_x: int
     n_y: int
     num_shared: int  # seeds with a done run on both sides
-    num_lost: int  # runs of either side that diverged or failed: in no number here
+    num_diverged: int  # runs of either side that diverged: each counts as random play
+    num_unscored: int  # those of them for which random play has no fixed return: in no number, so there is no verdict
+    num_failed: int  # runs of either side that failed: in no number here
     is_paired: bool
     x_values: NDArray[np.float64]  # [runs]; paired: row i of both is one seed
     y_values: NDArray[np.float64]
@@ -63,6 +67,7 @@ class Pairwise:
     correlation: float | None = None  # over shared seeds
     smallest_effect: float | None = None  # declared
     equivalence: Equivalence | None = None
+    planned: Watched | None = None  # the sequential plan that decides it instead of the test
     num_tests: int = 1  # in the family
     p_adjusted: float | None = None
     equivalence_p_adjusted: float | None = None
@@ -75,10 +80,20 @@ class Pairwise:
 
     @property
     def word(self) -> str:
-        """One of the four verdicts."""
-        if self.test is None:
+        """One of the four verdicts, or UNDECIDED while a sequential plan goes on."""
+        if self.planned is not None:
+            return _decision(self.planned, self.x)
+        if self.test is None or self.num_unscored:
             return INCONCLUSIVE
         return verdict(self.p_adjusted, self.test.estimate, self.equivalence_p_adjusted)
+
+
+def _decision(planned: Watched, x: str) -> str:
+    """A plan's decision on the claim that x is better."""
+    word = planned.plan.decision
+    if planned.first == x or word not in (SUPPORTED, OPPOSITE):
+        return word
+    return OPPOSITE if word == SUPPORTED else SUPPORTED
 
 
 @dataclass(frozen=True)
@@ -165,7 +180,7 @@ def _compared(summary: Summary, x: str, y: str, env: str, family: str | None) ->
     is_paired = is_pairable(len(scores_x), len(scores_y), len(shared))
     values_x = np.array([scores_x[seed] for seed in (shared if is_paired else scores_x)])
     values_y = np.array([scores_y[seed] for seed in (shared if is_paired else scores_y)])
-    lost = sum(cell.counts[status] for cell in (cell_x, cell_y) if cell for status in ("diverged", "failed"))
+    cells = [cell for cell in (cell_x, cell_y) if cell]
     found = Pairwise(
         x,
         y,
@@ -174,13 +189,21 @@ def _compared(summary: Summary, x: str, y: str, env: str, family: str | None) ->
         len(values_x),
         len(values_y),
         len(shared),
-        lost,
+        sum(cell.counts["diverged"] for cell in cells),
+        sum(cell.num_unscored for cell in cells),
+        sum(cell.counts["failed"] for cell in cells),
         is_paired,
         values_x,
         values_y,
         smallest_effect=summary.declared("smallest_effect", env),
+        planned=_planned(summary, x, y, env),
     )
     return found if min(found.n_x, found.n_y) < 2 else _tested(found)
+
+
+def _planned(summary: Summary, x: str, y: str, env: str) -> Watched | None:
+    watched = summary.plan.comparisons if summary.plan else ()
+    return next((one for one in watched if {one.first, one.second} == {x, y} and one.env == env), None)
 
 
 def is_pairable(n_x: int, n_y: int, num_shared: int) -> bool:

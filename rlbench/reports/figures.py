@@ -37,11 +37,13 @@ SHOWN = ("done", "diverged", "failed")
 _ROW = 44.0  # a variant's row among the final returns
 
 
-def draw_curves(cells: Sequence[Cell], styles: Sequence[int], baseline: float | None, *, name: str) -> Drawing:
+def draw_curves(
+    cells: Sequence[Cell], styles: Sequence[int], baseline: float | None, *, name: str, kind: str
+) -> Drawing:
     """Learning curves of one environment: a line, a band and faint single runs for each variant, labelled at its end.
 
     styles: the index of each cell's colour and dash. baseline: the mean return of random actions, or None.
-    name: a prefix for ids, different for every figure of a page.
+    name: a prefix for ids, different for every figure of a page. kind: what the returns are of.
     """
     labelled = [(cell, style) for cell, style in zip(cells, styles, strict=True) if cell.curve is not None]
     labels = [end_label(cell.variant) for cell, _ in labelled]
@@ -76,13 +78,13 @@ def draw_curves(cells: Sequence[Cell], styles: Sequence[int], baseline: float | 
             said = {"transform": axes.transAxes, "ha": "center", "va": "center"}
             write(axes, 0.5, 0.5, "no finished run yet", 10, MUTED, **said)
         axes.set_xlabel("environment steps")
-        axes.set_ylabel("greedy return")
+        axes.set_ylabel(kind)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
         axes.xaxis.set_major_locator(MaxNLocator(5))
         told = "; ".join(
             f"{c.variant} ends at {number(float(c.curve.band.estimate[-1]))}" for c, _ in labelled if c.curve
         )
-        return render(figure, name, f"Learning curves of the greedy return over runs. {told}".strip())
+        return render(figure, name, f"Learning curves of the {kind} over runs. {told}".strip())
 
 
 def draw_final_returns(cells: Sequence[Cell], styles: Sequence[int], baseline: float | None, *, name: str) -> Drawing:

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rlbench.deciding.plan_state import PlanState
+from rlbench.envs.scores import normalisation
 from rlbench.errors import ConfigError, StoreError
 from rlbench.reports.labels import distinct_labels
 from rlbench.reports.study import read_study
@@ -31,6 +32,8 @@ METRICS = ("final_return", "auc", "train_return_last100")
 DEFAULT_FINAL_WINDOW = 5
 TUNING = "tune"  # the namespace of seeds that configurations were chosen on
 MIN_RUNS_FOR_BAND = 3
+# Below, few runs are left between the cuts of an IQM, and its band over a whole curve leaves the range of possible returns.
+MIN_RUNS_FOR_IQM_BAND = 20
 # 1 000 draws place the band's quantile to about 2 % of its width.
 _BAND_RESAMPLES = 1_000
 
@@ -83,16 +86,34 @@ class Cell:
     missing: int  # seeds that the experiment declares and the store has no run for
     metrics: Mapping[str, Metric]
     runs: tuple[RunCurve, ...]
+    is_continued: bool = True  # whether the policy of a run that ended early is known to stay as it was
 
     @cached_property
     def curve(self) -> CellCurve | None:
         """The learning curve over done runs; None without any. Computed when it is first asked for."""
-        return _cell_curve([run for run in self.runs if run.status == "done" and len(run.env_steps)])
+        runs = [run for run in self.runs if run.status == "done" and len(run.env_steps)]
+        return _cell_curve(runs, is_continued=self.is_continued)
 
     @cached_property
     def scores(self) -> dict[int, float]:
-        """Seed -> final return of the done runs that have one."""
-        return {run.seed: run.final_return for run in self.runs if run.has_score}
+        """Seed -> the number that comparisons take: the final return of a done run, that of random play of a diverged one.
+
+        Leaving out diverged runs would favour the variant that diverges. Where random play has no fixed return
+        they are left out all the same, and `num_unscored` counts them.
+        """
+        random = _random_return(self.env)
+        scores = {run.seed: run.final_return for run in self.runs if run.has_score}
+        diverged = {run.seed: random for run in self.runs if run.status == "diverged" and random is not None}
+        return {
+            run.seed: {**scores, **diverged}[run.seed]
+            for run in self.runs
+            if run.seed in scores.keys() | diverged.keys()
+        }
+
+    @property
+    def num_unscored(self) -> int:
+        """Diverged runs for which no number stands, since random play on this environment has none."""
+        return 0 if _random_return(self.env) is not None else self.counts["diverged"]
 
     @property
     def planned(self) -> int:
@@ -161,6 +182,16 @@ class Summary:
         return sum(cell.counts[status] for cell in self.cells)
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether these are other people's results, of which only what their files say is known."""
+        return "source" in self.definition
+
+    @property
+    def kind_of_return(self) -> str:
+        """What the returns of the curves are: of greedy evaluation or of training."""
+        return "training return" if self.definition.get("returns") == "training" else "greedy return"
+
+    @property
     def missing(self) -> int:
         """Declared seeds without a run, over all cells."""
         return sum(cell.missing for cell in self.cells)
@@ -197,11 +228,19 @@ def summarise(results: Results, experiment: str) -> Summary:
     pairs = list(dict.fromkeys([*declared, *present]))
     variants = tuple(dict.fromkeys(variant for variant, _ in pairs))
     envs = tuple(dict.fromkeys(env for _, env in pairs))
-    num_seeds = {pair: len(definition.get("seeds", [])) for pair in declared}
+    seeds = {
+        (str(cell["variant"]), str(cell["env"])): {int(seed) for seed in cell.get("seeds", definition.get("seeds", []))}
+        for cell in definition.get("cells", [])
+    }
     by_pair = dict(iter(runs.groupby(["variant", "env"], sort=False)))
     cells = tuple(
         _summarise_cell(
-            variant, env, by_pair.get((variant, env), runs.iloc[:0]), num_seeds.get((variant, env), 0), points
+            variant,
+            env,
+            by_pair.get((variant, env), runs.iloc[:0]),
+            seeds[variant, env] if (variant, env) in declared else set(),
+            points,
+            is_continued="source" not in definition,
         )
         for env in envs
         for variant in variants
@@ -260,8 +299,10 @@ def _summarise_cell(
     variant: str,
     env: str,
     runs: pd.DataFrame,
-    num_seeds: int,
+    seeds: set[int],
     points: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float64]]],
+    *,
+    is_continued: bool,
 ) -> Cell:
     counts = {status: int((runs["status"] == status).sum()) for status in STATUSES}
     unknown = len(runs) - sum(counts.values())
@@ -276,10 +317,19 @@ def _summarise_cell(
         variant=variant,
         env=env,
         counts=counts,
-        missing=max(0, num_seeds - len(runs)),
+        missing=len(seeds - set(runs["seed"])),
         metrics={name: _summarise_metric(done[name]) for name in METRICS},
         runs=curves,
+        is_continued=is_continued,
     )
+
+
+def _random_return(env: str) -> float | None:
+    """The mean return of random actions by the fixed table, or None where it has no such environment."""
+    try:
+        return normalisation(env).random
+    except ConfigError:
+        return None
 
 
 def _summarise_metric(column: pd.Series) -> Metric:
@@ -295,15 +345,20 @@ def _run_curve(row: Any, points: tuple[NDArray[np.int64], NDArray[np.float64]] |
     return RunCurve(str(row.run_id), int(row.seed), str(row.status), env_steps, returns, final)
 
 
-def _cell_curve(curves: list[RunCurve]) -> CellCurve | None:
+def _cell_curve(curves: list[RunCurve], *, is_continued: bool) -> CellCurve | None:
     """All done runs on the union of their grids; a shorter run keeps its last value, as its policy no longer changes.
 
-    The grid starts where every run has a value. Averaging only the runs still there would favour whoever lives longest.
+    The grid starts where every run has a value. Averaging only the runs still there would favour whoever lives longest, so
+    where a shorter run is not known to stay as it was the grid ends with the shortest.
     """
     if not curves:
         return None
     grid = np.unique(np.concatenate([curve.env_steps for curve in curves]))
     grid = grid[grid >= max(curve.env_steps[0] for curve in curves)]
+    if not is_continued:
+        grid = grid[grid <= min(curve.env_steps[-1] for curve in curves)]
+    if not len(grid):
+        return None
     # The last value at or before each grid step: no interpolation, which would look into the future.
     values = np.stack([align_previous(curve.env_steps, curve.returns, grid) for curve in curves])
     num_carried = sum(int(curve.env_steps[-1] < grid[-1]) for curve in curves)
@@ -311,12 +366,12 @@ def _cell_curve(curves: list[RunCurve]) -> CellCurve | None:
 
 
 def curve_band(values: NDArray[np.float64]) -> Band:
-    """A line over values [runs, points] with a band that holds over the whole grid: of the IQM from 10 runs up, else the mean.
+    """A line over values [runs, points] with a band that holds over the whole grid: of the IQM from 20 runs up, else the mean.
 
-    Below 10 runs few are left between the cuts, and the band of the IQM is several times as wide. Below 3 there is none.
+    With fewer runs few are left between the cuts, and the band of the IQM is several times as wide. Below 3 there is none.
     """
     if len(values) >= MIN_RUNS_FOR_BAND:
-        statistic = "iqm" if len(values) >= MIN_RUNS_FOR_BOOTSTRAP else "mean"
+        statistic = "iqm" if len(values) >= MIN_RUNS_FOR_IQM_BAND else "mean"
         return simultaneous_band(values, statistic=statistic, resamples=_BAND_RESAMPLES)
     nothing = np.full(values.shape[1], np.nan)
     return Band(values.mean(axis=0), nothing, nothing, "mean", "none (under 3 runs)", len(values), 0.95)

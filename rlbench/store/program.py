@@ -8,6 +8,7 @@ Must never publish a row that its run's stored state does not cover. Knows nothi
 
 from __future__ import annotations
 
+import subprocess
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -43,11 +44,23 @@ _EMPTY = Checkpoint({}, ())
 
 @cache
 def package_version() -> str:
-    """The installed version of rlbench."""
+    """The installed version of rlbench; from a git checkout with its revision, and `.dirty` where the package was changed since."""
     try:
-        return metadata.version("rlbench")
+        version = metadata.version("rlbench")
     except metadata.PackageNotFoundError:
-        return "not installed"
+        version = "0+unknown"
+    package = Path(__file__).resolve().parents[1]
+    if not (package.parent / ".git").exists():
+        return version
+    git = ["git", "-C", str(package.parent)]
+    try:
+        asked = [[*git, "rev-parse", "--short=12", "HEAD"], [*git, "status", "--porcelain", "--", str(package)]]
+        revision, changes = (
+            subprocess.run(one, capture_output=True, text=True, check=True).stdout.strip() for one in asked
+        )
+    except (OSError, subprocess.CalledProcessError):  # no git, or a checkout that it will not read
+        return version
+    return f"{version}{'.' if '+' in version else '+'}g{revision}{'.dirty' if changes else ''}"
 
 
 class Program:

@@ -104,9 +104,11 @@ class Store:
                 raise ValueError(f"members without a specification: {sorted(missing)}")
             placed = self.members(name)
             latest = {row["name"]: row["definition"] for row in self._records["experiments"].rows()}
-            text = canonical_json(
-                _going_on(name, json.loads(latest[name]), definition) if name in latest else definition
-            )
+            if name in latest:
+                seeds = {run_id: json.loads(text)["seed"] for run_id, text in {**known, **texts}.items()}
+                grows = self._grows(placed, planned, seeds) and "sequential" not in definition
+                definition = _going_on(name, json.loads(latest[name]), definition, grows=grows)
+            text = canonical_json(definition)
             new = {
                 "specs": [{"run_id": run_id, "spec": texts[run_id]} for run_id in texts if run_id not in known],
                 "members": [
@@ -146,6 +148,16 @@ class Store:
             parts.publish(self.layout, staging)
         finally:
             files.remove_folder(staging)
+
+    def _grows(self, placed: Mapping[str, Member], planned: Mapping[str, Member], seeds: Mapping[str, Any]) -> bool:
+        """Whether a variant that has results gets seeds that it had not."""
+        final = self.final_runs() & placed.keys()
+        with_results = {placed[run_id].variant for run_id in final}
+        had = {(member.variant, seeds[run_id]) for run_id, member in placed.items()}
+        return any(
+            member.variant in with_results and (member.variant, seeds[run_id]) not in had
+            for run_id, member in planned.items()
+        )
 
     def program(self, run_ids: Iterable[str]) -> Program:
         """Claim those of the runs that are not final and that no live program holds."""
@@ -216,8 +228,11 @@ class Store:
         sweep_checkpoints(self.layout, self.checkpoint_headers(), self.final_runs())
 
 
-def _going_on(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """The definition of an experiment to which a command adds: the latest, with all comparisons that were declared."""
+def _going_on(name: str, before: Mapping[str, Any], now: Mapping[str, Any], *, grows: bool) -> dict[str, Any]:
+    """The definition of an experiment to which a command adds: the latest, with all comparisons that were declared.
+
+    Its `seeds_added` counts the commands that added seeds to a variant that had results.
+    """
     window = before.get("final_window")
     if window is not None and window != now.get("final_window", window):
         raise ConfigError(
@@ -229,6 +244,9 @@ def _going_on(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> d
         known = pairs.setdefault(comparison["family"], [])
         known += [pair for pair in comparison["pairs"] if pair not in known]
     together = {**now} if window is None else {**now, "final_window": window}
+    times = int(before.get("seeds_added", 0)) + grows
+    if times:
+        together["seeds_added"] = times
     if pairs:
         together["comparisons"] = [{"family": family, "pairs": own} for family, own in pairs.items()]
     return together

@@ -107,6 +107,7 @@ def _train(request: TuneRequest, planned: Sequence[PlannedRun], store: Store) ->
     """Train the finalists on fresh seeds, as any experiment is trained."""
     from rlbench.runner.job import Settings
     from rlbench.runner.launch import launch
+    from rlbench.runner.machine import machine
     from rlbench.runner.plan import Task
     from rlbench.runner.progress import Progress
 
@@ -122,7 +123,9 @@ def _train(request: TuneRequest, planned: Sequence[PlannedRun], store: Store) ->
         "command": ["python", "-m", "rlbench.tune", *request.argv],
     }
     members = [Member(run.run_id, run.variant, run.position) for run in planned]
-    store.record_experiment(request.name, definition, members, {run.run_id: spec_of(run.run) for run in planned})
+    store.record_experiment(
+        request.name, {**definition, "machine": machine()}, members, {run.run_id: spec_of(run.run) for run in planned}
+    )
     settings = Settings(request.lanes, request.checkpoint_seconds, launcher="local")
     tasks = [Task(run.run_id, run.variant, run.run) for run in planned]
     if launch(store, tasks, num_workers=request.workers, settings=settings, progress=Progress()).interrupted:

@@ -30,7 +30,10 @@ def cells_of(path: Path, variants: list[str], seeds: int = 3) -> tuple[Cell, ...
 
 def both(cells: tuple[Cell, ...], baseline: float | None = None) -> list[Drawing]:
     styles = list(range(len(cells)))
-    return [draw_curves(cells, styles, baseline, name="c"), draw_final_returns(cells, styles, baseline, name="f")]
+    return [
+        draw_curves(cells, styles, baseline, name="c", kind="greedy return"),
+        draw_final_returns(cells, styles, baseline, name="f"),
+    ]
 
 
 def texts_of(svg: str) -> list[str]:

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import html5lib
 import numpy as np
 import pytest
 from test_configuration import FACTORS, GRID, score
@@ -226,7 +227,6 @@ def test_lost_and_missing_runs_are_shown(folder: Path) -> None:
 
 
 def test_the_page_is_valid_html(folder: Path) -> None:
-    html5lib = pytest.importorskip("html5lib")
     html5lib.HTMLParser(strict=True).parse((folder / "report.html").read_text())
 
 

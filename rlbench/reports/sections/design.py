@@ -53,6 +53,13 @@ def design_section(summary: Summary, design: Design, families: Sequence[Family],
                 "mean is shown instead, and rare failures may not have shown up at all."
             )
         )
+    if summary.definition.get("seeds_added"):
+        blocks.append(
+            note(
+                "Looking at results and then adding seeds finds differences that are not there; p-values hold only if the number of "
+                "seeds was settled before. A sequential plan (until_decided=true) adds seeds at a level that holds."
+            )
+        )
     blocks += _lost_runs(summary)
     blocks += _comparability(summary, design, families)
     return Section("design", "Design and completeness", tuple(blocks))
@@ -67,7 +74,7 @@ def warnings_of(summary: Summary) -> list[str]:
         found.append(f"under 10 runs in {text.plural(len(small), 'cell')} (fewest: {least})")
     for status in LOST:
         if summary.count(status):
-            found.append(f"{text.plural(summary.count(status), 'run')} {status}: in no average")
+            found.append(f"{text.plural(summary.count(status), 'run')} {status}")
     if summary.missing:
         found.append(f"{text.plural(summary.missing, 'run')} missing")
     empty = [cell for cell in summary.cells if not cell.done]
@@ -76,6 +83,9 @@ def warnings_of(summary: Summary) -> list[str]:
     absent = len(summary.variants) * len(summary.envs) - len(summary.cells)
     if absent:
         found.append(f"{text.plural(absent, 'cell')} not planned: variants differ in their environments")
+    times = int(summary.definition.get("seeds_added", 0))
+    if times:
+        found.append(f"seeds were added {text.plural(times, 'time')} to variants that had results, by no plan")
     for env in summary.envs:
         cells = [cell for cell in summary.cells_of(env) if cell.done]
         where = "" if len(summary.envs) == 1 else f" on {env}"
@@ -92,7 +102,7 @@ def warnings_of(summary: Summary) -> list[str]:
         seeds = [set(cell.scores) for cell in cells]
         if len(seeds) > 1 and any(one != seeds[0] for one in seeds):
             shared, every = set.intersection(*seeds), set.union(*seeds)
-            found.append(f"seeds differ{where}: {len(shared)} of {len(every)} are done in every variant")
+            found.append(f"seeds differ{where}: {len(shared)} of {len(every)} have a result in every variant")
     return found
 
 
@@ -170,7 +180,10 @@ def _lost_runs(summary: Summary) -> list[Block]:
     titles = ["Variant", "Environment", "Seed", "Status", "At step", "Run", "Error"]
     blocks: list[Block] = [
         Heading("Runs that did not finish well"),
-        note("They are counted above and are in no average: what an average says holds for the runs that survived."),
+        note(
+            "They are counted above and are in no average of a results table, which holds for the runs that survived. Comparisons and "
+            "effects count a diverged run as random play where the table of returns has the environment; a failed one is in none."
+        ),
         table("Diverged and failed runs", titles, rows, texts=("Environment", "Status", "Run", "Error")),
     ]
     if len(lost) > _MAX_LISTED:

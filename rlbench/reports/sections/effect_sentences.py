@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from rlbench.reports.comparisons import EQUIVALENT, INCONCLUSIVE, OPPOSITE, SUPPORTED
+from rlbench.reports.comparisons import EQUIVALENT, INCONCLUSIVE, OPPOSITE, SUPPORTED, UNDECIDED
 from rlbench.reports.document import Paragraph, Part, badge, line, strong
 from rlbench.reports.effects import Effects
 from rlbench.reports.ledger import Ledger
 from rlbench.stats import Effect
 
-TONES = {SUPPORTED: "green", OPPOSITE: "red", EQUIVALENT: "amber", INCONCLUSIVE: ""}
+TONES = {SUPPORTED: "green", OPPOSITE: "red", EQUIVALENT: "amber", INCONCLUSIVE: "", UNDECIDED: "amber"}
 
 
 def effect_key(analysis: Effects, effect: Effect) -> str:

@@ -22,13 +22,18 @@ def methods_section(summary: Summary) -> Section:
         "Unit": "the run: one variant, environment and seed gives one number per metric; n counts runs, never episodes",
         "Averaged": "runs that are done; those that diverged, failed or are under way are counted beside them",
         "Final return": (
-            f"mean greedy return over the last {window} of a run, as declared before training; never the "
-            "best of several evaluations"
+            f"mean {summary.kind_of_return} over the last {window} of a run"
+            f"{'' if summary.is_foreign else ', as declared before training'}; never the best of several evaluations"
+        ),
+        "Diverged": (
+            "in no average of a results table; in comparisons, effects and aggregates over environments a diverged run counts with the "
+            "return of random play, by the fixed table of returns"
         ),
         "IQM": "interquartile mean over runs: the lowest and the highest quarter (rounded down) are cut",
         "95 % interval": _intervals(summary),
         "AUC": "a run's mean return over its whole evaluation grid",
-        "Curves": "no smoothing; no interpolation; the last value is carried forward",
+        "Curves": "no smoothing; no interpolation; "
+        + ("cut where the shortest run ends" if summary.is_foreign else "the last value is carried forward"),
         "Tests": (
             f"two-sided, level {LEVEL:g}: sign flips of seeds where seeds are shared, else permutations of "
             "runs; exact where they can all be counted; Holm within a declared family, max-T over the "
@@ -44,8 +49,8 @@ def provenance_section(summary: Summary) -> Section:
     done = runs[runs["status"] == "done"]
     lines = sorted(f"{row.run_id} {row.digest}" for row in done.itertuples())
     entries = {
-        "rlbench": _kinds(runs, "version"),
-        "Code revision": _kinds(runs, "revision") if "revision" in runs else "not recorded beyond the version",
+        "rlbench, code revision": _kinds(runs, "version"),
+        "Machine of the latest command": str(summary.definition.get("machine") or "unknown"),
         "Platform": _kinds(runs, "platform"),
         "Launcher": _kinds(runs, "launcher"),
         "Seed namespace": _kinds(runs, "namespace"),

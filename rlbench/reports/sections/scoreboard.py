@@ -29,7 +29,7 @@ def scoreboard_section(summary: Summary, env: str, slug: str, families: Sequence
     for cell in cells:
         for name in SCORES:
             record_metric(cell, name, ledger)
-    curves = draw_curves(cells, styles, baseline, name=f"curves{place}")
+    curves = draw_curves(cells, styles, baseline, name=f"curves{place}", kind=summary.kind_of_return)
     dots = draw_final_returns(cells, styles, baseline, name=f"final{place}")
     pictures = (
         Picture(curves, f"curves-{slug}", line(_curves_caption(summary, cells, baseline))),
@@ -127,8 +127,11 @@ def _scores(summary: Summary, env: str, cells: Sequence[Cell], ledger: Ledger) -
 
 def _curves_caption(summary: Summary, cells: Sequence[Cell], baseline: float | None) -> list[str | Part]:
     episodes = [text.count(one) for one in summary.evaluation_episodes]
-    says: list[str | Part] = [strong("Learning curves. "), f"Line: {_line_of(cells)} over runs of the greedy return"]
-    if episodes:
+    says: list[str | Part] = [
+        strong("Learning curves. "),
+        f"Line: {_line_of(cells)} over runs of the {summary.kind_of_return}",
+    ]
+    if episodes and not summary.is_foreign:
         says.append(
             f" (per run, the mean of {' to '.join(dict.fromkeys((episodes[0], episodes[-1])))} evaluation episodes)"
         )
@@ -143,9 +146,9 @@ def _curves_caption(summary: Summary, cells: Sequence[Cell], baseline: float | N
 
 
 def _line_of(cells: Sequence[Cell]) -> str:
-    """What the lines are: the IQM from 10 runs up, below the mean."""
+    """What the lines are: the IQM from 20 runs up, below the mean."""
     kinds = {cell.curve.band.statistic for cell in cells if cell.curve is not None}
-    return {"iqm": "IQM", "mean": "mean"}[kinds.pop()] if len(kinds) == 1 else "IQM (mean below 10 runs)"
+    return {"iqm": "IQM", "mean": "mean"}[kinds.pop()] if len(kinds) == 1 else "IQM (mean below 20 runs)"
 
 
 def _runs_a_line(cells: Sequence[Cell]) -> str:

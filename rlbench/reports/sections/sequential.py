@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from rlbench.deciding.plan_state import PlanState, Watched, described, sentence
 from rlbench.reports import text
-from rlbench.reports.comparisons import INCONCLUSIVE
-from rlbench.reports.document import Block, Content, Paragraph, Section, badge, line, note, paragraph, table
+from rlbench.reports.comparisons import INCONCLUSIVE, UNDECIDED
+from rlbench.reports.document import Block, Content, Paragraph, Section, badge, line, note, table
 from rlbench.reports.ledger import Ledger
 from rlbench.reports.sections.effect_sentences import TONES
-
-UNDECIDED = "undecided"
 
 
 def sequential_section(state: PlanState, ledger: Ledger) -> Section:
@@ -19,9 +17,9 @@ def sequential_section(state: PlanState, ledger: Ledger) -> Section:
     blocks.append(_looks(state, ledger))
     blocks.append(
         note(
-            "A comparison is decided where the difference reaches the boundary of its look. Tests further down are of one look at"
-            " all runs and do not know that runs were added until this plan was content: for its comparisons they are too"
-            " optimistic, and so are intervals of a difference that stopped a plan early."
+            "A comparison is decided where the difference reaches the boundary of its look. Tests and intervals further down are of"
+            " one look at all runs and do not know that runs were added until this plan was content: for its comparisons they are"
+            " too optimistic, and the verdicts below repeat what the plan decided."
         )
     )
     rules = described(state)
@@ -36,12 +34,11 @@ def word_of(one: Watched) -> str:
 
 def _decision(one: Watched, metric: str) -> Block:
     word = word_of(one)
-    tone = "amber" if word == UNDECIDED else TONES[word]
     if not one.plan.history:
         told = f"{one.first} against {one.second} on {one.env}: no look yet; the first is at {one.plan.next_look} seeds"
     else:
         told = sentence(one, metric)
-    return Paragraph(line([badge(word, tone), f" {told}."]), "verdict")
+    return Paragraph(line([badge(word, TONES[word]), f" {told}."]), "verdict")
 
 
 def _looks(state: PlanState, ledger: Ledger) -> Block:
@@ -83,14 +80,3 @@ def _looks(state: PlanState, ledger: Ledger) -> Block:
             )
     titles = ["Look", "Seeds", "Difference", "Needed", "p of this look alone", "Level used up to here", "Outcome"]
     return table("Looks of the plan", titles, rows, name="sequential", texts=("Outcome",))
-
-
-def plan_notice(state: PlanState) -> Paragraph:
-    """What the verdicts of an experiment under a plan begin with."""
-    return paragraph(
-        [
-            badge("seeds were added by a plan", "amber"),
-            f" For {text.plural(len(state.comparisons), 'comparison')} the sequential plan decides, in its own section; the"
-            " tests here take its runs as if their number had been fixed.",
-        ]
-    )

@@ -73,12 +73,13 @@ def threshold_section(summary: Summary, ledger: Ledger) -> Section:
         )
     blocks: list[Block] = []
     if pictures:
-        titles = ["Variant", "Got there", "Median step", "Mean step, restricted", "95 % interval"]
+        titles = ["Variant", "At least once", "Median step", "Mean step, restricted", "95 % interval"]
         blocks += [Figures(tuple(pictures)), table("Time to threshold", titles, rows, name="time_to_threshold")]
         says.insert(
             0,
-            "A run that never got there, or was lost before, is censored and not dropped; the restricted "
-            "mean counts it up to the common horizon (Greenwood, Student t).",
+            "The first evaluation at the threshold counts, whatever comes after it: a run can fall back. A run that never got "
+            "there is not dropped: the restricted mean counts it up to the common horizon (Greenwood, Student t, within 0 and the "
+            "horizon). A diverged run never gets there; a failed one is censored where it was last seen.",
         )
     if default:
         says.append(
@@ -99,7 +100,7 @@ def diagnostics_section(summary: Summary, ledger: Ledger) -> Section:
             row: list[Content] = [name_of(summary, one.cell.variant), ledger.show(key, "num_runs", "count")]
             row += [ledger.show(key, name) for name in ("q_mean", "q_max", "discounted")]
             row += [
-                ledger.show(key, "mean_excess", "signed", "strong"),
+                ledger.show(key, "mean_excess", "signed"),
                 ledger.show(key, "max_excess", "signed"),
                 ledger.show(key, "loss"),
                 ledger.show(key, "grad_norm"),
@@ -143,8 +144,9 @@ def diagnostics_section(summary: Summary, ledger: Ledger) -> Section:
     says = (
         f"End of training: each run's last {LAST_ROWS} diagnostics, the median over done runs. Mean Q: of the actions in "
         "the minibatch; largest: of all actions in it. The discounted return is that of the final window's greedy "
-        "episodes from their first step, each reward taken to be its episode's mean. Q well above it means that values "
-        "are overestimated; where rewards are positive, states late in an episode pull the mean below it. "
+        "episodes from their first step, each reward taken to be its episode's mean. Compare variants with each other "
+        "rather than with 0: the minibatch holds states late in episodes, with less left to earn, which pull the mean below the return "
+        "where rewards are positive and above it where they are negative. "
         "Runs that diverged are listed under design and completeness."
     )
     return Section(

@@ -33,7 +33,6 @@ from rlbench.reports.effects import EffectsReport
 from rlbench.reports.forests import Row, draw_forest
 from rlbench.reports.ledger import Ledger
 from rlbench.reports.sections.effect_sentences import TONES, effect_sentence
-from rlbench.reports.sections.sequential import plan_notice
 from rlbench.reports.summary import Summary
 
 _MAX_EXPLORATORY_SENTENCES = 6
@@ -47,11 +46,13 @@ def verdicts_section(
     exploratory = [family for family in families if not family.name]
     for family in families:
         _record(family, ledger)
-    blocks: list[Block] = [plan_notice(summary.plan)] if summary.plan else []
+    blocks: list[Block] = []
     for family in declared:
         tested = sum(member.test is not None for member in family.members)
         blocks.append(Heading(f"{family.name}: declared, {text.plural(tested, 'test')} corrected together"))
         blocks += [_sentence(member, ledger) for member in family.members]
+    if any(member.test for family in declared for member in family.members):
+        blocks.append(_intervals_note())
     for headline in effects.headlines:
         told = "declared" if is_declared_grid else "exploratory"
         several = f" on {headline.scope}" if len(effects.headlines) > 1 else ""
@@ -95,6 +96,9 @@ def _record(family: Family, ledger: Ledger) -> None:
         ledger.add(
             key,
             m.test,
+            decided_by="the sequential plan" if m.planned else "the corrected p",
+            num_diverged=m.num_diverged,
+            num_failed=m.num_failed,
             **common,
             p_adjusted=m.p_adjusted,
             correction="Holm",
@@ -124,6 +128,9 @@ def _sentence(m: Pairwise, ledger: Ledger, exploratory: bool = False) -> Paragra
     if exploratory:
         head += [badge("exploratory"), " "]
     head += [claim, f" on {m.env}: "]
+    if m.planned is not None:
+        seen = f"after {m.planned.plan.history[-1].n} seeds" if m.planned.plan.history else "before its first look"
+        return Paragraph(line([*head, f"by the sequential plan, {seen}; see its looks."]), "verdict")
     if m.test is None:
         return Paragraph(
             line([*head, f"not tested, with {m.n_x} and {m.n_y} done runs; a test needs 2 a side."]), "verdict"
@@ -133,10 +140,29 @@ def _sentence(m: Pairwise, ledger: Ledger, exploratory: bool = False) -> Paragra
         ledger.show(key, "estimate", "signed", "strong"),
         " ",
         *ledger.span(key, how="signed"),
-        ", corrected p ",
+        f" ({m.n_x} paired seeds), corrected p " if m.is_paired else f" ({m.n_x} + {m.n_y} runs), corrected p ",
         ledger.show(key, "p_adjusted", "p"),
     ]
-    return Paragraph(line([*head, *body, *_tail(m, key, ledger)]), "verdict")
+    return Paragraph(line([*head, *body, *_tail(m, key, ledger), *_lost(m)]), "verdict")
+
+
+def _lost(m: Pairwise) -> list[str | Part]:
+    """The runs that did not finish well, and what is made of them."""
+    told: list[str | Part] = []
+    if m.num_unscored:
+        told += [" ", badge(f"{m.num_unscored} diverged", "red"), " without a number to count them by: no verdict."]
+    elif m.num_diverged:
+        told += [" ", badge(f"{m.num_diverged} diverged", "red"), " counted as random play."]
+    if m.num_failed:
+        told += [" ", badge(f"{m.num_failed} failed", "red"), " not counted."]
+    return told
+
+
+def _intervals_note() -> Paragraph:
+    return note(
+        "Differences are of means, with the 95 % interval of each alone: it can leave out 0 where the p, corrected for all tests"
+        " of the family, does not decide."
+    )
 
 
 def _tail(m: Pairwise, key: str, ledger: Ledger) -> list[str | Part]:
@@ -256,7 +282,6 @@ def _table(members: Sequence[Pairwise], ledger: Ledger) -> Block:
 
 def _reading(members: Sequence[Pairwise], *, is_own: bool) -> Paragraph:
     methods = dict.fromkeys(m.test.method for m in members if m.test)
-    lost = sum(m.num_lost > 0 for m in members)
     unpaired = sum(not m.is_paired and m.num_shared > 0 for m in members)
     says = [
         f"p: {' and '.join(methods)}, two-sided, on final returns (one number a run); corrected: Holm within the family, level {LEVEL:g}. ",
@@ -264,10 +289,13 @@ def _reading(members: Sequence[Pairwise], *, is_own: bool) -> Paragraph:
         "to be smaller than what was declared to matter. ",
         "The smallest effect is what these seeds find four times out of five. A12: how often a run of the first beats one of the second. ",
     ]
-    if lost:
+    if any(m.num_diverged for m in members):
         says.append(
-            f"In {text.plural(lost, 'comparison')} runs that diverged or failed are in no mean: see the next section before trusting it. "
+            "A diverged run counts with the return of random play, by the fixed table: leaving it out would favour "
+            "the variant that diverges. "
         )
+    if any(m.num_failed for m in members):
+        says.append("A failed run is in no mean: see the next section. ")
     if unpaired:
         says.append(f"{text.plural(unpaired, 'comparison')} shares too few seeds to pair them. ")
     if any(m.is_paired and math.isfinite(m.correlation or 0.0) for m in members):
