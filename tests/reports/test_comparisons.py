@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from written_runs import PlannedRun, write_store
 
+from rlbench.envs.scores import normalisation
 from rlbench.reports.comparisons import (
     EQUIVALENT,
     INCONCLUSIVE,
@@ -169,9 +170,33 @@ def test_very_many_undeclared_pairs_are_counted_and_not_tested(tmp_path: Path) -
     assert (rest.members, rest.num_unlisted) == ((), 36)
 
 
-def test_lost_runs_of_either_side_are_counted(tmp_path: Path) -> None:
-    runs = [PlannedRun(name, seed, {1000: [1.0 * seed]}) for name in "ab" for seed in range(6)]
-    runs += [PlannedRun("a", 6, {1000: [9.0]}, status="diverged"), PlannedRun("b", 6, status="failed")]
+def test_a_diverged_run_counts_as_random_play_and_a_failed_one_not_at_all(tmp_path: Path) -> None:
+    runs = [PlannedRun(name, seed, {1000: [100.0 + seed]}) for name in "ab" for seed in range(6)]
+    runs += [PlannedRun("a", 6, {1000: [9.0]}, status="diverged"), PlannedRun("b", 6, {1000: [50.0]})]
+    runs += [PlannedRun("a", 7, {1000: [400.0]}), PlannedRun("b", 7, status="failed")]
     summary = summarise(write_store(tmp_path / "results", runs, **declared(("b", "a"))), "example")
     member = only(families_of(summary))
-    assert (member.num_diverged + member.num_failed, member.n_x) == (2, 6)
+    assert (member.num_diverged, member.num_failed, member.num_unscored, member.n_x) == (1, 1, 0, 7)
+    assert member.y_values.tolist() == [*(100.0 + seed for seed in range(6)), normalisation("CartPole-v1").random]
+    assert member.x_values.tolist() == [*(100.0 + seed for seed in range(6)), 50.0]
+
+
+def test_who_diverges_half_the_time_does_not_win(tmp_path: Path) -> None:
+    runs = [PlannedRun("b", seed, {1000: [200.0 + NOISE[seed % 10]]}) for seed in range(20)]
+    runs += [PlannedRun("a", seed, {1000: [240.0]}, status="diverged" if seed % 2 else "done") for seed in range(20)]
+    summary = summarise(write_store(tmp_path / "results", runs, **declared(("b", "a"))), "example")
+    assert only(families_of(summary)).word == SUPPORTED
+
+
+def test_without_a_number_for_diverged_runs_there_is_no_verdict(tmp_path: Path) -> None:
+    runs = [
+        PlannedRun(name, seed, {1000: [value + seed]}, env="X-v0")
+        for name, value in (("a", 0), ("b", 900))
+        for seed in range(10)
+    ]
+    runs.append(PlannedRun("b", 10, {1000: [0.0]}, env="X-v0", status="diverged"))
+    summary = summarise(write_store(tmp_path / "results", runs, **declared(("b", "a"))), "example")
+    member = only(families_of(summary))
+    assert member.p_adjusted is not None
+    assert member.p_adjusted < 0.05
+    assert (member.num_unscored, member.word) == (1, INCONCLUSIVE)

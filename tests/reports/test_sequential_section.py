@@ -45,19 +45,23 @@ def test_a_plan_that_stopped_early(tmp_path: Path) -> None:
     assert second["n"] == 12
     assert page.index("What the sequential plan decided") < page.index("Verdicts")
     assert "b is better than a on CartPole-v1: its mean final return over 8 seeds is higher by" in page
-    assert "seeds were added by a plan" in page
+    comparison = statistics["comparison/main/CartPole-v1/b against a"]
+    assert (comparison["verdict"], comparison["decided_by"]) == ("supported", "the sequential plan")
+    assert "by the sequential plan, after 8 seeds" in page
 
 
 def test_a_plan_that_ended_without_a_difference(tmp_path: Path) -> None:
     page, statistics = page_of(tmp_path, 0.0, num_looks=2)
     assert statistics["sequential/CartPole-v1/b against a/look 2"]["decision"] == "inconclusive"
     assert "inconclusive at the maximum: no difference was shown" in page
+    assert statistics["comparison/main/CartPole-v1/b against a"]["verdict"] == "inconclusive"
 
 
 def test_a_plan_before_its_first_look(tmp_path: Path) -> None:
     page, statistics = page_of(tmp_path, 0.0, num_looks=0)
     assert statistics["sequential/CartPole-v1/b against a/look 1"]["estimate"] is None
     assert "no look yet; the first is at 8 seeds" in page
+    assert statistics["comparison/main/CartPole-v1/b against a"]["verdict"] == "undecided"
 
 
 def test_an_experiment_without_a_plan_does_not_speak_of_one(tmp_path: Path) -> None:

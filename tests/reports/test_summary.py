@@ -62,12 +62,12 @@ def test_curve_is_the_mean_of_few_runs_at_each_step(tmp_path: Path) -> None:
     assert (curve.band.n, curve.num_carried) == (4, 0)
 
 
-def test_curve_is_the_iqm_of_ten_runs_with_its_simultaneous_band(tmp_path: Path) -> None:
-    runs = [PlannedRun("a", seed, {500: [seed], 1000: [seed**2]}) for seed in range(10)]
+def test_curve_is_the_iqm_of_twenty_runs_with_its_simultaneous_band(tmp_path: Path) -> None:
+    runs = [PlannedRun("a", seed, {500: [seed], 1000: [seed**2]}) for seed in range(20)]
     curve = only_cell(summary_of(tmp_path, runs)).curve
     assert curve is not None
     assert (curve.band.statistic, curve.band.method) == ("iqm", "simultaneous sup-t")
-    assert curve.band.estimate.tolist() == [iqm(range(10)), iqm([seed**2 for seed in range(10)])]
+    assert curve.band.estimate.tolist() == [iqm(range(20)), iqm([seed**2 for seed in range(20)])]
 
 
 def test_a_run_that_ends_early_keeps_its_last_value_without_interpolation(tmp_path: Path) -> None:
@@ -147,3 +147,23 @@ def test_an_unknown_experiment_is_refused(tmp_path: Path) -> None:
     results = write_store(tmp_path / "results", [flat_run("a", 0, 1.0)])
     with pytest.raises(StoreError, match="did you mean 'example'"):
         summarise(results, "exmaple")
+
+
+def test_missing_runs_are_told_by_their_seeds_and_not_by_their_number(tmp_path: Path) -> None:
+    runs = [flat_run("a", seed, 1.0) for seed in (0, 1, 7)]
+    cell = only_cell(summary_of(tmp_path, runs, seeds=[0, 1, 2]))
+    assert (cell.missing, cell.planned) == (1, 4)
+
+
+def test_a_cell_may_declare_seeds_of_its_own(tmp_path: Path) -> None:
+    runs = [flat_run("a", seed, 1.0) for seed in range(2)]
+    cells = [{"variant": "a", "env": "CartPole-v1", "seeds": [0, 1]}]
+    assert only_cell(summary_of(tmp_path, runs, seeds=[0, 1, 2, 3], cells=cells)).missing == 0
+
+
+def test_curves_of_others_end_with_the_shortest_run(tmp_path: Path) -> None:
+    runs = [PlannedRun("a", 0, {100: [1.0]}), PlannedRun("a", 1, {100: [3.0], 200: [5.0]})]
+    curve = only_cell(summary_of(tmp_path, runs, source="CSV")).curve
+    assert curve is not None
+    assert curve.env_steps.tolist() == [100]
+    assert curve.num_carried == 0

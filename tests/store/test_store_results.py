@@ -189,3 +189,22 @@ def test_only_some_runs(path: Path) -> None:
     assert list(some.runs["run_id"]) == [one]
     assert set(some.evaluations["run_id"]) <= {one}
     assert len(some.episodes) == (whole.episodes["run_id"] == one).sum()
+
+
+def test_seeds_that_are_added_to_what_has_results_are_counted(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+
+    def added(*seeds: int, **definition: Any) -> int:
+        store_toy.record(store, [store_toy.spec_of(seed) for seed in seeds], **definition)
+        return int(store.experiments()["toy"].get("seeds_added", 0))
+
+    assert added(0) == 0
+    assert added(0, 1) == 0  # nothing was there to look at yet
+    with store.program(list(store.specs())) as program:
+        ends = [Finished(run_id, "done", 20, 1, 1, 0.1) for run_id in program.run_ids]
+        program.commit({}, None, ends, platform="p", launcher="l")
+    assert added(0, 1) == 0
+    assert added(2) == 1
+    assert added(0, 1, 2) == 1
+    assert added(3, sequential={"looks": [3, 4]}) == 1
+    assert added(3, 4) == 2

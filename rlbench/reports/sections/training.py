@@ -38,7 +38,16 @@ def threshold_section(summary: Summary, ledger: Ledger) -> Section:
         curves = []
         for one in found:
             result, key = one.result, f"threshold/{env}/{one.cell.variant}"
-            ledger.add(key, result, is_declared=is_declared, event_steps=result.event_steps, waiting=result.waiting)
+            low, high = (float(np.clip(end, 0.0, result.horizon)) for end in (result.low, result.high))
+            ledger.add(
+                key,
+                result,
+                low=low,
+                high=high,
+                is_declared=is_declared,
+                event_steps=result.event_steps,
+                waiting=result.waiting,
+            )
             row: list[Content] = [
                 name_of(summary, one.cell.variant),
                 [ledger.show(key, "num_reached", "count"), " of ", ledger.show(key, "n", "count")],
