@@ -75,6 +75,8 @@ def test_training_returns_are_looked_at_on_a_grid_and_marked(folder: Path, capsy
     assert "note: Read from Stable-Baselines3 monitor files: the returns are those of training episodes" in out
     for page in ("there/report.md", "there/report.html"):
         assert "the returns are those of training episodes" in (folder / page).read_text()
+    assert "greedy return" not in (folder / "there/report.html").read_text()
+    assert "share initial weights" not in (folder / "there/report.html").read_text()
     assert rlbench.report.main(["from=logs", "lint=true"]) in (EXIT_OK, EXIT_DIFFERENCE)
 
 

@@ -47,7 +47,7 @@ def scoreboard_section(summary: Summary, env: str, slug: str, families: Sequence
         )
         blocks.append(
             note(
-                "Difference of mean greedy returns along training, with a band that holds over the whole grid "
+                f"Difference of mean {summary.kind_of_return}s along training, with a band that holds over the whole grid "
                 "at once. Apart: the band leaves 0; exploratory."
             )
         )
