@@ -7,8 +7,8 @@ effects different because one is significant and the other is not; the interacti
 Measured on 2 x 2 x 2 grids without effects, seeds shared (1 500 or 3 000 data sets each): share of families with a rejection
 at 0.05, max-T 0.05 0.05 0.04 with 5, 10, 30 seeds on three environments and 0.05 0.05 0.05 with 9, 10, 30 on one; Holm 0.02
 to 0.05; uncorrected 0.28 to 0.33. Coverage of paired 95 % intervals: Student 0.96 with 5 seeds and 0.95 with 9; bootstrap
-with 10 and 30 seeds 0.92 0.93 on three environments, 0.90 0.93 on one. Unpaired ones cover 0.98 to 0.99 where half of the
-variance is shared. Cochran's Q rejects 0.046 to 0.048.
+with 10 and 30 seeds 0.92 0.93 on three environments, 0.90 0.93 on one: an effect is a mean, and its interval is Student's t
+whatever n. Unpaired ones cover 0.98 to 0.99 where half of the variance is shared. Cochran's Q rejects 0.046 to 0.048.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,12 @@ from scipy import special
 from rlbench.stats.bootstrap import resampled_counts
 from rlbench.stats.comparisons import satterthwaite, t_p_value
 from rlbench.stats.grid import contrasts, read_grid
-from rlbench.stats.intervals import MIN_RUNS_FOR_BOOTSTRAP
 from rlbench.stats.multiplicity import holm, sign_flip_family
 from rlbench.stats.permutation import smallest_sign_flip_p
 from rlbench.stats.scores import Floats, check_name, check_resamples, rounding_of, tails
 
 CORRECTIONS = ("max-T", "holm")
-INTERVALS = ("auto", "bootstrap", "student")
+INTERVALS = ("student", "bootstrap")
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def factorial_effects(
     environment: str | None = "env",
     across_environments: bool = False,
     correction: str = "max-T",
-    interval: str = "auto",
+    interval: str = "student",
     duplicates: str = "error",
     incomplete: str = "error",
     level: float = 0.95,
@@ -117,8 +116,9 @@ def factorial_effects(
     its runs in all cells; with `across_environments` it is the same value on all environments, for runs whose seeds
     make them depend on each other there. `environment` None: there is one.
 
-    Paired intervals resample blocks, unpaired ones runs within each cell ("bootstrap", percentile), or are Student's t
-    with Satterthwaite's degrees of freedom ("student"); "auto" is the bootstrap from 10 blocks up. P-values flip the
+    Intervals are Student's t with Satterthwaite's degrees of freedom ("student"), paired ones of the blocks' contrasts,
+    unpaired ones of the cells' means; or percentile bootstraps of blocks and of runs within each cell ("bootstrap"),
+    which cover less with few blocks. P-values flip the
     signs of whole blocks (exact up to 16 blocks), and `correction` is step-down "max-T" (Westfall and Young 1993),
     which uses that contrasts of the same runs depend on each other, or "holm". Cochran's Q has Welch's (1951) small-
     sample p-value. Raises ValueError on NaN, duplicated runs (unless `duplicates` is "mean", "first" or "last"), blocks
@@ -144,8 +144,7 @@ def factorial_effects(
     estimates = np.mean([part.mean(axis=1) for part in by_environment], axis=0)
     paired_parts, paired_freedoms = _paired_variances(strata)
     unpaired_parts, unpaired_freedoms = _unpaired_variances(grid.scores, weights)
-    is_bootstrap = interval == "bootstrap" or (interval == "auto" and n >= MIN_RUNS_FOR_BOOTSTRAP)
-    if is_bootstrap:
+    if interval == "bootstrap":
         rng = np.random.default_rng(seed)
         paired = np.quantile(_paired_resamples(strata, resamples, rng), bounds, axis=0)
         unpaired = np.quantile(_unpaired_resamples(grid.scores, weights, resamples, rng), bounds, axis=0)
@@ -194,7 +193,7 @@ def factorial_effects(
         _correlation(grid.scores),
         smallest,
         min(1.0, smallest * len(effects)),
-        "percentile bootstrap" if is_bootstrap else "Student t (Satterthwaite)",
+        "percentile bootstrap" if interval == "bootstrap" else "Student t (Satterthwaite)",
         f"sign-flip test ({'exact' if is_exact else 'Monte Carlo'})",
         "max-T (step-down)" if correction == "max-T" else "Holm",
         level,

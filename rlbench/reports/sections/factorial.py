@@ -25,7 +25,6 @@ from rlbench.reports.forests import Row, draw_forest
 from rlbench.reports.ledger import Ledger
 from rlbench.reports.lines import Curve, draw_lines
 from rlbench.reports.sections.effect_sentences import TONES, effect_key
-from rlbench.stats import MIN_RUNS_FOR_BOOTSTRAP
 
 
 def record_effects(report: EffectsReport, ledger: Ledger, *, is_declared: bool) -> None:
@@ -251,15 +250,10 @@ def _pairing_words(report: EffectsReport) -> Block:
             f"{where} {text.plural(result.n, 'seed')} with a run in every cell{dropped}, correlation between "
             f"cells over seeds {text.share(result.correlation)}"
         )
-    kind = (
-        "bootstrap"
-        if all(a.result.n >= MIN_RUNS_FOR_BOOTSTRAP for a in report.analyses)
-        else "Student t below 10 seeds"
-    )
     return note(
         f"What pairing bought: {'; '.join(says)}. Pairing worth: as many times the seeds would give the "
         "unpaired estimate the same variance; below 1 the pairing cost precision. "
         "Effects are coefficients with codes of ±0.5; an interaction is a difference of differences. p: "
         "sign flips of whole seeds, corrected by step-down max-T over all contrasts of a heading. "
-        f"Intervals: {kind}."
+        "Intervals: Student t of the seeds' contrasts, and of the means of cells where unpaired."
     )
