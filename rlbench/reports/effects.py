@@ -15,11 +15,10 @@ import pandas as pd
 
 from rlbench.envs.scores import normalise
 from rlbench.errors import ConfigError
-from rlbench.reports.comparisons import LEVEL, POWER, verdict
+from rlbench.reports.comparisons import LEVEL, POWER, is_pairable, verdict
 from rlbench.reports.configuration import Design
 from rlbench.reports.summary import Summary
 from rlbench.stats import Effect, FactorialEffects, factorial_effects, minimum_detectable_effect, smallest_sign_flip_p
-from rlbench.stats.grid import contrasts, read_grid
 
 
 @dataclass(frozen=True)
@@ -104,24 +103,35 @@ def _analysis(
     for factor in design.factors:
         first, second = factor.levels
         levels[factor.name] = (first, second)
-    result = factorial_effects(rows, levels, incomplete="drop")
-    return Effects(scope, unit, envs, result, _detectable(rows, levels, len(result.effects)), margin, rows)
+    result = factorial_effects(
+        rows, levels, incomplete="drop", across_environments=_shares_seeds(rows, len(design.variants))
+    )
+    return Effects(scope, unit, envs, result, _detectable(result, len(result.effects)), margin, rows)
 
 
-def _detectable(rows: pd.DataFrame, levels: Mapping[str, tuple[object, object]], num_effects: int) -> dict[str, float]:
+def _shares_seeds(rows: pd.DataFrame, num_cells: int) -> bool:
+    """Whether the environments share seeds, and with them random streams: then a block is a seed on all of them."""
+    counted = rows.groupby(["env", "seed"]).size()
+    complete = counted[counted == num_cells].reset_index()
+    by_env = [set(part["seed"]) for _, part in complete.groupby("env")]
+    return len(by_env) > 1 and is_pairable(len(by_env[0]), max(map(len, by_env)), len(set.intersection(*by_env)))
+
+
+def _detectable(result: FactorialEffects, num_effects: int) -> dict[str, float]:
     """The smallest effect that as many blocks find with POWER as one of the family, by effect."""
-    grid = read_grid(rows, levels, "seed", "score", "env", "error", "drop")
-    num_blocks = sum(table.shape[1] for table in grid.scores)
     # Holm's first step; max-T can do with fewer blocks, as one arrangement serves all effects.
-    comparisons = max(1, min(num_effects, math.floor(LEVEL / smallest_sign_flip_p(num_blocks))))
-    found = {}
-    for name, weights in contrasts(list(levels)).items():
-        variances = [(weights @ table).var(ddof=1) / table.shape[1] for table in grid.scores]
-        spread = math.sqrt(num_blocks * sum(variances)) / len(grid.scores)
-        found[name] = minimum_detectable_effect(
-            spread, num_blocks, paired=True, level=LEVEL, power=POWER, comparisons=comparisons
+    comparisons = max(1, min(num_effects, math.floor(LEVEL / smallest_sign_flip_p(result.num_blocks))))
+    return {
+        effect.name: minimum_detectable_effect(
+            math.sqrt(result.num_blocks) * effect.paired_error,
+            result.num_blocks,
+            paired=True,
+            level=LEVEL,
+            power=POWER,
+            comparisons=comparisons,
         )
-    return found
+        for effect in result.effects
+    }
 
 
 def _frame(summary: Summary, design: Design) -> pd.DataFrame:

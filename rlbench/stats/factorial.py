@@ -20,7 +20,7 @@ from scipy import special
 
 from rlbench.stats.bootstrap import resampled_counts
 from rlbench.stats.comparisons import satterthwaite, t_p_value
-from rlbench.stats.grid import contrasts, read_grid
+from rlbench.stats.grid import across, contrasts, read_grid
 from rlbench.stats.multiplicity import holm, sign_flip_family
 from rlbench.stats.permutation import smallest_sign_flip_p
 from rlbench.stats.scores import Floats, check_name, check_resamples, rounding_of, tails
@@ -50,6 +50,8 @@ class Effect:
     estimate: float
     paired_low: float
     paired_high: float
+    paired_error: float  # standard error of the estimate, from the blocks' contrasts
+    paired_freedom: float  # its degrees of freedom
     unpaired_low: float
     unpaired_high: float
     p_value: float  # sign-flip test over blocks, for this contrast alone
@@ -68,7 +70,8 @@ class FactorialEffects:
 
     effects: tuple[Effect, ...]
     levels: Mapping[str, tuple[object, object]]  # factor -> (coded -0.5, coded +0.5): an effect is the second's gain
-    n: int  # complete blocks; the fewest on any environment
+    n: int  # complete blocks; the fewest on any environment, where they are counted on each
+    num_blocks: int  # whose signs flip: all of them, over all environments
     num_dropped: int  # blocks left out because a cell lacks them
     correlation: float  # realised between cells over blocks, averaged; NaN where nothing varies
     smallest_p: float  # no data of this size could give a sign-flip p-value below
@@ -114,7 +117,8 @@ def factorial_effects(
     `factors`: the columns, each with two levels in the order in which they appear (or of the categories), the first
     coded -0.5; or a mapping column -> (level at -0.5, level at +0.5). A block is one `block` value on one environment,
     its runs in all cells; with `across_environments` it is the same value on all environments, for runs whose seeds
-    make them depend on each other there. `environment` None: there is one.
+    make them depend on each other there, as they do where one seed gives them the same random streams. `environment`
+    None: there is one.
 
     Intervals are Student's t with Satterthwaite's degrees of freedom ("student"), paired ones of the blocks' contrasts,
     unpaired ones of the cells' means; or percentile bootstraps of blocks and of runs within each cell ("bootstrap"),
@@ -122,32 +126,34 @@ def factorial_effects(
     signs of whole blocks (exact up to 16 blocks), and `correction` is step-down "max-T" (Westfall and Young 1993),
     which uses that contrasts of the same runs depend on each other, or "holm". Cochran's Q has Welch's (1951) small-
     sample p-value. Raises ValueError on NaN, duplicated runs (unless `duplicates` is "mean", "first" or "last"), blocks
-    without a run in some cell (unless `incomplete` is "drop"), and factors without two levels.
+    without a run in some cell, or on some environment if across them (unless `incomplete` is "drop"), and factors without
+    two levels.
     """
     check_name("correction", correction, CORRECTIONS)
     check_name("interval", interval, INTERVALS)
     check_resamples(resamples)
     bounds = tails(level)
     grid = read_grid(frame, factors, block, value, environment, duplicates, incomplete)
+    if across_environments:
+        grid = across(grid, block, incomplete)
     named = contrasts(list(grid.levels))
     weights = np.array(list(named.values()))  # [effects, cells]
     by_environment = [weights @ scores for scores in grid.scores]  # [effects, blocks] each
     # What rounding leaves of equal scores is nothing, rather than the whole evidence of an effect without any.
     rounding = rounding_of(grid.scores)
     by_environment = [np.where(np.abs(part) <= rounding, 0.0, part) for part in by_environment]
-    strata = by_environment
+    strata, cells = by_environment, list(grid.scores)
     if across_environments:
-        if len(set(grid.blocks)) > 1:
-            raise ValueError(f"blocks across environments need the same values of {block!r} on all of them")
-        strata = [np.mean(by_environment, axis=0)]
+        strata, cells = [np.mean(by_environment, axis=0)], [np.mean(grid.scores, axis=0)]
     n = min(part.shape[1] for part in strata)
     estimates = np.mean([part.mean(axis=1) for part in by_environment], axis=0)
     paired_parts, paired_freedoms = _paired_variances(strata)
-    unpaired_parts, unpaired_freedoms = _unpaired_variances(grid.scores, weights)
+    unpaired_parts, unpaired_freedoms = _unpaired_variances(cells, weights)
+    errors = [satterthwaite(parts, paired_freedoms) for parts in paired_parts]
     if interval == "bootstrap":
         rng = np.random.default_rng(seed)
         paired = np.quantile(_paired_resamples(strata, resamples, rng), bounds, axis=0)
-        unpaired = np.quantile(_unpaired_resamples(grid.scores, weights, resamples, rng), bounds, axis=0)
+        unpaired = np.quantile(_unpaired_resamples(cells, weights, resamples, rng), bounds, axis=0)
     else:
         paired = _student(estimates, paired_parts, paired_freedoms, bounds[1])
         unpaired = _student(estimates, unpaired_parts, unpaired_freedoms, bounds[1])
@@ -170,6 +176,8 @@ def factorial_effects(
             estimate=float(estimates[place]),
             paired_low=float(paired[0, place]),
             paired_high=float(paired[1, place]),
+            paired_error=errors[place][0],
+            paired_freedom=errors[place][1],
             unpaired_low=float(unpaired[0, place]),
             unpaired_high=float(unpaired[1, place]),
             p_value=float(p_values[place]),
@@ -189,17 +197,25 @@ def factorial_effects(
         effects,
         grid.levels,
         n,
+        num_blocks,
         grid.num_dropped,
         _correlation(grid.scores),
         smallest,
         min(1.0, smallest * len(effects)),
         "percentile bootstrap" if interval == "bootstrap" else "Student t (Satterthwaite)",
-        f"sign-flip test ({'exact' if is_exact else 'Monte Carlo'})",
+        f"sign-flip test of {_blocks_told(block, grid.environments, across_environments)} "
+        f"({'exact' if is_exact else 'Monte Carlo'})",
         "max-T (step-down)" if correction == "max-T" else "Holm",
         level,
         resamples,
         seed,
     )
+
+
+def _blocks_told(block: str, environments: Sequence[str], is_across: bool) -> str:
+    if len(environments) == 1:
+        return f"{block}s"
+    return f"{block}s over all environments" if is_across else f"{block}s within environments"
 
 
 def _paired_resamples(strata: Sequence[Floats], resamples: int, rng: np.random.Generator) -> Floats:

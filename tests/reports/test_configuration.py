@@ -145,6 +145,25 @@ def test_environments_are_averaged_on_the_fixed_scale_only(tmp_path: Path) -> No
     assert "X-v0: it has no entry in the normalisation table" in report.left_out
 
 
+def test_a_seed_is_one_block_over_all_environments_that_share_it(tmp_path: Path) -> None:
+    envs = ("CartPole-v1", "Acrobot-v1")
+    summary = summary_of(tmp_path, GRID, seeds=7, envs=envs, factors=FACTORS)
+    result = effects_of(summary, design_of(summary)).analyses[0].result
+    assert (result.n, result.num_blocks, result.smallest_p) == (7, 7, 2 / 2**7)
+    assert "seeds over all environments" in result.test_method
+    # Seeds 0 to 6 and 100 to 106 share no random streams: each is a block on its environment.
+    apart = [
+        PlannedRun(variant, seed + 100 * place, {1000: [score(variant, seed)]}, settings=own, env=env)
+        for place, env in enumerate(envs)
+        for variant, own in GRID.items()
+        for seed in range(7)
+    ]
+    summary = summarise(write_store(tmp_path / "b", apart, factors=FACTORS), "example")
+    result = effects_of(summary, design_of(summary)).analyses[0].result
+    assert (result.n, result.num_blocks, result.smallest_p) == (7, 14, 2 / 2**14)
+    assert "seeds within environments" in result.test_method
+
+
 def test_seeds_without_a_run_in_every_cell_are_left_out_and_counted(tmp_path: Path) -> None:
     runs = [
         PlannedRun(

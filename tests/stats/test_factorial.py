@@ -158,6 +158,28 @@ def test_seeds_that_depend_across_environments_are_one_block() -> None:
         factorial_effects(frame[(frame["env"] != "E2") | (frame["seed"] < 9)], ["a"], across_environments=True)
 
 
+def test_blocks_over_all_environments_are_those_complete_on_all_of_them() -> None:
+    scores = np.random.default_rng(2).normal(size=(2, 2, 12))
+    frame = grid(scores, "a")
+    fewer = frame[(frame["env"] != "E1") | (frame["seed"] != 4) | (frame["a"] == 0)].sample(frac=1.0, random_state=0)
+    fewer = fewer[(fewer["env"] != "E0") | (fewer["seed"] != 7)]
+    result = factorial_effects(fewer, {"a": (0, 1)}, across_environments=True, incomplete="drop")
+    assert (result.n, result.num_blocks, result.num_dropped) == (10, 10, 2)
+    assert result.smallest_p == 2 / 2**10
+    assert result.test_method == "sign-flip test of seeds over all environments (exact)"
+    kept = np.delete(scores, [4, 7], axis=2).mean(axis=0)
+    paired, unpaired = student_interval(kept[1] - kept[0]), welch_test(kept[1], kept[0])
+    effect = result["a"]
+    assert (effect.estimate, effect.paired_low) == pytest.approx((paired.estimate, paired.low), rel=1e-9)
+    assert (effect.unpaired_low, effect.unpaired_high) == pytest.approx((unpaired.low, unpaired.high), rel=1e-9)
+    assert (effect.paired_error, effect.paired_freedom) == pytest.approx(
+        (np.std(kept[1] - kept[0], ddof=1) / 10**0.5, 9)
+    )
+    apart = frame[(frame["env"] == "E0") == (frame["seed"] < 6)]
+    with pytest.raises(ValueError, match="at least 2 values of 'seed' with a run in every cell of every environment"):
+        factorial_effects(apart, ["a"], across_environments=True, incomplete="drop")
+
+
 def test_cochran_sees_an_effect_that_depends_on_the_environment() -> None:
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(3, 2, 30))

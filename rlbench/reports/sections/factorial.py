@@ -38,6 +38,7 @@ def record_effects(report: EffectsReport, ledger: Ledger, *, is_declared: bool) 
             "correction": result.correction,
             "interval_method": result.interval_method,
             "n": result.n,
+            "blocks": result.num_blocks,
             "blocks_left_out": result.num_dropped,
             "smallest_p": result.smallest_p,
             "level": result.level,
@@ -246,14 +247,19 @@ def _pairing_words(report: EffectsReport) -> Block:
             if result.num_dropped
             else ""
         )
+        several = len(analysis.envs) > 1
+        whole = "every cell of every environment" if several and result.num_blocks == result.n else "every cell"
+        blocks = f", {text.count(result.num_blocks)} over all" if result.num_blocks != result.n else ""
         says.append(
-            f"{where} {text.plural(result.n, 'seed')} with a run in every cell{dropped}, correlation between "
+            f"{where} {text.plural(result.n, 'seed')} with a run in {whole}{blocks}{dropped}, correlation between "
             f"cells over seeds {text.share(result.correlation)}"
         )
+    tests = " and ".join(dict.fromkeys(analysis.result.test_method for analysis in report.analyses))
     return note(
         f"What pairing bought: {'; '.join(says)}. Pairing worth: as many times the seeds would give the "
         "unpaired estimate the same variance; below 1 the pairing cost precision. "
-        "Effects are coefficients with codes of ±0.5; an interaction is a difference of differences. p: "
-        "sign flips of whole seeds, corrected by step-down max-T over all contrasts of a heading. "
+        "Effects are coefficients with codes of ±0.5; an interaction is a difference of differences. "
+        f"p: {tests}; the runs of a seed share random streams, and flip together. "
+        "Corrected by step-down max-T over all contrasts of a heading. "
         "Intervals: Student t of the seeds' contrasts, and of the means of cells where unpaired."
     )
