@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,14 @@ from rlbench.errors import ConfigError
 from rlbench.reports.comparisons import LEVEL, POWER, is_pairable, verdict
 from rlbench.reports.configuration import Design
 from rlbench.reports.summary import Summary
-from rlbench.stats import Effect, FactorialEffects, factorial_effects, minimum_detectable_effect, smallest_sign_flip_p
+from rlbench.stats import (
+    Effect,
+    FactorialEffects,
+    corrected_together,
+    factorial_effects,
+    minimum_detectable_effect,
+    smallest_sign_flip_p,
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ class Effects:
     detectable: Mapping[str, float]  # effect -> the smallest that these blocks find, as one of the family
     margin: float | None  # the declared smallest effect, in the unit
     frame: pd.DataFrame  # one row per run: the factors' levels, seed, env, score
+    num_together: int  # effects corrected as one family: these, or those of all headlines
 
     def word(self, effect: Effect) -> str:
         """The verdict on "the second level is better than the first"."""
@@ -93,7 +101,16 @@ def effects_of(summary: Summary, design: Design) -> EffectsReport:
     for env in usable:
         rows = frame[frame["env"] == env].copy()
         analyses.append(_analysis(env, "return", (env,), rows, design, summary.declared("smallest_effect", env)))
-    return EffectsReport(tuple(analyses), "", tuple(left_out))
+    if len(known) > 1 or len(analyses) == 1:
+        return EffectsReport(tuple(analyses), "", tuple(left_out))
+    # No common scale: every environment is a headline, and all their contrasts are one family.
+    results = corrected_together([one.result for one in analyses])
+    size = sum(len(result.effects) for result in results)
+    together = [
+        replace(one, result=result, detectable=_detectable(result, size), num_together=size)
+        for one, result in zip(analyses, results, strict=True)
+    ]
+    return EffectsReport(tuple(together), "", tuple(left_out))
 
 
 def _analysis(
@@ -106,7 +123,9 @@ def _analysis(
     result = factorial_effects(
         rows, levels, incomplete="drop", across_environments=_shares_seeds(rows, len(design.variants))
     )
-    return Effects(scope, unit, envs, result, _detectable(result, len(result.effects)), margin, rows)
+    return Effects(
+        scope, unit, envs, result, _detectable(result, len(result.effects)), margin, rows, len(result.effects)
+    )
 
 
 def _shares_seeds(rows: pd.DataFrame, num_cells: int) -> bool:

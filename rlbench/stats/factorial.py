@@ -11,8 +11,8 @@ with 10 and 30 seeds 0.92 0.93 on three environments, 0.90 0.93 on one: an effec
 whatever n. Unpaired ones cover 0.98 to 0.99 where half of the variance is shared. Cochran's Q rejects 0.046 to 0.048.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -20,8 +20,8 @@ from scipy import special
 
 from rlbench.stats.bootstrap import resampled_counts
 from rlbench.stats.comparisons import satterthwaite, t_p_value
-from rlbench.stats.grid import across, contrasts, read_grid
-from rlbench.stats.multiplicity import holm, sign_flip_family
+from rlbench.stats.grid import Grid, across, contrasts, read_grid
+from rlbench.stats.multiplicity import holm, joint_blocks, sign_flip_family
 from rlbench.stats.permutation import smallest_sign_flip_p
 from rlbench.stats.scores import Floats, check_name, check_resamples, rounding_of, tails
 
@@ -82,6 +82,10 @@ class FactorialEffects:
     level: float
     resamples: int
     seed: int
+    blocks: tuple[Hashable, ...] = field(repr=False)  # the seeds, or (environment, seed) where those are the blocks
+    contributions: Floats = field(
+        repr=False, compare=False
+    )  # [effects, blocks], whose sums over blocks are the effects
 
     def __getitem__(self, name: str) -> Effect:
         """The effect of this name; raises KeyError that lists them."""
@@ -158,7 +162,8 @@ def factorial_effects(
         paired = _student(estimates, paired_parts, paired_freedoms, bounds[1])
         unpaired = _student(estimates, unpaired_parts, unpaired_freedoms, bounds[1])
     shares = [part / (part.shape[1] * len(strata)) for part in strata]  # whose sums over blocks are the effects
-    p_values, p_max_t, is_exact = sign_flip_family(np.concatenate(shares, axis=1), resamples, seed)
+    contributions = np.concatenate(shares, axis=1)
+    p_values, p_max_t, is_exact = sign_flip_family(contributions, resamples, seed)
     p_adjusted = p_max_t if correction == "max-T" else holm(p_values)
     unpaired_p = np.array(
         [
@@ -209,7 +214,34 @@ def factorial_effects(
         level,
         resamples,
         seed,
+        _names(grid, across_environments),
+        contributions,
     )
+
+
+def corrected_together(results: Sequence[FactorialEffects]) -> list[FactorialEffects]:
+    """The same results with `p_adjusted` by step-down max-T over the effects of all of them, as one family.
+
+    For the same contrasts on environments without a common scale. A seed flips in all results at once, so that results
+    may depend on each other through it; seeds that only some have are allowed.
+    """
+    joint = joint_blocks([one.contributions for one in results], [one.blocks for one in results])
+    _, adjusted, _ = sign_flip_family(joint, results[0].resamples, results[0].seed)
+    of_effect = iter(adjusted)
+    return [
+        replace(
+            result,
+            effects=tuple(replace(effect, p_adjusted=float(next(of_effect))) for effect in result.effects),
+            correction=f"max-T (step-down) over {len(joint)} contrasts of {len(results)} analyses",
+        )
+        for result in results
+    ]
+
+
+def _names(grid: Grid, is_across: bool) -> tuple[Hashable, ...]:
+    if is_across or len(grid.blocks) == 1:
+        return grid.blocks[0]
+    return tuple((name, one) for name, part in zip(grid.environments, grid.blocks, strict=True) for one in part)
 
 
 def _blocks_told(block: str, environments: Sequence[str], is_across: bool) -> str:

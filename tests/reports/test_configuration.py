@@ -1,5 +1,6 @@
 """In what cells differ, and which factors that makes."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,10 @@ from written_runs import PlannedRun, write_store
 
 from rlbench.reports.configuration import Design, design_of, key_differences, part_of
 from rlbench.reports.effects import effects_of
+from rlbench.reports.html import html_page
+from rlbench.reports.report import build_report
 from rlbench.reports.summary import Summary, summarise
-from rlbench.stats import factorial_effects
+from rlbench.stats import corrected_together, factorial_effects
 
 GRID = {
     "hard_mse": {"target": {"tau": 1.0, "every": 250}, "loss": {"kind": "mse"}},
@@ -143,6 +146,28 @@ def test_environments_are_averaged_on_the_fixed_scale_only(tmp_path: Path) -> No
     report = effects_of(unknown, design_of(unknown))
     assert [one.scope for one in report.headlines] == ["X-v0", "Y-v0"]
     assert "X-v0: it has no entry in the normalisation table" in report.left_out
+
+
+def test_environments_without_a_common_scale_are_corrected_together(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, GRID, envs=("X-v0", "Y-v0"), factors=FACTORS)
+    design = design_of(summary)
+    report = effects_of(summary, design)
+    levels = {"target": ("hard", "soft"), "loss": ("mse", "huber")}
+    alone = [factorial_effects(one.frame, levels) for one in report.headlines]  # type: ignore[arg-type]
+    expected = corrected_together(alone)
+    assert [one.num_together for one in report.headlines] == [6, 6]
+    assert [[e.p_adjusted for e in one.result.effects] for one in report.headlines] == [
+        [e.p_adjusted for e in result.effects] for result in expected
+    ]
+    page = report_text(summary)
+    assert "Factors on X-v0: declared, 6 contrasts corrected together over 2 environments" in page
+    assert "max-T over all contrasts of all these environments together" in page
+    found = build_report(summary).statistics["effect/Y-v0/target"]
+    assert (found["family"], found["tests_in_family"]) == ("factors, X-v0 and Y-v0", 6)
+
+
+def report_text(summary: Summary) -> str:
+    return " ".join(re.sub(r"<[^>]*>", "", html_page(build_report(summary))).split())
 
 
 def test_a_seed_is_one_block_over_all_environments_that_share_it(tmp_path: Path) -> None:

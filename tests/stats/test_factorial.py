@@ -9,7 +9,14 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from rlbench.stats import factorial_effects, holm, paired_permutation_test, student_interval, welch_test
+from rlbench.stats import (
+    corrected_together,
+    factorial_effects,
+    holm,
+    paired_permutation_test,
+    student_interval,
+    welch_test,
+)
 
 REFERENCE = Path(__file__).parent / "reference"
 EXPECTED = json.loads((REFERENCE / "factorial_reference.json").read_text())["effects"]
@@ -130,6 +137,28 @@ def test_max_t_equals_a_plain_step_down_statement() -> None:
     assert [effect.p_adjusted for effect in by_holm.effects] == pytest.approx(holm(alone).tolist(), abs=1e-12)
     unpaired = holm([effect.unpaired_p_value for effect in result.effects])
     assert [effect.unpaired_p_adjusted for effect in result.effects] == unpaired.tolist()
+
+
+def test_results_corrected_together_are_one_family() -> None:
+    scores = np.random.default_rng(8).normal(size=(2, 2, 9)) + np.array([0.0, -0.3])[:, np.newaxis]
+    seeds = [np.arange(9), np.arange(2, 9)]  # the second environment lacks two seeds
+    apart = [
+        factorial_effects(grid(scores[place : place + 1], "a").query("seed in @own"), ["a"])
+        for place, own in enumerate(seeds)
+    ]
+    together = corrected_together(apart)
+    flips = np.array(list(itertools.product((1.0, -1.0), repeat=9)))
+    differences = scores[:, 1] - scores[:, 0]
+    differences[1, :2] = 0.0
+    drawn = np.abs(flips @ differences.T) / np.sqrt((differences**2).sum(axis=1))
+    first, second = np.argsort(-drawn[0])
+    expected = {first: (drawn.max(axis=1) >= drawn[0, first] - 1e-9).mean()}
+    expected[second] = max(expected[first], (drawn[:, second] >= drawn[0, second] - 1e-9).mean())
+    for place, result in enumerate(together):
+        assert result["a"].p_adjusted == pytest.approx(expected[place], abs=1e-12)
+        assert result["a"].p_adjusted > apart[place]["a"].p_adjusted or place == second
+        assert result["a"].p_value == apart[place]["a"].p_value
+        assert result.correction == "max-T (step-down) over 2 contrasts of 2 analyses"
 
 
 def test_environments_weigh_the_same_whatever_their_seeds() -> None:

@@ -29,10 +29,13 @@ from rlbench.reports.sections.effect_sentences import TONES, effect_key
 
 def record_effects(report: EffectsReport, ledger: Ledger, *, is_declared: bool) -> None:
     """All effects into stats.json, before any sentence shows one."""
+    # Headlines are one family: the average over environments, or every environment where there is no common scale.
+    family = f"factors, {' and '.join(one.scope for one in report.headlines)}"
     for analysis in report.analyses:
         result = analysis.result
         common = {
-            "family": f"factors, {analysis.scope}" if is_declared and analysis in report.headlines else "exploratory",
+            "family": family if is_declared and analysis in report.headlines else "exploratory",
+            "tests_in_family": analysis.num_together,
             "unit": analysis.unit,
             "method": result.test_method,
             "correction": result.correction,
@@ -254,12 +257,13 @@ def _pairing_words(report: EffectsReport) -> Block:
             f"{where} {text.plural(result.n, 'seed')} with a run in {whole}{blocks}{dropped}, correlation between "
             f"cells over seeds {text.share(result.correlation)}"
         )
+    family = "all these environments together" if len(report.headlines) > 1 else "a heading"
     tests = " and ".join(dict.fromkeys(analysis.result.test_method for analysis in report.analyses))
     return note(
         f"What pairing bought: {'; '.join(says)}. Pairing worth: as many times the seeds would give the "
         "unpaired estimate the same variance; below 1 the pairing cost precision. "
         "Effects are coefficients with codes of ±0.5; an interaction is a difference of differences. "
         f"p: {tests}; the runs of a seed share random streams, and flip together. "
-        "Corrected by step-down max-T over all contrasts of a heading. "
+        f"Corrected by step-down max-T over all contrasts of {family}. "
         "Intervals: Student t of the seeds' contrasts, and of the means of cells where unpaired."
     )
