@@ -23,8 +23,10 @@ from rlbench.stats import (
     FactorialEffects,
     corrected_together,
     factorial_effects,
+    holm,
     minimum_detectable_effect,
     smallest_sign_flip_p,
+    two_one_sided_p,
 )
 
 
@@ -39,11 +41,17 @@ class Effects:
     detectable: Mapping[str, float]  # effect -> the smallest that these blocks find, as one of the family
     margin: float | None  # the declared smallest effect, in the unit
     frame: pd.DataFrame  # one row per run: the factors' levels, seed, env, score
+    equivalence_p: Mapping[str, float]  # effect -> two one-sided t tests against the margin; empty without one
+    equivalence_p_adjusted: Mapping[str, float]  # Holm, over the same family
     num_together: int  # effects corrected as one family: these, or those of all headlines
 
     def word(self, effect: Effect) -> str:
         """The verdict on "the second level is better than the first"."""
-        return verdict(effect.p_adjusted, effect.estimate, None)
+        return verdict(effect.p_adjusted, effect.estimate, self.equivalence_p_adjusted.get(effect.name))
+
+    def is_inside(self, effect: Effect) -> bool:
+        """Whether the effect is shown to be smaller than what was declared to matter."""
+        return self.equivalence_p_adjusted.get(effect.name, 1.0) <= LEVEL
 
     @property
     def can_reject(self) -> bool:
@@ -106,8 +114,17 @@ def effects_of(summary: Summary, design: Design) -> EffectsReport:
     # No common scale: every environment is a headline, and all their contrasts are one family.
     results = corrected_together([one.result for one in analyses])
     size = sum(len(result.effects) for result in results)
+    judged = [(one.scope, name, p) for one in analyses for name, p in one.equivalence_p.items()]
+    same = map(float, holm([p for *_, p in judged])) if judged else ()
+    adjusted = {(scope, name): p for (scope, name, _), p in zip(judged, same, strict=True)}
     together = [
-        replace(one, result=result, detectable=_detectable(result, size), num_together=size)
+        replace(
+            one,
+            result=result,
+            detectable=_detectable(result, size),
+            equivalence_p_adjusted={name: adjusted[one.scope, name] for name in one.equivalence_p},
+            num_together=size,
+        )
         for one, result in zip(analyses, results, strict=True)
     ]
     return EffectsReport(tuple(together), "", tuple(left_out))
@@ -123,9 +140,20 @@ def _analysis(
     result = factorial_effects(
         rows, levels, incomplete="drop", across_environments=_shares_seeds(rows, len(design.variants))
     )
-    return Effects(
-        scope, unit, envs, result, _detectable(result, len(result.effects)), margin, rows, len(result.effects)
-    )
+    detectable = _detectable(result, len(result.effects))
+    same = _equivalence(result, margin)
+    adjusted = dict(zip(same, map(float, holm(list(same.values()))), strict=True)) if same else {}
+    return Effects(scope, unit, envs, result, detectable, margin, rows, same, adjusted, len(result.effects))
+
+
+def _equivalence(result: FactorialEffects, margin: float | None) -> dict[str, float]:
+    """P-values of two one-sided t tests on the blocks' contrasts, by effect; none without a margin."""
+    if not margin:
+        return {}
+    return {
+        effect.name: two_one_sided_p(effect.estimate, effect.paired_error, effect.paired_freedom, margin)
+        for effect in result.effects
+    }
 
 
 def _shares_seeds(rows: pd.DataFrame, num_cells: int) -> bool:

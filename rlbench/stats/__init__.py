@@ -7,7 +7,7 @@ from rlbench.stats.aggregates import aggregate, iqm, optimality_gap
 from rlbench.stats.bootstrap import bootstrap_interval, bootstrap_intervals
 from rlbench.stats.comparisons import cliffs_delta, hodges_lehmann, probability_of_improvement, welch_test
 from rlbench.stats.curves import align_previous, area_under_curve, final_window, simultaneous_band
-from rlbench.stats.equivalence import Equivalence, equivalence_test
+from rlbench.stats.equivalence import Equivalence, equivalence_test, two_one_sided_p
 from rlbench.stats.factorial import Effect, EnvironmentEffect, FactorialEffects, corrected_together, factorial_effects
 from rlbench.stats.intervals import (
     MIN_RUNS_FOR_BOOTSTRAP,
@@ -69,6 +69,7 @@ __all__ = [
     "student_interval",
     "time_to_threshold",
     "tolerance_interval",
+    "two_one_sided_p",
     "welch_test",
     "wilson_interval",
 ]

@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 from written_runs import PlannedRun, write_store
 
 from rlbench.reports.configuration import Design, design_of, key_differences, part_of
@@ -11,7 +13,7 @@ from rlbench.reports.effects import effects_of
 from rlbench.reports.html import html_page
 from rlbench.reports.report import build_report
 from rlbench.reports.summary import Summary, summarise
-from rlbench.stats import corrected_together, factorial_effects
+from rlbench.stats import corrected_together, equivalence_test, factorial_effects, holm
 
 GRID = {
     "hard_mse": {"target": {"tau": 1.0, "every": 250}, "loss": {"kind": "mse"}},
@@ -164,6 +166,47 @@ def test_environments_without_a_common_scale_are_corrected_together(tmp_path: Pa
     assert "max-T over all contrasts of all these environments together" in page
     found = build_report(summary).statistics["effect/Y-v0/target"]
     assert (found["family"], found["tests_in_family"]) == ("factors, X-v0 and Y-v0", 6)
+
+
+@pytest.mark.parametrize(
+    ("margin", "words", "said"),
+    [
+        (None, {"target": "supported", "loss": "inconclusive"}, "smallest effect these seeds could show"),
+        # 10 is shown, and larger than 1; the loss, 0 with a noise of 0.2, is shown to be smaller.
+        (1.0, {"target": "supported", "loss": "equivalent"}, "and inside ±1.00, the smallest effect of interest (p"),
+        (0.01, {"target": "supported", "loss": "inconclusive"}, "smallest effect these seeds could show"),
+        (20.0, {"target": "supported", "loss": "equivalent"}, "but inside ±20.0, the smallest effect of interest."),
+    ],
+)
+def test_effects_are_compared_with_the_smallest_that_matters(
+    tmp_path: Path, margin: float | None, words: dict[str, str], said: str
+) -> None:
+    noise = 0.2 * np.random.default_rng(4).normal(size=(4, 8))
+    scores = {name: 10.0 * ("soft" in name) + noise[place] for place, name in enumerate(GRID)}
+    runs = [
+        PlannedRun(name, seed, {1000: [float(scores[name][seed])]}, settings=own)
+        for name, own in GRID.items()
+        for seed in range(8)
+    ]
+    more = {} if margin is None else {"smallest_effect": {"": margin}}
+    summary = summarise(write_store(tmp_path / "results", runs, factors=FACTORS, **more), "example")
+    (analysis,) = effects_of(summary, design_of(summary)).analyses
+    assert {name: analysis.word(analysis.result[name]) for name in words} == words
+    assert said in report_text(summary)
+    if margin is not None:
+        x = (scores["hard_huber"] + scores["soft_huber"]) / 2
+        y = (scores["hard_mse"] + scores["soft_mse"]) / 2
+        found = analysis.equivalence_p["loss"]
+        assert found == pytest.approx(equivalence_test(x, y, margin, paired=True).p_value, rel=1e-6)
+        assert list(analysis.equivalence_p_adjusted.values()) == list(holm(list(analysis.equivalence_p.values())))
+
+
+def test_equivalence_is_corrected_over_environments_too(tmp_path: Path) -> None:
+    more = {"factors": FACTORS, "smallest_effect": {"": 4.0}}
+    summary = summary_of(tmp_path, GRID, envs=("X-v0", "Y-v0"), **more)
+    first, second = effects_of(summary, design_of(summary)).headlines
+    expected = holm([*first.equivalence_p.values(), *second.equivalence_p.values()])
+    assert [*first.equivalence_p_adjusted.values(), *second.equivalence_p_adjusted.values()] == list(expected)
 
 
 def report_text(summary: Summary) -> str:

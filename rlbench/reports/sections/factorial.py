@@ -50,7 +50,16 @@ def record_effects(report: EffectsReport, ledger: Ledger, *, is_declared: bool) 
         }
         for effect in result.effects:
             word, detectable = analysis.word(effect), analysis.detectable[effect.name]
-            ledger.add(effect_key(analysis, effect), effect, **common, verdict=word, detectable=detectable)
+            ledger.add(
+                effect_key(analysis, effect),
+                effect,
+                **common,
+                verdict=word,
+                detectable=detectable,
+                smallest_effect=analysis.margin,
+                equivalence_p=analysis.equivalence_p.get(effect.name),
+                equivalence_p_adjusted=analysis.equivalence_p_adjusted.get(effect.name),
+            )
             for own in effect.environments:
                 if analysis.scope == "all":
                     ledger.add(
@@ -265,5 +274,6 @@ def _pairing_words(report: EffectsReport) -> Block:
         "Effects are coefficients with codes of ±0.5; an interaction is a difference of differences. "
         f"p: {tests}; the runs of a seed share random streams, and flip together. "
         f"Corrected by step-down max-T over all contrasts of {family}. "
-        "Intervals: Student t of the seeds' contrasts, and of the means of cells where unpaired."
+        "Equivalent: two one-sided t tests on the seeds' contrasts against the declared smallest effect, Holm over the "
+        "same contrasts. Intervals: Student t of the seeds' contrasts, and of the means of cells where unpaired."
     )
