@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from rlbench.envs.scores import normalise
 from rlbench.errors import ConfigError
-from rlbench.reports.comparisons import LEVEL, POWER, verdict
+from rlbench.reports.comparisons import LEVEL, POWER, is_pairable, verdict
 from rlbench.reports.configuration import Design
 from rlbench.reports.summary import Summary
-from rlbench.stats import Effect, FactorialEffects, factorial_effects, minimum_detectable_effect, smallest_sign_flip_p
-from rlbench.stats.grid import contrasts, read_grid
+from rlbench.stats import (
+    Effect,
+    FactorialEffects,
+    corrected_together,
+    factorial_effects,
+    holm,
+    minimum_detectable_effect,
+    smallest_sign_flip_p,
+    two_one_sided_p,
+)
 
 
 @dataclass(frozen=True)
@@ -33,10 +41,17 @@ class Effects:
     detectable: Mapping[str, float]  # effect -> the smallest that these blocks find, as one of the family
     margin: float | None  # the declared smallest effect, in the unit
     frame: pd.DataFrame  # one row per run: the factors' levels, seed, env, score
+    equivalence_p: Mapping[str, float]  # effect -> two one-sided t tests against the margin; empty without one
+    equivalence_p_adjusted: Mapping[str, float]  # Holm, over the same family
+    num_together: int  # effects corrected as one family: these, or those of all headlines
 
     def word(self, effect: Effect) -> str:
         """The verdict on "the second level is better than the first"."""
-        return verdict(effect.p_adjusted, effect.estimate, None)
+        return verdict(effect.p_adjusted, effect.estimate, self.equivalence_p_adjusted.get(effect.name))
+
+    def is_inside(self, effect: Effect) -> bool:
+        """Whether the effect is shown to be smaller than what was declared to matter."""
+        return self.equivalence_p_adjusted.get(effect.name, 1.0) <= LEVEL
 
     @property
     def can_reject(self) -> bool:
@@ -94,7 +109,25 @@ def effects_of(summary: Summary, design: Design) -> EffectsReport:
     for env in usable:
         rows = frame[frame["env"] == env].copy()
         analyses.append(_analysis(env, "return", (env,), rows, design, summary.declared("smallest_effect", env)))
-    return EffectsReport(tuple(analyses), "", tuple(left_out))
+    if len(known) > 1 or len(analyses) == 1:
+        return EffectsReport(tuple(analyses), "", tuple(left_out))
+    # No common scale: every environment is a headline, and all their contrasts are one family.
+    results = corrected_together([one.result for one in analyses])
+    size = sum(len(result.effects) for result in results)
+    judged = [(one.scope, name, p) for one in analyses for name, p in one.equivalence_p.items()]
+    same = map(float, holm([p for *_, p in judged])) if judged else ()
+    adjusted = {(scope, name): p for (scope, name, _), p in zip(judged, same, strict=True)}
+    together = [
+        replace(
+            one,
+            result=result,
+            detectable=_detectable(result, size),
+            equivalence_p_adjusted={name: adjusted[one.scope, name] for name in one.equivalence_p},
+            num_together=size,
+        )
+        for one, result in zip(analyses, results, strict=True)
+    ]
+    return EffectsReport(tuple(together), "", tuple(left_out))
 
 
 def _analysis(
@@ -104,24 +137,48 @@ def _analysis(
     for factor in design.factors:
         first, second = factor.levels
         levels[factor.name] = (first, second)
-    result = factorial_effects(rows, levels, incomplete="drop")
-    return Effects(scope, unit, envs, result, _detectable(rows, levels, len(result.effects)), margin, rows)
+    result = factorial_effects(
+        rows, levels, incomplete="drop", across_environments=_shares_seeds(rows, len(design.variants))
+    )
+    detectable = _detectable(result, len(result.effects))
+    same = _equivalence(result, margin)
+    adjusted = dict(zip(same, map(float, holm(list(same.values()))), strict=True)) if same else {}
+    return Effects(scope, unit, envs, result, detectable, margin, rows, same, adjusted, len(result.effects))
 
 
-def _detectable(rows: pd.DataFrame, levels: Mapping[str, tuple[object, object]], num_effects: int) -> dict[str, float]:
+def _equivalence(result: FactorialEffects, margin: float | None) -> dict[str, float]:
+    """P-values of two one-sided t tests on the blocks' contrasts, by effect; none without a margin."""
+    if not margin:
+        return {}
+    return {
+        effect.name: two_one_sided_p(effect.estimate, effect.paired_error, effect.paired_freedom, margin)
+        for effect in result.effects
+    }
+
+
+def _shares_seeds(rows: pd.DataFrame, num_cells: int) -> bool:
+    """Whether the environments share seeds, and with them random streams: then a block is a seed on all of them."""
+    counted = rows.groupby(["env", "seed"]).size()
+    complete = counted[counted == num_cells].reset_index()
+    by_env = [set(part["seed"]) for _, part in complete.groupby("env")]
+    return len(by_env) > 1 and is_pairable(len(by_env[0]), max(map(len, by_env)), len(set.intersection(*by_env)))
+
+
+def _detectable(result: FactorialEffects, num_effects: int) -> dict[str, float]:
     """The smallest effect that as many blocks find with POWER as one of the family, by effect."""
-    grid = read_grid(rows, levels, "seed", "score", "env", "error", "drop")
-    num_blocks = sum(table.shape[1] for table in grid.scores)
     # Holm's first step; max-T can do with fewer blocks, as one arrangement serves all effects.
-    comparisons = max(1, min(num_effects, math.floor(LEVEL / smallest_sign_flip_p(num_blocks))))
-    found = {}
-    for name, weights in contrasts(list(levels)).items():
-        variances = [(weights @ table).var(ddof=1) / table.shape[1] for table in grid.scores]
-        spread = math.sqrt(num_blocks * sum(variances)) / len(grid.scores)
-        found[name] = minimum_detectable_effect(
-            spread, num_blocks, paired=True, level=LEVEL, power=POWER, comparisons=comparisons
+    comparisons = max(1, min(num_effects, math.floor(LEVEL / smallest_sign_flip_p(result.num_blocks))))
+    return {
+        effect.name: minimum_detectable_effect(
+            math.sqrt(result.num_blocks) * effect.paired_error,
+            result.num_blocks,
+            paired=True,
+            level=LEVEL,
+            power=POWER,
+            comparisons=comparisons,
         )
-    return found
+        for effect in result.effects
+    }
 
 
 def _frame(summary: Summary, design: Design) -> pd.DataFrame:

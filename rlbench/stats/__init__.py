@@ -7,8 +7,8 @@ from rlbench.stats.aggregates import aggregate, iqm, optimality_gap
 from rlbench.stats.bootstrap import bootstrap_interval, bootstrap_intervals
 from rlbench.stats.comparisons import cliffs_delta, hodges_lehmann, probability_of_improvement, welch_test
 from rlbench.stats.curves import align_previous, area_under_curve, final_window, simultaneous_band
-from rlbench.stats.equivalence import Equivalence, equivalence_test
-from rlbench.stats.factorial import Effect, EnvironmentEffect, FactorialEffects, factorial_effects
+from rlbench.stats.equivalence import Equivalence, equivalence_test, two_one_sided_p
+from rlbench.stats.factorial import Effect, EnvironmentEffect, FactorialEffects, corrected_together, factorial_effects
 from rlbench.stats.intervals import (
     MIN_RUNS_FOR_BOOTSTRAP,
     pointwise_band,
@@ -46,6 +46,7 @@ __all__ = [
     "bootstrap_interval",
     "bootstrap_intervals",
     "cliffs_delta",
+    "corrected_together",
     "equivalence_test",
     "factorial_effects",
     "final_window",
@@ -68,6 +69,7 @@ __all__ = [
     "student_interval",
     "time_to_threshold",
     "tolerance_interval",
+    "two_one_sided_p",
     "welch_test",
     "wilson_interval",
 ]

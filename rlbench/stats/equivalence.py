@@ -55,10 +55,7 @@ def equivalence_test(
         error, freedom = float(differences.std(ddof=1) / np.sqrt(differences.size)), float(differences.size - 1)
     else:
         difference, error, freedom = welch_difference(one_column(x), one_column(y))
-    p_value = max(
-        t_p_value(difference + margin, error, freedom, "greater"),
-        t_p_value(difference - margin, error, freedom, "less"),
-    )
+    p_value = two_one_sided_p(difference, error, freedom, margin)
     half = float(special.stdtrit(freedom, 1.0 - level)) * error
     method = f"two one-sided {'paired' if paired else 'Welch'} t tests"
     return Equivalence(
@@ -72,4 +69,12 @@ def equivalence_test(
         n_x,
         n_y,
         level,
+    )
+
+
+def two_one_sided_p(difference: float, error: float, freedom: float, margin: float) -> float:
+    """The larger p-value of the two one-sided t tests of -margin < truth < margin, for any mean with a standard error."""
+    return max(
+        t_p_value(difference + margin, error, freedom, "greater"),
+        t_p_value(difference - margin, error, freedom, "less"),
     )

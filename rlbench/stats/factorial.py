@@ -7,12 +7,12 @@ effects different because one is significant and the other is not; the interacti
 Measured on 2 x 2 x 2 grids without effects, seeds shared (1 500 or 3 000 data sets each): share of families with a rejection
 at 0.05, max-T 0.05 0.05 0.04 with 5, 10, 30 seeds on three environments and 0.05 0.05 0.05 with 9, 10, 30 on one; Holm 0.02
 to 0.05; uncorrected 0.28 to 0.33. Coverage of paired 95 % intervals: Student 0.96 with 5 seeds and 0.95 with 9; bootstrap
-with 10 and 30 seeds 0.92 0.93 on three environments, 0.90 0.93 on one. Unpaired ones cover 0.98 to 0.99 where half of the
-variance is shared. Cochran's Q rejects 0.046 to 0.048.
+with 10 and 30 seeds 0.92 0.93 on three environments, 0.90 0.93 on one: an effect is a mean, and its interval is Student's t
+whatever n. Unpaired ones cover 0.98 to 0.99 where half of the variance is shared. Cochran's Q rejects 0.046 to 0.048.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -20,14 +20,13 @@ from scipy import special
 
 from rlbench.stats.bootstrap import resampled_counts
 from rlbench.stats.comparisons import satterthwaite, t_p_value
-from rlbench.stats.grid import contrasts, read_grid
-from rlbench.stats.intervals import MIN_RUNS_FOR_BOOTSTRAP
-from rlbench.stats.multiplicity import holm, sign_flip_family
+from rlbench.stats.grid import Grid, across, contrasts, read_grid
+from rlbench.stats.multiplicity import holm, joint_blocks, sign_flip_family
 from rlbench.stats.permutation import smallest_sign_flip_p
 from rlbench.stats.scores import Floats, check_name, check_resamples, rounding_of, tails
 
 CORRECTIONS = ("max-T", "holm")
-INTERVALS = ("auto", "bootstrap", "student")
+INTERVALS = ("student", "bootstrap")
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,8 @@ class Effect:
     estimate: float
     paired_low: float
     paired_high: float
+    paired_error: float  # standard error of the estimate, from the blocks' contrasts
+    paired_freedom: float  # its degrees of freedom
     unpaired_low: float
     unpaired_high: float
     p_value: float  # sign-flip test over blocks, for this contrast alone
@@ -69,7 +70,8 @@ class FactorialEffects:
 
     effects: tuple[Effect, ...]
     levels: Mapping[str, tuple[object, object]]  # factor -> (coded -0.5, coded +0.5): an effect is the second's gain
-    n: int  # complete blocks; the fewest on any environment
+    n: int  # complete blocks; the fewest on any environment, where they are counted on each
+    num_blocks: int  # whose signs flip: all of them, over all environments
     num_dropped: int  # blocks left out because a cell lacks them
     correlation: float  # realised between cells over blocks, averaged; NaN where nothing varies
     smallest_p: float  # no data of this size could give a sign-flip p-value below
@@ -80,6 +82,10 @@ class FactorialEffects:
     level: float
     resamples: int
     seed: int
+    blocks: tuple[Hashable, ...] = field(repr=False)  # the seeds, or (environment, seed) where those are the blocks
+    contributions: Floats = field(
+        repr=False, compare=False
+    )  # [effects, blocks], whose sums over blocks are the effects
 
     def __getitem__(self, name: str) -> Effect:
         """The effect of this name; raises KeyError that lists them."""
@@ -103,7 +109,7 @@ def factorial_effects(
     environment: str | None = "env",
     across_environments: bool = False,
     correction: str = "max-T",
-    interval: str = "auto",
+    interval: str = "student",
     duplicates: str = "error",
     incomplete: str = "error",
     level: float = 0.95,
@@ -115,45 +121,49 @@ def factorial_effects(
     `factors`: the columns, each with two levels in the order in which they appear (or of the categories), the first
     coded -0.5; or a mapping column -> (level at -0.5, level at +0.5). A block is one `block` value on one environment,
     its runs in all cells; with `across_environments` it is the same value on all environments, for runs whose seeds
-    make them depend on each other there. `environment` None: there is one.
+    make them depend on each other there, as they do where one seed gives them the same random streams. `environment`
+    None: there is one.
 
-    Paired intervals resample blocks, unpaired ones runs within each cell ("bootstrap", percentile), or are Student's t
-    with Satterthwaite's degrees of freedom ("student"); "auto" is the bootstrap from 10 blocks up. P-values flip the
+    Intervals are Student's t with Satterthwaite's degrees of freedom ("student"), paired ones of the blocks' contrasts,
+    unpaired ones of the cells' means; or percentile bootstraps of blocks and of runs within each cell ("bootstrap"),
+    which cover less with few blocks. P-values flip the
     signs of whole blocks (exact up to 16 blocks), and `correction` is step-down "max-T" (Westfall and Young 1993),
     which uses that contrasts of the same runs depend on each other, or "holm". Cochran's Q has Welch's (1951) small-
     sample p-value. Raises ValueError on NaN, duplicated runs (unless `duplicates` is "mean", "first" or "last"), blocks
-    without a run in some cell (unless `incomplete` is "drop"), and factors without two levels.
+    without a run in some cell, or on some environment if across them (unless `incomplete` is "drop"), and factors without
+    two levels.
     """
     check_name("correction", correction, CORRECTIONS)
     check_name("interval", interval, INTERVALS)
     check_resamples(resamples)
     bounds = tails(level)
     grid = read_grid(frame, factors, block, value, environment, duplicates, incomplete)
+    if across_environments:
+        grid = across(grid, block, incomplete)
     named = contrasts(list(grid.levels))
     weights = np.array(list(named.values()))  # [effects, cells]
     by_environment = [weights @ scores for scores in grid.scores]  # [effects, blocks] each
     # What rounding leaves of equal scores is nothing, rather than the whole evidence of an effect without any.
     rounding = rounding_of(grid.scores)
     by_environment = [np.where(np.abs(part) <= rounding, 0.0, part) for part in by_environment]
-    strata = by_environment
+    strata, cells = by_environment, list(grid.scores)
     if across_environments:
-        if len(set(grid.blocks)) > 1:
-            raise ValueError(f"blocks across environments need the same values of {block!r} on all of them")
-        strata = [np.mean(by_environment, axis=0)]
+        strata, cells = [np.mean(by_environment, axis=0)], [np.mean(grid.scores, axis=0)]
     n = min(part.shape[1] for part in strata)
     estimates = np.mean([part.mean(axis=1) for part in by_environment], axis=0)
     paired_parts, paired_freedoms = _paired_variances(strata)
-    unpaired_parts, unpaired_freedoms = _unpaired_variances(grid.scores, weights)
-    is_bootstrap = interval == "bootstrap" or (interval == "auto" and n >= MIN_RUNS_FOR_BOOTSTRAP)
-    if is_bootstrap:
+    unpaired_parts, unpaired_freedoms = _unpaired_variances(cells, weights)
+    errors = [satterthwaite(parts, paired_freedoms) for parts in paired_parts]
+    if interval == "bootstrap":
         rng = np.random.default_rng(seed)
         paired = np.quantile(_paired_resamples(strata, resamples, rng), bounds, axis=0)
-        unpaired = np.quantile(_unpaired_resamples(grid.scores, weights, resamples, rng), bounds, axis=0)
+        unpaired = np.quantile(_unpaired_resamples(cells, weights, resamples, rng), bounds, axis=0)
     else:
         paired = _student(estimates, paired_parts, paired_freedoms, bounds[1])
         unpaired = _student(estimates, unpaired_parts, unpaired_freedoms, bounds[1])
     shares = [part / (part.shape[1] * len(strata)) for part in strata]  # whose sums over blocks are the effects
-    p_values, p_max_t, is_exact = sign_flip_family(np.concatenate(shares, axis=1), resamples, seed)
+    contributions = np.concatenate(shares, axis=1)
+    p_values, p_max_t, is_exact = sign_flip_family(contributions, resamples, seed)
     p_adjusted = p_max_t if correction == "max-T" else holm(p_values)
     unpaired_p = np.array(
         [
@@ -171,6 +181,8 @@ def factorial_effects(
             estimate=float(estimates[place]),
             paired_low=float(paired[0, place]),
             paired_high=float(paired[1, place]),
+            paired_error=errors[place][0],
+            paired_freedom=errors[place][1],
             unpaired_low=float(unpaired[0, place]),
             unpaired_high=float(unpaired[1, place]),
             p_value=float(p_values[place]),
@@ -190,17 +202,52 @@ def factorial_effects(
         effects,
         grid.levels,
         n,
+        num_blocks,
         grid.num_dropped,
         _correlation(grid.scores),
         smallest,
         min(1.0, smallest * len(effects)),
-        "percentile bootstrap" if is_bootstrap else "Student t (Satterthwaite)",
-        f"sign-flip test ({'exact' if is_exact else 'Monte Carlo'})",
+        "percentile bootstrap" if interval == "bootstrap" else "Student t (Satterthwaite)",
+        f"sign-flip test of {_blocks_told(block, grid.environments, across_environments)} "
+        f"({'exact' if is_exact else 'Monte Carlo'})",
         "max-T (step-down)" if correction == "max-T" else "Holm",
         level,
         resamples,
         seed,
+        _names(grid, across_environments),
+        contributions,
     )
+
+
+def corrected_together(results: Sequence[FactorialEffects]) -> list[FactorialEffects]:
+    """The same results with `p_adjusted` by step-down max-T over the effects of all of them, as one family.
+
+    For the same contrasts on environments without a common scale. A seed flips in all results at once, so that results
+    may depend on each other through it; seeds that only some have are allowed.
+    """
+    joint = joint_blocks([one.contributions for one in results], [one.blocks for one in results])
+    _, adjusted, _ = sign_flip_family(joint, results[0].resamples, results[0].seed)
+    of_effect = iter(adjusted)
+    return [
+        replace(
+            result,
+            effects=tuple(replace(effect, p_adjusted=float(next(of_effect))) for effect in result.effects),
+            correction=f"max-T (step-down) over {len(joint)} contrasts of {len(results)} analyses",
+        )
+        for result in results
+    ]
+
+
+def _names(grid: Grid, is_across: bool) -> tuple[Hashable, ...]:
+    if is_across or len(grid.blocks) == 1:
+        return grid.blocks[0]
+    return tuple((name, one) for name, part in zip(grid.environments, grid.blocks, strict=True) for one in part)
+
+
+def _blocks_told(block: str, environments: Sequence[str], is_across: bool) -> str:
+    if len(environments) == 1:
+        return f"{block}s"
+    return f"{block}s over all environments" if is_across else f"{block}s within environments"
 
 
 def _paired_resamples(strata: Sequence[Floats], resamples: int, rng: np.random.Generator) -> Floats:

@@ -6,7 +6,7 @@ counts a run twice.
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ class Grid:
     scores: tuple[Floats, ...]  # one [cells, blocks] per environment, the last factor running fastest
     blocks: tuple[tuple[object, ...], ...]  # per environment
     num_dropped: int  # blocks left out because a cell lacks them
+    num_values: int  # different values of the block, complete or not
 
 
 def read_grid(
@@ -62,7 +63,31 @@ def read_grid(
             raise ValueError(f"{name}: effects need at least 2 values of {block!r} with a run in every cell")
         scores.append(complete.to_numpy(np.float64))
         blocks.append(tuple(complete.columns))
-    return Grid(levels, tuple(str(name) for name in environments), tuple(scores), tuple(blocks), num_dropped)
+    return Grid(
+        levels,
+        tuple(str(name) for name in environments),
+        tuple(scores),
+        tuple(blocks),
+        num_dropped,
+        kept[block].nunique(),
+    )
+
+
+def across(grid: Grid, block: str, incomplete: str) -> Grid:
+    """The grid with the same blocks, in the same order, on all environments; those that some environment lacks are dropped.
+
+    Raises ValueError where environments differ in their blocks (unless `incomplete` is "drop"), and below 2 blocks.
+    """
+    shared = [value for value in grid.blocks[0] if all(value in part for part in grid.blocks[1:])]
+    if len(shared) < max(map(len, grid.blocks)) and incomplete == "error":
+        raise ValueError(f"blocks across environments need the same values of {block!r} on all of them")
+    if len(shared) < 2:
+        raise ValueError(f"effects need at least 2 values of {block!r} with a run in every cell of every environment")
+    scores = [
+        table[:, [part.index(value) for value in shared]] for table, part in zip(grid.scores, grid.blocks, strict=True)
+    ]
+    num_dropped = grid.num_values - len(shared)
+    return replace(grid, scores=tuple(scores), blocks=(tuple(shared),) * len(scores), num_dropped=num_dropped)
 
 
 def contrasts(factors: Sequence[str]) -> dict[str, Floats]:

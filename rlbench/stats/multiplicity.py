@@ -4,6 +4,9 @@ In: p-values, or the contributions of blocks to several effects. Out: corrected 
 what lies outside every family is exploratory. Never: chooses which tests belong together.
 """
 
+import itertools
+from collections.abc import Hashable, Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -49,3 +52,18 @@ def sign_flip_family(contributions: Floats, resamples: int, seed: int) -> tuple[
     adjusted = np.empty_like(alone)
     adjusted[order] = np.maximum.accumulate(stepped)
     return alone, adjusted, is_exact
+
+
+def joint_blocks(parts: Sequence[Floats], blocks: Sequence[Sequence[Hashable]]) -> Floats:
+    """Contributions [all effects, all blocks] of several analyses, for one family; 0 where an analysis lacks a block.
+
+    `parts`: one [effects, blocks] per analysis, `blocks` the names of its columns. A block of one name is one block in
+    all analyses and flips in all of them at once; a 0 says nothing for either sign.
+    """
+    places = {name: place for place, name in enumerate(dict.fromkeys(itertools.chain(*blocks)))}
+    joint = np.zeros((sum(len(part) for part in parts), len(places)))
+    start = 0
+    for part, names in zip(parts, blocks, strict=True):
+        joint[start : start + len(part), [places[name] for name in names]] = part
+        start += len(part)
+    return joint

@@ -11,7 +11,8 @@ Measured rejections of true hypotheses at level 0.05 with 5, 10 and 30 runs a si
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,10 +31,11 @@ from rlbench.stats.scores import (
 )
 
 ALTERNATIVES = ("two-sided", "greater", "less")
-STATISTICS = ("mean", "iqm", "probability_of_improvement")
+STATISTICS = ("mean", "welch_t", "iqm", "probability_of_improvement")
 # Up to this many arrangements are all counted: 8 runs against 8, or 16 shared seeds.
 MAX_EXACT = 1 << 16
 _CHUNK_VALUES = 1 << 18
+Measure = Callable[[Sequence[Floats]], Floats]  # runs of each environment, x's first -> the statistic
 
 
 def permutation_test(
@@ -48,9 +50,11 @@ def permutation_test(
     """Permutation test of x against y, exchanging runs between the sides within each environment.
 
     `statistic` is "mean" or "iqm", the difference of the aggregates, or "probability_of_improvement", which orders the
-    arrangements as the Mann-Whitney test does, with ties counted half and infinite scores in their place. Two-sided
-    p-values are those of the absolute difference (from 1/2, for a probability). Raises ValueError on NaN, on infinite
-    scores for "mean" and "iqm", and where the environments differ.
+    arrangements as the Mann-Whitney test does, with ties counted half and infinite scores in their place. "welch_t" is
+    the difference of means over its Welch standard error: still exact where x and y have one law, and with many runs a
+    test of equal means whatever their spreads (Janssen 1997); its estimate is the difference of means. Two-sided
+    p-values are those of the absolute statistic (from 1/2, for a probability). Raises ValueError on NaN, on infinite
+    scores except for a probability, below 2 runs a side for "welch_t", and where the environments differ.
     """
     columns_x, columns_y = matching_columns(x, y)
     check_name("statistic", statistic, STATISTICS)
@@ -59,7 +63,7 @@ def permutation_test(
     pooled = [np.concatenate(pair) for pair in zip(columns_x, columns_y, strict=True)]
     splits = [column.size for column in columns_x]
     centre = 0.0
-    aggregate = statistic_named("mean" if statistic == "probability_of_improvement" else statistic)
+    aggregate = statistic_named("iqm" if statistic == "iqm" else "mean")
     if statistic == "probability_of_improvement":
         # The difference of mean ranks over the number of runs is P(x > y) + half the ties - 1/2.
         pooled = [_ranks(values) / values.size for values in pooled]
@@ -68,19 +72,29 @@ def permutation_test(
         check_finite(*pooled)
     num_exact = math.prod(math.comb(values.size, split) for values, split in zip(pooled, splits, strict=True))
     tolerance = rounding_of(pooled)
-    observed = float(_difference([values[np.newaxis] for values in pooled], splits, aggregate)[0])
+    measure: Measure = partial(_difference, splits=splits, aggregate=aggregate)
+    estimate = observed = float(measure([values[np.newaxis] for values in pooled])[0])
+    if statistic == "welch_t":
+        if min(*splits, *(column.size for column in columns_y)) < 2:
+            raise ValueError("Welch's t needs at least 2 runs on each side of each environment")
+        # Differences of close numbers are exact: what is left has no rounding but that of its own size.
+        pooled = [values - values[0] for values in pooled]
+        measure = partial(_welch_t, splits=splits, rounding=rounding_of(pooled))
+        observed = float(measure([values[np.newaxis] for values in pooled])[0])
+        tolerance = 1e-9 * (1.0 + abs(observed)) if math.isfinite(observed) else 0.0
     if num_exact <= MAX_EXACT:
-        drawn = _all_differences(pooled, splits, aggregate)
+        drawn = _all_measured(pooled, splits, measure)
     else:
-        drawn = _random_differences(pooled, splits, aggregate, resamples, np.random.default_rng(seed))
+        drawn = _random_measured(pooled, measure, resamples, np.random.default_rng(seed))
     p_value, smallest = _p_value(drawn, observed, alternative, tolerance, exact=num_exact <= MAX_EXACT)
     mirrored = alternative == "two-sided" and splits == [column.size for column in columns_y]
     smallest = max(smallest, (2.0 if mirrored else 1.0) / num_exact)
     return Comparison(
-        observed + centre,
+        estimate + centre,
         p_value,
-        statistic,
-        f"permutation test ({'exact' if num_exact <= MAX_EXACT else 'Monte Carlo'})",
+        "mean" if statistic == "welch_t" else statistic,
+        f"permutation test{' of Welch t' if statistic == 'welch_t' else ''} "
+        f"({'exact' if num_exact <= MAX_EXACT else 'Monte Carlo'})",
         alternative,
         min(splits),
         min(column.size for column in columns_y),
@@ -158,11 +172,22 @@ def _difference(resampled: Sequence[Floats], splits: Sequence[int], aggregate: S
     )
 
 
-def _all_differences(pooled: Sequence[Floats], splits: Sequence[int], aggregate: Statistic) -> Floats:
+def _welch_t(resampled: Sequence[Floats], splits: Sequence[int], rounding: float) -> Floats:
+    """Welch's t of the first runs against the others, over all environments; infinite without any spread."""
+    pairs = [(values[..., :split], values[..., split:]) for values, split in zip(resampled, splits, strict=True)]
+    difference = np.sum([left.mean(axis=-1) - right.mean(axis=-1) for left, right in pairs], axis=0)
+    variance = np.sum([side.var(axis=-1, ddof=1) / side.shape[-1] for pair in pairs for side in pair], axis=0)
+    difference = np.where(np.abs(difference) <= rounding, 0.0, difference)
+    error = np.sqrt(np.where(variance <= rounding**2, 0.0, variance))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(difference == 0.0, 0.0, difference / error)
+
+
+def _all_measured(pooled: Sequence[Floats], splits: Sequence[int], measure: Measure) -> Floats:
     """The statistic of every way to choose x's runs, over all environments together."""
     arranged = [_all_arrangements(values, split) for values, split in zip(pooled, splits, strict=True)]
     places = np.indices([len(part) for part in arranged]).reshape(len(arranged), -1)
-    return _difference([part[place] for part, place in zip(arranged, places, strict=True)], splits, aggregate)
+    return measure([part[place] for part, place in zip(arranged, places, strict=True)])
 
 
 def _all_arrangements(values: Floats, split: int) -> Floats:
@@ -174,15 +199,12 @@ def _all_arrangements(values: Floats, split: int) -> Floats:
     return values[np.concatenate([chosen, others], axis=1)]
 
 
-def _random_differences(
-    pooled: Sequence[Floats], splits: Sequence[int], aggregate: Statistic, resamples: int, rng: np.random.Generator
-) -> Floats:
+def _random_measured(pooled: Sequence[Floats], measure: Measure, resamples: int, rng: np.random.Generator) -> Floats:
     chunk = max(1, _CHUNK_VALUES // sum(values.size for values in pooled))
     parts = []
     for start in range(0, resamples, chunk):
         size = min(chunk, resamples - start)
-        shuffled = [rng.permuted(np.broadcast_to(values, (size, values.size)), axis=1) for values in pooled]
-        parts.append(_difference(shuffled, splits, aggregate))
+        parts.append(measure([rng.permuted(np.broadcast_to(values, (size, values.size)), axis=1) for values in pooled]))
     return np.concatenate(parts)
 
 

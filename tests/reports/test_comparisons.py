@@ -110,7 +110,8 @@ def test_runs_of_different_seeds_are_not_paired(tmp_path: Path) -> None:
     x, y = SEEDS + NOISE, SEEDS
     member = only(families_of(summary_of(tmp_path, {"y": y, "x": x}, {"x": 100}, **declared(("x", "y")))))
     assert not member.is_paired
-    assert member.test == permutation_test(x, y)
+    assert member.test == permutation_test(x, y, statistic="welch_t")
+    assert member.test.method == "permutation test of Welch t (Monte Carlo)"
     assert member.difference is not None
     assert (member.difference.low, member.difference.high) == (welch_test(x, y).low, welch_test(x, y).high)
 

@@ -1,14 +1,19 @@
 """In what cells differ, and which factors that makes."""
 
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 from written_runs import PlannedRun, write_store
 
 from rlbench.reports.configuration import Design, design_of, key_differences, part_of
 from rlbench.reports.effects import effects_of
+from rlbench.reports.html import html_page
+from rlbench.reports.report import build_report
 from rlbench.reports.summary import Summary, summarise
-from rlbench.stats import factorial_effects
+from rlbench.stats import corrected_together, equivalence_test, factorial_effects, holm
 
 GRID = {
     "hard_mse": {"target": {"tau": 1.0, "every": 250}, "loss": {"kind": "mse"}},
@@ -143,6 +148,88 @@ def test_environments_are_averaged_on_the_fixed_scale_only(tmp_path: Path) -> No
     report = effects_of(unknown, design_of(unknown))
     assert [one.scope for one in report.headlines] == ["X-v0", "Y-v0"]
     assert "X-v0: it has no entry in the normalisation table" in report.left_out
+
+
+def test_environments_without_a_common_scale_are_corrected_together(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, GRID, envs=("X-v0", "Y-v0"), factors=FACTORS)
+    design = design_of(summary)
+    report = effects_of(summary, design)
+    levels = {"target": ("hard", "soft"), "loss": ("mse", "huber")}
+    alone = [factorial_effects(one.frame, levels) for one in report.headlines]  # type: ignore[arg-type]
+    expected = corrected_together(alone)
+    assert [one.num_together for one in report.headlines] == [6, 6]
+    assert [[e.p_adjusted for e in one.result.effects] for one in report.headlines] == [
+        [e.p_adjusted for e in result.effects] for result in expected
+    ]
+    page = report_text(summary)
+    assert "Factors on X-v0: declared, 6 contrasts corrected together over 2 environments" in page
+    assert "max-T over all contrasts of all these environments together" in page
+    found = build_report(summary).statistics["effect/Y-v0/target"]
+    assert (found["family"], found["tests_in_family"]) == ("factors, X-v0 and Y-v0", 6)
+
+
+@pytest.mark.parametrize(
+    ("margin", "words", "said"),
+    [
+        (None, {"target": "supported", "loss": "inconclusive"}, "smallest effect these seeds could show"),
+        # 10 is shown, and larger than 1; the loss, 0 with a noise of 0.2, is shown to be smaller.
+        (1.0, {"target": "supported", "loss": "equivalent"}, "and inside ±1.00, the smallest effect of interest (p"),
+        (0.01, {"target": "supported", "loss": "inconclusive"}, "smallest effect these seeds could show"),
+        (20.0, {"target": "supported", "loss": "equivalent"}, "but inside ±20.0, the smallest effect of interest."),
+    ],
+)
+def test_effects_are_compared_with_the_smallest_that_matters(
+    tmp_path: Path, margin: float | None, words: dict[str, str], said: str
+) -> None:
+    noise = 0.2 * np.random.default_rng(4).normal(size=(4, 8))
+    scores = {name: 10.0 * ("soft" in name) + noise[place] for place, name in enumerate(GRID)}
+    runs = [
+        PlannedRun(name, seed, {1000: [float(scores[name][seed])]}, settings=own)
+        for name, own in GRID.items()
+        for seed in range(8)
+    ]
+    more = {} if margin is None else {"smallest_effect": {"": margin}}
+    summary = summarise(write_store(tmp_path / "results", runs, factors=FACTORS, **more), "example")
+    (analysis,) = effects_of(summary, design_of(summary)).analyses
+    assert {name: analysis.word(analysis.result[name]) for name in words} == words
+    assert said in report_text(summary)
+    if margin is not None:
+        x = (scores["hard_huber"] + scores["soft_huber"]) / 2
+        y = (scores["hard_mse"] + scores["soft_mse"]) / 2
+        found = analysis.equivalence_p["loss"]
+        assert found == pytest.approx(equivalence_test(x, y, margin, paired=True).p_value, rel=1e-6)
+        assert list(analysis.equivalence_p_adjusted.values()) == list(holm(list(analysis.equivalence_p.values())))
+
+
+def test_equivalence_is_corrected_over_environments_too(tmp_path: Path) -> None:
+    more = {"factors": FACTORS, "smallest_effect": {"": 4.0}}
+    summary = summary_of(tmp_path, GRID, envs=("X-v0", "Y-v0"), **more)
+    first, second = effects_of(summary, design_of(summary)).headlines
+    expected = holm([*first.equivalence_p.values(), *second.equivalence_p.values()])
+    assert [*first.equivalence_p_adjusted.values(), *second.equivalence_p_adjusted.values()] == list(expected)
+
+
+def report_text(summary: Summary) -> str:
+    return " ".join(re.sub(r"<[^>]*>", "", html_page(build_report(summary))).split())
+
+
+def test_a_seed_is_one_block_over_all_environments_that_share_it(tmp_path: Path) -> None:
+    envs = ("CartPole-v1", "Acrobot-v1")
+    summary = summary_of(tmp_path, GRID, seeds=7, envs=envs, factors=FACTORS)
+    result = effects_of(summary, design_of(summary)).analyses[0].result
+    assert (result.n, result.num_blocks, result.smallest_p) == (7, 7, 2 / 2**7)
+    assert "seeds over all environments" in result.test_method
+    # Seeds 0 to 6 and 100 to 106 share no random streams: each is a block on its environment.
+    apart = [
+        PlannedRun(variant, seed + 100 * place, {1000: [score(variant, seed)]}, settings=own, env=env)
+        for place, env in enumerate(envs)
+        for variant, own in GRID.items()
+        for seed in range(7)
+    ]
+    summary = summarise(write_store(tmp_path / "b", apart, factors=FACTORS), "example")
+    result = effects_of(summary, design_of(summary)).analyses[0].result
+    assert (result.n, result.num_blocks, result.smallest_p) == (7, 14, 2 / 2**14)
+    assert "seeds within environments" in result.test_method
 
 
 def test_seeds_without_a_run_in_every_cell_are_left_out_and_counted(tmp_path: Path) -> None:

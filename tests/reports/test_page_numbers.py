@@ -203,6 +203,17 @@ def test_records_say_how_they_were_made(stats: dict[str, dict[str, Any]]) -> Non
     assert stats["effect/CartPole-v1/target"]["family"] == "exploratory"
 
 
+def test_the_average_over_environments_says_what_it_flips(folder: Path, stats: dict[str, dict[str, Any]]) -> None:
+    # Of seeds 0 to 9, two are lost on both environments and one on Acrobot: seven are complete on both.
+    found = stats["effect/all/target"]
+    assert (found["n"], found["blocks"], found["blocks_left_out"], found["smallest_p"]) == (7, 7, 3, 2 / 2**7)
+    assert found["method"] == "sign-flip test of seeds over all environments (exact)"
+    assert found["interval_method"] == "Student t (Satterthwaite)"
+    page = " ".join(re.sub(r"<[^>]*>", "", (folder / "report.html").read_text()).split())
+    assert "over all environments 7 seeds with a run in every cell of every environment, 3 seeds left out" in page
+    assert "sign-flip test of seeds over all environments (exact)" in page
+
+
 def test_q_values_are_compared_with_discounted_returns(stats: dict[str, dict[str, Any]]) -> None:
     found = stats["diagnostics/CartPole-v1/hard_mse"]
     # Every evaluation episode has length 100, and gamma is 0.9: the reward a step times (1 - 0.9^100) / (1 - 0.9).

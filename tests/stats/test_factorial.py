@@ -9,7 +9,14 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from rlbench.stats import factorial_effects, holm, paired_permutation_test, student_interval, welch_test
+from rlbench.stats import (
+    corrected_together,
+    factorial_effects,
+    holm,
+    paired_permutation_test,
+    student_interval,
+    welch_test,
+)
 
 REFERENCE = Path(__file__).parent / "reference"
 EXPECTED = json.loads((REFERENCE / "factorial_reference.json").read_text())["effects"]
@@ -30,7 +37,7 @@ def grid(scores: np.ndarray, factors: str = "ab") -> pd.DataFrame:
 
 
 def test_effects_and_intervals_equal_the_published_ones() -> None:
-    result = factorial_effects(FRAME, factors=FACTORS, block="seed", resamples=20_000)
+    result = factorial_effects(FRAME, factors=FACTORS, block="seed", interval="bootstrap", resamples=20_000)
     assert [effect.name for effect in result.effects] == list(EXPECTED)
     for name, expected in EXPECTED.items():
         effect = result[name]
@@ -83,8 +90,9 @@ def test_the_order_of_the_rows_changes_nothing_else() -> None:
         assert ends[0] == pytest.approx(ends[1], rel=1e-9)
 
 
-def test_one_factor_is_the_paired_comparison_of_two_variants() -> None:
-    x, y = np.random.default_rng(0).normal(size=(2, 8)) + np.array([[0.5], [0.0]])
+@pytest.mark.parametrize("n", [8, 12])
+def test_one_factor_is_the_paired_comparison_of_two_variants(n: int) -> None:
+    x, y = np.random.default_rng(0).normal(size=(2, n)) + np.array([[0.5], [0.0]])
     result = factorial_effects(grid(np.stack([y, x])[np.newaxis], "a"), ["a"])
     effect = result["a"]
     assert result.interval_method == "Student t (Satterthwaite)"
@@ -93,7 +101,7 @@ def test_one_factor_is_the_paired_comparison_of_two_variants() -> None:
     assert (effect.unpaired_low, effect.unpaired_high) == pytest.approx((unpaired.low, unpaired.high), rel=1e-10)
     assert effect.unpaired_p_value == pytest.approx(unpaired.p_value, rel=1e-10)
     assert effect.p_value == effect.p_adjusted == paired_permutation_test(x, y).p_value
-    assert (effect.environments[0].paired_low, effect.environments[0].n) == (pytest.approx(paired.low), 8)
+    assert (effect.environments[0].paired_low, effect.environments[0].n) == (pytest.approx(paired.low), n)
 
 
 def test_what_pairing_bought() -> None:
@@ -131,6 +139,28 @@ def test_max_t_equals_a_plain_step_down_statement() -> None:
     assert [effect.unpaired_p_adjusted for effect in result.effects] == unpaired.tolist()
 
 
+def test_results_corrected_together_are_one_family() -> None:
+    scores = np.random.default_rng(8).normal(size=(2, 2, 9)) + np.array([0.0, -0.3])[:, np.newaxis]
+    seeds = [np.arange(9), np.arange(2, 9)]  # the second environment lacks two seeds
+    apart = [
+        factorial_effects(grid(scores[place : place + 1], "a").query("seed in @own"), ["a"])
+        for place, own in enumerate(seeds)
+    ]
+    together = corrected_together(apart)
+    flips = np.array(list(itertools.product((1.0, -1.0), repeat=9)))
+    differences = scores[:, 1] - scores[:, 0]
+    differences[1, :2] = 0.0
+    drawn = np.abs(flips @ differences.T) / np.sqrt((differences**2).sum(axis=1))
+    first, second = np.argsort(-drawn[0])
+    expected = {first: (drawn.max(axis=1) >= drawn[0, first] - 1e-9).mean()}
+    expected[second] = max(expected[first], (drawn[:, second] >= drawn[0, second] - 1e-9).mean())
+    for place, result in enumerate(together):
+        assert result["a"].p_adjusted == pytest.approx(expected[place], abs=1e-12)
+        assert result["a"].p_adjusted > apart[place]["a"].p_adjusted or place == second
+        assert result["a"].p_value == apart[place]["a"].p_value
+        assert result.correction == "max-T (step-down) over 2 contrasts of 2 analyses"
+
+
 def test_environments_weigh_the_same_whatever_their_seeds() -> None:
     scores = np.random.default_rng(1).normal(size=(2, 4, 9))
     scores[1] += np.array([0.0, 4.0, 0.0, 4.0])[:, np.newaxis]
@@ -155,6 +185,28 @@ def test_seeds_that_depend_across_environments_are_one_block() -> None:
     assert apart.paired_high - apart.paired_low < 0.7 * (single.paired_high - single.paired_low)
     with pytest.raises(ValueError, match="the same values of 'seed'"):
         factorial_effects(frame[(frame["env"] != "E2") | (frame["seed"] < 9)], ["a"], across_environments=True)
+
+
+def test_blocks_over_all_environments_are_those_complete_on_all_of_them() -> None:
+    scores = np.random.default_rng(2).normal(size=(2, 2, 12))
+    frame = grid(scores, "a")
+    fewer = frame[(frame["env"] != "E1") | (frame["seed"] != 4) | (frame["a"] == 0)].sample(frac=1.0, random_state=0)
+    fewer = fewer[(fewer["env"] != "E0") | (fewer["seed"] != 7)]
+    result = factorial_effects(fewer, {"a": (0, 1)}, across_environments=True, incomplete="drop")
+    assert (result.n, result.num_blocks, result.num_dropped) == (10, 10, 2)
+    assert result.smallest_p == 2 / 2**10
+    assert result.test_method == "sign-flip test of seeds over all environments (exact)"
+    kept = np.delete(scores, [4, 7], axis=2).mean(axis=0)
+    paired, unpaired = student_interval(kept[1] - kept[0]), welch_test(kept[1], kept[0])
+    effect = result["a"]
+    assert (effect.estimate, effect.paired_low) == pytest.approx((paired.estimate, paired.low), rel=1e-9)
+    assert (effect.unpaired_low, effect.unpaired_high) == pytest.approx((unpaired.low, unpaired.high), rel=1e-9)
+    assert (effect.paired_error, effect.paired_freedom) == pytest.approx(
+        (np.std(kept[1] - kept[0], ddof=1) / 10**0.5, 9)
+    )
+    apart = frame[(frame["env"] == "E0") == (frame["seed"] < 6)]
+    with pytest.raises(ValueError, match="at least 2 values of 'seed' with a run in every cell of every environment"):
+        factorial_effects(apart, ["a"], across_environments=True, incomplete="drop")
 
 
 def test_cochran_sees_an_effect_that_depends_on_the_environment() -> None:
@@ -184,7 +236,9 @@ def test_where_no_data_could_reject_the_result_says_so() -> None:
 
 
 def test_the_same_seed_gives_the_same_result_and_another_one_another() -> None:
-    one, again, other = (factorial_effects(FRAME, FACTORS, resamples=300, seed=seed) for seed in (1, 1, 2))
+    one, again, other = (
+        factorial_effects(FRAME, FACTORS, interval="bootstrap", resamples=300, seed=seed) for seed in (1, 1, 2)
+    )
     assert one == again
     assert one["obs"].paired_low != other["obs"].paired_low
 

@@ -1,5 +1,6 @@
 """Permutation tests against SciPy's exact ones, by hand, and where no data could reject."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from rlbench.stats import iqm, paired_permutation_test, permutation_test, smallest_sign_flip_p
+from rlbench.stats import iqm, paired_permutation_test, permutation_test, smallest_sign_flip_p, welch_test
 
 REFERENCE = Path(__file__).parent / "reference"
 EXPECTED = json.loads((REFERENCE / "stat_reference.json").read_text())
@@ -42,13 +43,46 @@ def test_a_permutation_test_worked_by_hand() -> None:
     assert permutation_test([3.0, 10.0], [1.0, 2.0], alternative="less").p_value == 1.0
 
 
-@pytest.mark.parametrize("statistic", ["mean", "iqm", "probability_of_improvement"])
+@given(FEW, FEW, st.sampled_from(["two-sided", "greater", "less"]))
+def test_studentised_tests_are_exact(x: list[float], y: list[float], alternative: str) -> None:
+    def measure(a: np.ndarray, b: np.ndarray) -> float:
+        difference, variance = a.mean() - b.mean(), a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b)
+        if abs(difference) < 1e-12:
+            return 0.0
+        return float(difference / np.sqrt(variance)) if variance > 1e-12 else float(np.copysign(np.inf, difference))
+
+    both = np.array(x + y)
+    drawn = []
+    for chosen in itertools.combinations(range(len(both)), len(x)):
+        is_chosen = np.isin(np.arange(len(both)), chosen)
+        drawn.append(measure(both[is_chosen], both[~is_chosen]))
+    signed = np.array(drawn) * {"two-sided": 1.0, "greater": 1.0, "less": -1.0}[alternative]
+    sizes = np.abs(signed) if alternative == "two-sided" else signed
+    result = permutation_test(x, y, statistic="welch_t", alternative=alternative)
+    expected = np.mean([size >= sizes[0] or size == pytest.approx(sizes[0], rel=1e-9) for size in sizes])
+    assert result.p_value == pytest.approx(expected, abs=1e-12)
+    assert result.estimate == pytest.approx(np.mean(x) - np.mean(y), abs=1e-12)
+    assert (result.statistic, result.method) == ("mean", "permutation test of Welch t (exact)")
+
+
+def test_studentised_test_is_that_of_welch_with_many_runs() -> None:
+    rng = np.random.default_rng(5)
+    x, y = 3.0 * rng.normal(size=40) + 1.9, rng.normal(size=160)
+    result = permutation_test(x, y, statistic="welch_t", resamples=20_000)
+    assert result.p_value == pytest.approx(welch_test(x, y).p_value, abs=0.015)
+    # The plain difference takes the smaller spread of the larger side for that of both.
+    assert permutation_test(x, y, resamples=20_000).p_value < 0.5 * result.p_value
+    with pytest.raises(ValueError, match="at least 2 runs"):
+        permutation_test([1.0], y, statistic="welch_t")
+
+
+@pytest.mark.parametrize("statistic", ["mean", "welch_t", "iqm", "probability_of_improvement"])
 def test_random_arrangements_agree_with_all_of_them(statistic: str, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = {"a": X[:5, 0], "b": X[:3, 1]}, {"a": Y[:4, 0] + 0.4, "b": Y[:3, 1]}
     exact = permutation_test(x, y, statistic=statistic)
     monkeypatch.setattr("rlbench.stats.permutation.MAX_EXACT", 0)
     drawn = permutation_test(x, y, statistic=statistic, resamples=20_000)
-    assert drawn.method == "permutation test (Monte Carlo)"
+    assert drawn.method == exact.method.replace("exact", "Monte Carlo") != exact.method
     assert drawn.p_value == pytest.approx(exact.p_value, abs=0.012)
     assert drawn.estimate == exact.estimate
 
@@ -67,6 +101,7 @@ def test_runs_never_change_environments() -> None:
     # All the difference is between the environments: within each nothing can be exchanged.
     scores = np.tile([0.0, 100.0], (6, 1))
     assert permutation_test(scores, scores, resamples=99).p_value == 1.0
+    assert permutation_test(scores, scores, statistic="welch_t", resamples=99).p_value == 1.0
 
 
 @pytest.mark.parametrize("test", [permutation_test, paired_permutation_test])
@@ -77,11 +112,12 @@ def test_a_monte_carlo_p_value_is_never_0_and_reproducible(test: object) -> None
     assert first.seed == 4
 
 
+@pytest.mark.parametrize("statistic", ["mean", "welch_t"])
 @pytest.mark.parametrize("offset", [0.0, 0.1, 1e8])
-def test_ties_survive_rounding(offset: float) -> None:
+def test_ties_survive_rounding(offset: float, statistic: str) -> None:
     # Every arrangement ties up to the last bits, which depend on the order of the sums.
     values = offset + np.array([0.1, 0.2, 0.3, 0.1, 0.2])
-    result = permutation_test(values, values[::-1])
+    result = permutation_test(values, values[::-1], statistic=statistic)
     assert result.p_value == 1.0
     assert paired_permutation_test(values, np.roll(values, 3)).p_value > 0.0
 

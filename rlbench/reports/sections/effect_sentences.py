@@ -45,7 +45,13 @@ def effect_sentence(analysis: Effects, effect: Effect, ledger: Ledger) -> Paragr
         *ledger.span(key, "paired_low", "paired_high", "signed"),
     ]
     parts += [f" ({analysis.unit}), corrected p ", ledger.show(key, "p_adjusted", "p")]
-    if word != INCONCLUSIVE:
+    margin = ledger.show(key, "smallest_effect")
+    if word == EQUIVALENT:
+        parts += [" and inside ±", margin, ", the smallest effect of interest (p "]
+        parts += [ledger.show(key, "equivalence_p_adjusted", "p"), ")."]
+    elif word != INCONCLUSIVE and analysis.is_inside(effect):
+        parts += [", but inside ±", margin, ", the smallest effect of interest."]
+    elif word != INCONCLUSIVE:
         parts.append(".")
     elif not analysis.can_reject:
         parts += [

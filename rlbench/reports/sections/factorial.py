@@ -25,20 +25,23 @@ from rlbench.reports.forests import Row, draw_forest
 from rlbench.reports.ledger import Ledger
 from rlbench.reports.lines import Curve, draw_lines
 from rlbench.reports.sections.effect_sentences import TONES, effect_key
-from rlbench.stats import MIN_RUNS_FOR_BOOTSTRAP
 
 
 def record_effects(report: EffectsReport, ledger: Ledger, *, is_declared: bool) -> None:
     """All effects into stats.json, before any sentence shows one."""
+    # Headlines are one family: the average over environments, or every environment where there is no common scale.
+    family = f"factors, {' and '.join(one.scope for one in report.headlines)}"
     for analysis in report.analyses:
         result = analysis.result
         common = {
-            "family": f"factors, {analysis.scope}" if is_declared and analysis in report.headlines else "exploratory",
+            "family": family if is_declared and analysis in report.headlines else "exploratory",
+            "tests_in_family": analysis.num_together,
             "unit": analysis.unit,
             "method": result.test_method,
             "correction": result.correction,
             "interval_method": result.interval_method,
             "n": result.n,
+            "blocks": result.num_blocks,
             "blocks_left_out": result.num_dropped,
             "smallest_p": result.smallest_p,
             "level": result.level,
@@ -47,7 +50,16 @@ def record_effects(report: EffectsReport, ledger: Ledger, *, is_declared: bool) 
         }
         for effect in result.effects:
             word, detectable = analysis.word(effect), analysis.detectable[effect.name]
-            ledger.add(effect_key(analysis, effect), effect, **common, verdict=word, detectable=detectable)
+            ledger.add(
+                effect_key(analysis, effect),
+                effect,
+                **common,
+                verdict=word,
+                detectable=detectable,
+                smallest_effect=analysis.margin,
+                equivalence_p=analysis.equivalence_p.get(effect.name),
+                equivalence_p_adjusted=analysis.equivalence_p_adjusted.get(effect.name),
+            )
             for own in effect.environments:
                 if analysis.scope == "all":
                     ledger.add(
@@ -247,19 +259,21 @@ def _pairing_words(report: EffectsReport) -> Block:
             if result.num_dropped
             else ""
         )
+        several = len(analysis.envs) > 1
+        whole = "every cell of every environment" if several and result.num_blocks == result.n else "every cell"
+        blocks = f", {text.count(result.num_blocks)} over all" if result.num_blocks != result.n else ""
         says.append(
-            f"{where} {text.plural(result.n, 'seed')} with a run in every cell{dropped}, correlation between "
+            f"{where} {text.plural(result.n, 'seed')} with a run in {whole}{blocks}{dropped}, correlation between "
             f"cells over seeds {text.share(result.correlation)}"
         )
-    kind = (
-        "bootstrap"
-        if all(a.result.n >= MIN_RUNS_FOR_BOOTSTRAP for a in report.analyses)
-        else "Student t below 10 seeds"
-    )
+    family = "all these environments together" if len(report.headlines) > 1 else "a heading"
+    tests = " and ".join(dict.fromkeys(analysis.result.test_method for analysis in report.analyses))
     return note(
         f"What pairing bought: {'; '.join(says)}. Pairing worth: as many times the seeds would give the "
         "unpaired estimate the same variance; below 1 the pairing cost precision. "
-        "Effects are coefficients with codes of ±0.5; an interaction is a difference of differences. p: "
-        "sign flips of whole seeds, corrected by step-down max-T over all contrasts of a heading. "
-        f"Intervals: {kind}."
+        "Effects are coefficients with codes of ±0.5; an interaction is a difference of differences. "
+        f"p: {tests}; the runs of a seed share random streams, and flip together. "
+        f"Corrected by step-down max-T over all contrasts of {family}. "
+        "Equivalent: two one-sided t tests on the seeds' contrasts against the declared smallest effect, Holm over the "
+        "same contrasts. Intervals: Student t of the seeds' contrasts, and of the means of cells where unpaired."
     )

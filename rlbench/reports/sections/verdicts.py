@@ -56,8 +56,9 @@ def verdicts_section(
     for headline in effects.headlines:
         told = "declared" if is_declared_grid else "exploratory"
         several = f" on {headline.scope}" if len(effects.headlines) > 1 else ""
-        size = text.plural(len(headline.result.effects), "contrast")
-        blocks.append(Heading(f"Factors{several}: {told}, {size} corrected together"))
+        size = text.plural(headline.num_together, "contrast")
+        over = f" over {len(effects.headlines)} environments" if len(effects.headlines) > 1 else ""
+        blocks.append(Heading(f"Factors{several}: {told}, {size} corrected together{over}"))
         blocks += [effect_sentence(headline, effect, ledger) for effect in headline.result.effects]
     if not declared:
         blocks.append(
