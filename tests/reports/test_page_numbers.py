@@ -204,9 +204,9 @@ def test_records_say_how_they_were_made(stats: dict[str, dict[str, Any]]) -> Non
 
 
 def test_the_average_over_environments_says_what_it_flips(folder: Path, stats: dict[str, dict[str, Any]]) -> None:
-    # Of seeds 0 to 9, two are lost on both environments and one on Acrobot: seven are complete on both.
+    # Of seeds 0 to 9, one failed and one is missing; the one that diverged counts as random play: eight are complete on both.
     found = stats["effect/all/target"]
-    assert (found["n"], found["blocks"], found["blocks_left_out"], found["smallest_p"]) == (7, 7, 3, 2 / 2**7)
+    assert (found["n"], found["blocks"], found["blocks_left_out"], found["smallest_p"]) == (8, 8, 2, 2 / 2**8)
     assert found["method"] == "sign-flip test of seeds over all environments (exact)"
     assert found["interval_method"] == "Student t (Satterthwaite)"
     page = " ".join(re.sub(r"<[^>]*>", "", (folder / "report.html").read_text()).split())
