@@ -1,8 +1,8 @@
 """What every statistic takes: scores, one number per run and environment, checked before anything is computed.
 
-In: scores as [runs, environments], as [runs] for one environment, as a mapping environment -> [runs], or as a list of
-[runs] arrays of unequal lengths, one per environment. Out: one float64 array [runs] per environment. Never: drops a NaN,
-guesses which of two rows of one run counts, or treats episodes as runs; these are a ValueError.
+In: scores as [runs, environments], as [runs] for one environment, or as a mapping environment -> [runs]. Out: one float64
+array [runs] per environment. Never: drops a NaN, guesses which of two rows of one run counts, takes a list of arrays for
+one or the other, or treats episodes as runs; these are a ValueError.
 """
 
 from collections.abc import Mapping, Sequence, Sized
@@ -12,8 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
-# A list of unequal lengths is one array an environment; a rectangular one is always [runs, environments].
-Scores = ArrayLike | Mapping[str, ArrayLike] | Sequence[ArrayLike]
+Scores = ArrayLike | Mapping[str, ArrayLike]
 DUPLICATES = ("error", "mean", "first", "last")
 
 
@@ -35,18 +34,28 @@ def checked_scores(scores: ArrayLike) -> Floats:
 def checked_columns(scores: Scores) -> list[Floats]:
     """Return one array [runs] float64 per environment, which may differ in length; raises as `checked_scores` does.
 
-    Give unequal numbers of runs as a mapping environment -> [runs], or as a list with one array per environment. A
-    list whose arrays happen to be of equal length is read as [runs, environments], like any table: prefer the mapping.
+    A mapping environment -> [runs] is one array per environment, whatever their lengths; everything else is
+    [runs, environments]. A list of arrays could mean either, and is a ValueError.
     """
-    if isinstance(scores, Mapping):
-        ragged: list[ArrayLike] = list(scores.values())
-    elif isinstance(scores, list | tuple) and len({_length(part) for part in scores}) > 1:
-        ragged = list(scores)
-    else:
-        return list(np.ascontiguousarray(checked_scores(scores).T))  # type: ignore[arg-type]
+    if not isinstance(scores, Mapping):
+        check_unambiguous(scores)
+        return list(np.ascontiguousarray(checked_scores(scores).T))
+    ragged = list(scores.values())
     if not ragged:
         raise ValueError("scores are empty: no environments")
     return [one_column(part) for part in ragged]
+
+
+def check_unambiguous(scores: ArrayLike) -> None:
+    """Raise ValueError on a list of arrays, whose rows may be runs or environments, and on a list of unequal lengths."""
+    if not isinstance(scores, list | tuple):
+        return
+    lengths = {_length(part) for part in scores}
+    if len(lengths) > 1 or any(isinstance(part, Sized) and not isinstance(part, list | tuple) for part in scores):
+        raise ValueError(
+            "a list of arrays may have a row per run or per environment: give one array [runs, environments], "
+            "or a mapping environment -> [runs]"
+        )
 
 
 def one_column(values: ArrayLike) -> Floats:
@@ -71,6 +80,8 @@ def matching_columns(x: Scores, y: Scores) -> tuple[list[Floats], list[Floats]]:
 
 def seed_differences(x: ArrayLike, y: ArrayLike) -> Floats:
     """Return x - y per seed [seeds], averaged over environments; row i of both [seeds, environments] is one seed."""
+    check_unambiguous(x)
+    check_unambiguous(y)
     checked_x, checked_y = checked_scores(x), checked_scores(y)
     if checked_x.shape != checked_y.shape:
         raise ValueError(

@@ -25,6 +25,7 @@ from rlbench.stats import (
     time_to_threshold,
     tolerance_interval,
     welch_test,
+    wilson_interval,
 )
 
 Sampler = Callable[[np.random.Generator, int], np.ndarray]
@@ -57,7 +58,7 @@ def draw_seed(rng: np.random.Generator) -> int:
 @pytest.mark.parametrize("repeats", REPEATS)
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("law", LAWS)
-@pytest.mark.parametrize("statistic", ["mean", "iqm", "probability_of_improvement"])
+@pytest.mark.parametrize("statistic", ["mean", "welch_t", "iqm", "probability_of_improvement"])
 def test_level_of_the_permutation_test(statistic: str, law: str, n: int, repeats: int) -> None:
     def rejects(rng: np.random.Generator) -> bool:
         x, y = LAWS[law](rng, n), LAWS[law](rng, n)
@@ -80,6 +81,123 @@ def test_level_of_the_paired_permutation_test(law: str, n: int, repeats: int) ->
     found = rate(repeats, rejects)
     assert found <= most(0.05, repeats)
     assert (found == 0.0) if n == 5 else (law == "failing" or found > 0.01)
+
+
+@pytest.mark.parametrize("repeats", REPEATS)
+@pytest.mark.parametrize(
+    ("n_x", "n_y", "spread_x", "level"), [(10, 40, 3.0, 0.06), (10, 40, 1 / 3, 0.05), (30, 30, 3.0, 0.05)]
+)
+def test_level_of_the_unpaired_test_of_reports_with_unequal_runs_and_spreads(
+    n_x: int, n_y: int, spread_x: float, level: float, repeats: int
+) -> None:
+    rejections = np.zeros(2)
+    rng = np.random.default_rng(17)
+    for _ in range(repeats):
+        x, y, seed = spread_x * rng.normal(size=n_x), rng.normal(size=n_y), draw_seed(rng)
+        rejections += [
+            permutation_test(x, y, statistic=name, resamples=199, seed=seed).p_value <= 0.05
+            for name in ("welch_t", "mean")
+        ]
+    studentised, plain = rejections / repeats
+    assert 0.01 < studentised <= most(level, repeats)
+    if (n_x, spread_x) == (10, 3.0):
+        assert plain > 0.15  # why reports do not exchange the plain difference
+
+
+@pytest.mark.parametrize("repeats", REPEATS)
+@pytest.mark.parametrize(("n", "level"), [(10, 0.105), (30, 0.075)])
+def test_level_of_sign_flips_of_skewed_differences(n: int, level: float, repeats: int) -> None:
+    """Sign flips test symmetry: differences exponential(1) - 1, of mean 0, are rejected 0.105 at n = 10, 0.074 at n = 30."""
+
+    def rejects(rng: np.random.Generator) -> bool:
+        x = rng.exponential(size=n) - 1.0
+        return paired_permutation_test(x, 0.0 * x, resamples=199, seed=draw_seed(rng)).p_value <= 0.05
+
+    found = rate(repeats, rejects)
+    assert 0.04 < found <= most(level, repeats)
+    if n == 10:
+        assert found > 0.055  # or the statement above is no longer true
+
+
+@pytest.mark.parametrize(
+    "repeats", [pytest.param(60, id="quick"), pytest.param(1_000, id="long", marks=pytest.mark.slow)]
+)
+def test_level_over_environments_that_share_their_seeds_luck(repeats: int) -> None:
+    rng = np.random.default_rng(3)
+    frame, factors = two_by_two(4, 7), {"a": (0, 1), "b": (0, 1)}
+    families, covered = np.zeros(2), np.zeros(2)
+    for _ in range(repeats):
+        frame["score"] = (rng.normal(size=(1, 4, 7)) + rng.normal(size=(4, 4, 7))).ravel()
+        for place, is_across in enumerate((True, False)):
+            result = factorial_effects(
+                frame, factors, across_environments=is_across, resamples=199, seed=draw_seed(rng)
+            )
+            families[place] += min(effect.p_adjusted for effect in result.effects) <= 0.05
+            covered[place] += result["a"].paired_low <= 0.0 <= result["a"].paired_high
+    by_seed, by_environment = families / repeats
+    assert by_seed <= most(0.05, repeats)
+    assert by_environment > 0.2  # what one block a seed is for
+    assert covered[0] / repeats >= least(0.95, repeats)
+
+
+def two_by_two(num_environments: int, n: int) -> pd.DataFrame:
+    """A 2 x 2 grid without scores, in the order of an array [environments, cells, seeds]."""
+    cells = itertools.product((0, 1), repeat=2)
+    index = [(env, *cell, seed) for env, cell in itertools.product(range(num_environments), cells) for seed in range(n)]
+    return pd.DataFrame(index, columns=["env", "a", "b", "seed"])
+
+
+@pytest.mark.parametrize(
+    "repeats", [pytest.param(120, id="quick"), pytest.param(2_000, id="long", marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("n", SIZES)
+def test_coverage_of_factorial_intervals(n: int, repeats: int) -> None:
+    rng = np.random.default_rng(n)
+    frame = two_by_two(1, n)
+    covered = np.zeros(2)
+    for _ in range(repeats):
+        frame["score"] = rng.normal(size=(1, 4, n)).ravel()
+        effect = factorial_effects(frame, {"a": (0, 1), "b": (0, 1)}, resamples=9)["a:b"]
+        covered += [
+            effect.paired_low <= 0.0 <= effect.paired_high,
+            effect.unpaired_low <= 0.0 <= effect.unpaired_high,
+        ]
+    assert (covered / repeats >= least(0.95, repeats)).all()
+    assert (covered / repeats < 1.0).all() or repeats < 1_000
+
+
+@pytest.mark.parametrize("repeats", REPEATS)
+@pytest.mark.parametrize("n", SIZES)
+def test_coverage_of_welch_with_unequal_runs_and_spreads(n: int, repeats: int) -> None:
+    def covers(rng: np.random.Generator) -> bool:
+        result = welch_test(rng.normal(size=n), 3.0 * rng.normal(size=2 * n))
+        assert result.low is not None
+        assert result.high is not None
+        return result.low <= 0.0 <= result.high
+
+    assert least(0.945, repeats) <= rate(repeats, covers) <= 0.995
+
+
+@pytest.mark.parametrize("repeats", REPEATS)
+@pytest.mark.parametrize("n", SIZES)
+def test_coverage_of_wilson_at_a_failure_rate_of_one_in_five(n: int, repeats: int) -> None:
+    def covers(rng: np.random.Generator) -> bool:
+        interval = wilson_interval(int(rng.binomial(n, 0.2)), n)
+        return interval.low <= 0.2 <= interval.high
+
+    assert least(0.94, repeats) <= rate(repeats, covers) <= 0.995
+
+
+@pytest.mark.parametrize("repeats", REPEATS)
+@pytest.mark.parametrize(("n", "coverage"), [(5, 0.83), (10, 0.90), (30, 0.92)])
+def test_coverage_of_the_bootstrap_of_the_mean(n: int, coverage: float, repeats: int) -> None:
+    def covers(rng: np.random.Generator) -> bool:
+        interval = bootstrap_interval(rng.normal(size=n), "mean", resamples=300, seed=draw_seed(rng))
+        return interval.low <= 0.0 <= interval.high
+
+    found = rate(repeats, covers)
+    assert found >= least(coverage, repeats)
+    assert n > 5 or found < 0.93  # why effects and small n have Student's t
 
 
 @pytest.mark.parametrize("repeats", REPEATS)

@@ -4,7 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rlbench.stats import aggregate, bootstrap_interval, cliffs_delta, iqm, score_table
+from rlbench.stats import (
+    aggregate,
+    bootstrap_interval,
+    cliffs_delta,
+    iqm,
+    paired_permutation_test,
+    permutation_test,
+    score_table,
+)
 
 ROWS = pd.DataFrame(
     {"env": ["b", "b", "a", "a"], "seed": [1, 0, 0, 1], "score": [4.0, 3.0, 1.0, 2.0], "note": ["", "", "", ""]}
@@ -43,20 +51,38 @@ def test_a_frame_that_does_not_say_every_run_once_is_refused(
         score_table(frame, **arguments)  # type: ignore[arg-type]
 
 
-def test_ragged_lists_and_mappings_are_one_array_per_environment() -> None:
-    ragged = [[1.0, 2.0, 3.0], [10.0, 20.0]]
-    assert aggregate(ragged, "mean") == (2.0 + 15.0) / 2
-    assert aggregate({"a": ragged[0], "b": ragged[1]}, "mean") == (2.0 + 15.0) / 2
-    # A mapping is per environment even where the lengths agree; a table is [runs, environments].
+def test_a_mapping_is_per_environment_and_a_table_is_by_run() -> None:
+    assert aggregate({"a": [1.0, 2.0, 3.0], "b": [10.0, 20.0]}, "mean") == (2.0 + 15.0) / 2
+    # Also where the lengths agree.
     assert aggregate({"a": [1.0, 5.0], "b": [2.0, 9.0]}, "median") == (3.0 + 5.5) / 2
     assert aggregate([[1.0, 5.0], [2.0, 9.0]], "median") == (1.5 + 7.0) / 2
 
 
 @pytest.mark.parametrize(
+    "scores",
+    [
+        [np.array([1.0, 5.0]), np.array([2.0, 9.0])],
+        (np.array([1.0, 5.0]), np.array([2.0, 9.0])),
+        [pd.Series([1.0, 5.0]), pd.Series([2.0, 9.0])],
+        [np.array([1.0, 5.0, 6.0]), np.array([2.0, 9.0])],
+        [[1.0, 5.0, 6.0], [2.0, 9.0]],
+    ],
+)
+def test_a_list_whose_meaning_would_depend_on_its_lengths_is_refused(scores: list[np.ndarray]) -> None:
+    message = r"give one array \[runs, environments\], or a mapping environment -> \[runs\]"
+    for function in (aggregate, bootstrap_interval):
+        with pytest.raises(ValueError, match=message):
+            function(scores)
+    for compare in (cliffs_delta, permutation_test, paired_permutation_test):
+        with pytest.raises(ValueError, match=message):
+            compare(scores, np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize(
     ("scores", "message"),
     [
-        ([[1.0, 2.0], [np.nan]], "1 NaN"),
-        ([[1.0, 2.0], []], "empty"),
+        ({"a": [1.0, 2.0], "b": [np.nan]}, "1 NaN"),
+        ({"a": [1.0, 2.0], "b": []}, "empty"),
         ({}, "empty"),
         ({"a": np.zeros((3, 2))}, "one number a run"),
     ],
