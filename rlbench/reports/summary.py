@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -127,6 +128,7 @@ class Summary:
     specs: Mapping[str, Mapping[str, Any]]
     evaluation_episodes: tuple[int, ...]  # distinct numbers of episodes behind one point of a run's curve
     study: Mapping[str, Any] | None = None  # the record of the study that it confirms
+    films: Path | None = None  # where films of its runs lie, if there are any
 
     def cells_of(self, env: str) -> tuple[Cell, ...]:
         """The cells on one environment, in the order of the variants."""
@@ -220,7 +222,8 @@ def summarise(results: Results, experiment: str) -> Summary:
         evaluations=_by_run(selected.evaluations, ["env_steps", "episode"]),
         specs=specs,
         evaluation_episodes=tuple(sorted(int(count) for count in counted)),
-        study=read_study(getattr(results, "path", None), experiment),
+        study=read_study(path := getattr(results, "path", None), experiment),
+        films=None if path is None else Path(path) / "play",
     )
 
 
