@@ -15,6 +15,7 @@ from rlbench.lanes.networks import NETWORKS
 from rlbench.lanes.optimizers import OPTIMIZERS
 from rlbench.lanes.replay import REPLAYS
 from rlbench.lanes.targets import TARGETS, Periodic
+from rlbench.lanes.validation import VALIDATIONS
 from rlbench.lanes.variant import Variant
 
 CLASSES: Mapping[str, tuple[type[Choice], ...]] = {
@@ -25,6 +26,7 @@ CLASSES: Mapping[str, tuple[type[Choice], ...]] = {
     "clip": CLIPS,
     "exploration": EXPLORATIONS,
     "replay": REPLAYS,
+    "validation": VALIDATIONS,
 }
 
 # Members that are one class with different numbers; such a class has no member under its own kind.
@@ -47,6 +49,7 @@ MEANINGS: Mapping[str, str] = {
     "clip": "what bounds a lane's gradient",
     "exploration": "probability of a random action over time",
     "replay": "which stored transitions a minibatch takes",
+    "validation": "episodes between those of training that decide when to stop and what to keep",
 }
 
 

@@ -51,7 +51,9 @@ def absorb(
     final_reward = torch.as_tensor(variant.final_reward)[:, 0]
     stored_reward = torch.where(done & ~final_reward.isnan(), final_reward.double(), reward)
     bootstraps = torch.as_tensor(variant.bootstrap_on_truncation)[:, 0] > 0
-    masked = terminated | (truncated & ~bootstraps)
+    masked = truncated & ~bootstraps
+    if not variant.bootstrap_on_termination:
+        masked = terminated | masked
     extras = torch.stack([action.float(), stored_reward.float(), masked.float()], 1)
     row = torch.cat([obs_tm1, obs_t, extras], 1)
     capacity = variant.replay.capacity

@@ -11,12 +11,14 @@ from torch import Tensor
 
 from rlbench.envs.registry import describe, lane_env
 from rlbench.lanes.chunks import parameter_count
+from rlbench.lanes.episodic import episodic_state
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.noise import first_states
 from rlbench.lanes.replay import ROW_EXTRAS
 from rlbench.lanes.streams import Namespace
 from rlbench.lanes.targets import Periodic
 from rlbench.lanes.update import Tensors
+from rlbench.lanes.validation import EpisodeValidation
 from rlbench.lanes.variant import Run
 
 ENDLESS = 2**62
@@ -42,6 +44,8 @@ def initial_state(run: Run) -> Tensors:
         for name, slots in variant.optimizer.slots(params).items():
             state |= {f"optimizer.{name}.{i}": tensor for i, tensor in enumerate(slots)}
         state |= {f"power.{name}": torch.ones(1, 1, dtype=torch.float64) for name in variant.optimizer.power_names}
+        if not variant.detach_target:
+            state |= {f"target_gradient.{i}": torch.zeros_like(p) for i, p in enumerate(params)}
         state["replay"] = torch.zeros(1, variant.replay.capacity, 2 * info.obs_size + ROW_EXTRAS)
         state |= {f"last.{name}": torch.full((1,), torch.nan) for name in LAST}
 
@@ -57,6 +61,7 @@ def initial_state(run: Run) -> Tensors:
         "alive": torch.ones(1, dtype=torch.bool),
         "active": torch.ones(1, dtype=torch.bool),
     }
+    state |= episodic_state(run, params)
     env = lane_env(run.env.id, run.env.max_env_steps)
     if env is not None:
         state["env"] = first_states(env, state["seed"], state["namespace"], state["episodes"], count(0))
@@ -82,5 +87,7 @@ def bytes_per_lane(run: Run) -> int:
     if not isinstance(run.variant.network, MLP):
         return 256
     weights = parameter_count(run.variant.network, info)
-    copies = 2 + len(run.variant.optimizer.slots([]))
+    rule = run.variant.validation
+    kept = isinstance(rule, EpisodeValidation) and rule.keep_best
+    copies = 2 + len(run.variant.optimizer.slots([])) + kept + (not run.variant.detach_target)
     return 4 * (weights * copies + run.variant.replay.capacity * (2 * info.obs_size + ROW_EXTRAS)) + 256

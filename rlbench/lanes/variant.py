@@ -12,6 +12,7 @@ from rlbench.lanes.networks import MLP, UniformPolicy
 from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
 from rlbench.lanes.replay import Uniform
 from rlbench.lanes.targets import NoTarget, Periodic
+from rlbench.lanes.validation import EpisodeValidation, NoValidation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,31 @@ class Variant(Choice):
         None, "reward stored for the step that ends an episode; null keeps the environment's"
     )
     bootstrap_on_truncation: bool = number(True, "whether an episode cut by the time limit still bootstraps")
+    bootstrap_on_termination: bool = structural(False, "whether final states bootstrap as if they went on", later=True)
+    validation: NoValidation | EpisodeValidation = structural(NoValidation(), "", later=True)
+    loss_over: str = structural(
+        "taken",
+        "what the loss averages: the taken action's value, or all values, the others' goals being the target network's",
+        allowed=("taken", "all"),
+        later=True,
+    )
+    steps_per_minibatch: int = structural(
+        1, "optimiser steps, each counted as an update, into which a minibatch is cut in turn", ">= 1", later=True
+    )
+    detach_target: bool = structural(
+        True,
+        "whether the target is cut from the gradient graph; if not, gradients pile up in the target network and are clipped along",
+        later=True,
+    )
+    update_clock: str = structural(
+        "run",
+        "whose steps update_period counts: the run's, or those of an episode",
+        allowed=("run", "episode"),
+        later=True,
+    )
+    epsilon_draws: int = number(
+        1, "exploration draws a step, each a step of the schedule; the first decides", ">= 1", later=True
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +81,12 @@ class Budget:
 
     steps: int | None = structural(50_000, "environment steps", ">= 1")
     episodes: int | None = structural(None, "training episodes", ">= 1")
+    count_warmup_episodes: bool = structural(
+        True, "whether a budget in episodes counts those that begin before learning starts", later=True
+    )
+    stop_at_return: float | None = structural(
+        None, "a run ends with the first training episode of at least this return; null never does", later=True
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +95,10 @@ class Evaluation:
 
     period: int = structural(2_500, "environment steps between evaluations", ">= 1")
     episodes: int = structural(10, "episodes of one evaluation", ">= 1")
+    max_env_steps: int | None = structural(
+        None, "steps after which an evaluation episode is cut; null takes the environment's limit", ">= 1", later=True
+    )
+    at_end: bool = structural(False, "whether a run is evaluated at its end too, wherever that is", later=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +122,8 @@ class Run:
 
     def cohort_key(self) -> tuple[object, ...]:
         """Runs with equal keys can be lanes of one program."""
-        return (structure(self.variant), self.env, self.evaluation.episodes)
+        stops = (self.budget.count_warmup_episodes, self.budget.stop_at_return is None)
+        return (structure(self.variant), self.env, self.evaluation.episodes, self.evaluation.max_env_steps, stops)
 
 
 def check_run(run: Run) -> None:
@@ -115,6 +152,14 @@ def check_run(run: Run) -> None:
         )
     if steps is not None and variant.network.learns and replay.warmup > steps:
         raise ConfigError(f"replay.warmup {replay.warmup} is larger than steps {steps}: learning would never start")
+    if variant.batch_size % variant.steps_per_minibatch != 0:
+        raise ConfigError(
+            f"steps_per_minibatch {variant.steps_per_minibatch} does not divide batch_size {variant.batch_size}"
+        )
+    if not variant.detach_target and isinstance(variant.target, NoTarget):
+        raise ConfigError("detach_target=false needs a target network: target=hard or target=soft")
+    if not variant.network.learns and isinstance(variant.validation, EpisodeValidation):
+        raise ConfigError("validation=episode needs a network that learns")
     optimizer = variant.optimizer
     if isinstance(optimizer, SGD) and optimizer.nesterov and (optimizer.momentum == 0 or optimizer.dampening != 0):
         raise ConfigError("optimizer.nesterov needs optimizer.momentum above 0 and optimizer.dampening 0")

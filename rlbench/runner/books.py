@@ -80,7 +80,9 @@ class Books:
     def finish(self, run_id: str, state: Tensors, slot: int, status: str) -> None:
         """The run in this slot of a state has ended with this status; stored at the next commit."""
         book = self.books[run_id]
-        weights = book.task.run.variant.network.named_weights([p[slot : slot + 1] for p in group(state, "online")])
+        # Copies: the slot may have another run by the time of the commit.
+        own = [p[slot : slot + 1].clone() for p in group(state, "online")]
+        weights = book.task.run.variant.network.named_weights(own)
         end = end_of(state, slot, status)
         error = f"loss or weights stopped being finite at step {end['env_steps']}" if status == "diverged" else ""
         self._finished.append(

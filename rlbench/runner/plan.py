@@ -59,7 +59,7 @@ def expected_seconds(run: Run) -> float:
     evaluation = run.evaluation.episodes * EPISODE_STEPS_GUESS / run.evaluation.period
     acting = steps * (1 + evaluation) * (STEP_SECONDS + 2 * weights / FLOPS_PER_SECOND)
     return (
-        updates * (flops / FLOPS_PER_SECOND + UPDATE_SECONDS)
+        updates * (flops / FLOPS_PER_SECOND + UPDATE_SECONDS * variant.steps_per_minibatch)
         + acting
         + (0 if info.fast else steps * (1 + evaluation) * 3e-5)
     )

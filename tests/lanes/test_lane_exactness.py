@@ -185,7 +185,7 @@ def compiled(shape: str) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", ["base", "odd", "large", "narrow"])
+@pytest.mark.parametrize("shape", ["base", "odd", "large", "narrow", "single_steps", "validated"])
 def test_compiled_lanes_are_exact(shape: str) -> None:
     """At widths 1, 3, 8 and 16, across a chunk's boundary, moved on the way, and placed beside an older lane."""
     digests = compiled(shape)
