@@ -17,17 +17,17 @@ import torch
 from torch import Tensor
 
 from rlbench.envs.gymnasium_lanes import LaneSnapshot
-from rlbench.envs.registry import describe, lane_env
 from rlbench.lanes import acting, evaluation
 from rlbench.lanes.choice import numbers, stack, with_numbers
 from rlbench.lanes.chunks import chunk_width, chunks
 from rlbench.lanes.compiling import compiled
 from rlbench.lanes.environments import HostEnvironments
 from rlbench.lanes.lane_state import ENDLESS, join, take
-from rlbench.lanes.networks import MLP
 from rlbench.lanes.noise import acting_noise, replay_places, span_length
+from rlbench.lanes.observing import observed
+from rlbench.lanes.pixel_lanes import pixel_lanes
 from rlbench.lanes.targets import Periodic
-from rlbench.lanes.update import Tensors, group, is_multiple, move_target, update
+from rlbench.lanes.update import Tensors, group, is_due, move_target, update
 from rlbench.lanes.variant import Run, Variant
 
 
@@ -95,11 +95,12 @@ class Trainer:
         first = lanes[0].run
         if any(lane.run.cohort_key() != first.cohort_key() for lane in lanes):
             raise ValueError("lanes of one trainer must have one cohort key")
-        self.info = describe(first.env.id, first.env.max_env_steps)
-        self.env = lane_env(first.env.id, first.env.max_env_steps)
-        self.learns = isinstance(first.variant.network, MLP)
+        seen = observed(first)
+        self.info, self.env = seen.info, seen.env
+        self.learns = first.variant.network.learns
+        self.pixels = pixel_lanes(seen, first.variant, first.cohort_key())
         self.num_eval_episodes = first.evaluation.episodes
-        self.width = chunk_width(first, self.info)
+        self.width = chunk_width(first)
         self.layout = chunks(len(lanes), self.width)
         num_slots = self.layout[-1][0] + self.layout[-1][1]
         idle = [take(lanes[0].state, [0])] * (num_slots - len(lanes))
@@ -128,7 +129,7 @@ class Trainer:
         self._acting = {
             k: v
             for k, v in self.state.items()
-            if not k.startswith(("target.", "optimizer.", "power.", "replay", "last."))
+            if not k.startswith(("target", "optimizer.", "power.", "replay", "last."))
         }
 
     @property
@@ -199,11 +200,12 @@ class Trainer:
         due, places = self._due(base, span)
         record = torch.zeros(span, len(base), 4, dtype=torch.float64)
         replay = state["replay"].view(-1, state["replay"].shape[2]) if self.learns else None
-        moves_by_tick = (
-            self.learns and isinstance(self.variant.target, Periodic) and self.variant.target.unit != "updates"
-        )
+        rule = self.variant.target
+        moves_by_tick = self.learns and isinstance(rule, Periodic) and not rule.moves_after_updates
         for t in range(span):
             explores, uniform_action = noise.explores[t], noise.uniform_action[t]
+            if self.pixels is not None:
+                uniform_action = self.pixels.actions(self.state, explores, uniform_action)
             if self.env is not None and noise.first_states is not None:
                 row, at, ended = self._all.tick(
                     self._acting, self.variant, explores, uniform_action, noise.first_states, episodes, self.env
@@ -218,7 +220,10 @@ class Trainer:
                 start, width = self.layout[chunk]
                 for place in places[update_step, :, start : start + width]:
                     rows = replay.index_select(0, place.reshape(-1)).view(*place.shape, -1)
-                    self._each[chunk].update(*self._chunks[chunk], rows)
+                    if self.pixels is None:
+                        self._each[chunk].update(*self._chunks[chunk], rows)
+                    else:
+                        self._each[chunk].update(*self._chunks[chunk], rows, self.pixels.transitions(rows))
             if moves_by_tick:
                 self._move_targets(ended[:, 0] > 0)
         self._collect(base, base_episodes, record.numpy(), noise.epsilon.numpy(), events)
@@ -257,10 +262,11 @@ class Trainer:
         rule = self.variant.target
         assert isinstance(rule, Periodic)
         state = self.state
-        if rule.unit == "steps":
-            moves = is_multiple(state["env_steps"], rule.every)
-        else:
-            moves = episode_ended & is_multiple(state["episodes"], rule.every)
+        moves = (
+            is_due(state["env_steps"], rule)
+            if rule.unit == "steps"
+            else episode_ended & is_due(state["episodes"], rule)
+        )
         moves &= state["active"] & state["alive"]
         for (start, width), each, (lanes, variant) in zip(self.layout, self._each, self._chunks, strict=True):
             if moves[start : start + width].any():
@@ -336,8 +342,11 @@ class Trainer:
             each = chunk_computations(self._key, width)
             lanes = evaluation.evaluation_lanes(self.state, padded, ordinal)
             if self.env is not None:
+                step = (
+                    each.evaluation_step if self.pixels is None else self.pixels.evaluation_step(each.evaluation_step)
+                )
                 returns, lengths = evaluation.evaluate_tensor_env(
-                    each.evaluation_step, lanes, self.variant_of(padded), self.env, self.num_eval_episodes
+                    step, lanes, self.variant_of(padded), self.env, self.num_eval_episodes
                 )
             else:
                 assert self.host is not None

@@ -8,6 +8,7 @@ A lane whose loss stops being finite is not updated: it is marked with the step 
 import torch
 from torch import Tensor
 
+from rlbench.lanes.convolution import Conv
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.optimizers import Slots
 from rlbench.lanes.reductions import lane_sums
@@ -38,33 +39,61 @@ def bootstrap_values(
     return q_t.gather(2, best)[..., 0]
 
 
-def update(lanes: Tensors, variant: Variant, rows: Tensor) -> None:
+def convolved_values(
+    lanes: Tensors, variant: Variant, online_params: list[Tensor], target_params: list[Tensor], obs_t: Tensor
+) -> tuple[Tensor, list[Tensor]]:
+    """`bootstrap_values` of a convolutional network, obs_t [L, B, C, rows, columns]; and the online statistics after it.
+
+    Only the online network's own passes in training mode write statistics: here that of double DQN.
+    """
+    network = variant.network
+    assert isinstance(network, Conv)
+    statistics = group(lanes, "online_norm")
+    target_statistics = group(lanes, "target_norm") if isinstance(variant.target, Periodic) else statistics
+    q_t, _ = network.forward(target_params, target_statistics, obs_t, network.norm_target)
+    if not variant.double:
+        return q_t.amax(2), statistics
+    q, statistics = network.forward(online_params, statistics, obs_t, network.norm_learning)
+    return q_t.gather(2, q.argmax(2, keepdim=True))[..., 0], statistics
+
+
+def update(lanes: Tensors, variant: Variant, rows: Tensor, pixels: tuple[Tensor, Tensor] | None = None) -> None:
     """One update of every lane that is due: active, warmed up, and at a multiple of its update period.
 
     rows: [L, B, 2 D + 3] float32, each lane's minibatch of transitions.
+    pixels: where the network sees pixels, the observations before and after, [L, B, C, rows, columns] float32 each.
     """
     network, replay = variant.network, variant.replay
-    assert isinstance(network, MLP)
     env_steps, updates = lanes["env_steps"], lanes["updates"]
     due = lanes["active"] & lanes["alive"] & (env_steps >= replay.warmup) & (env_steps % variant.update_period == 0)
 
     features = (rows.shape[2] - ROW_EXTRAS) // 2
-    obs_tm1, obs_t = rows[..., :features], rows[..., features : 2 * features]
+    obs_tm1, obs_t = (rows[..., :features], rows[..., features : 2 * features]) if pixels is None else pixels
     a_tm1, r_t, masked = rows[..., -3].long(), rows[..., -2], rows[..., -1]
 
     online, slots = group(lanes, "online"), optimizer_slots(lanes)
     has_target = isinstance(variant.target, Periodic)
     target = group(lanes, "target") if has_target else online
-    goal = r_t + variant.discount * (1 - masked) * bootstrap_values(variant, online, target, obs_t)
+    statistics: list[Tensor] = []
+    if isinstance(network, Conv):
+        values, statistics = convolved_values(lanes, variant, online, target, obs_t)
+    else:
+        values = bootstrap_values(variant, online, target, obs_t)
+    goal = r_t + variant.discount * (1 - masked) * values
 
-    def loss_of(params: list[Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-        q_tm1 = network.q_values(params, obs_tm1)
+    def loss_of(params: list[Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor, list[Tensor]]]:
+        new_statistics = statistics
+        if isinstance(network, Conv):
+            q_tm1, new_statistics = network.forward(params, statistics, obs_tm1, network.norm_learning)
+        else:
+            assert isinstance(network, MLP)
+            q_tm1 = network.q_values(params, obs_tm1)
         q_taken = q_tm1.gather(2, a_tm1[..., None])[..., 0]
         loss = variant.loss(q_taken - goal)
         # The sum over lanes of per-lane means gives each lane its own gradient.
-        return loss.sum() / variant.batch_size, (loss, q_taken, q_tm1.amax((1, 2)))
+        return loss.sum() / variant.batch_size, (loss, q_taken, q_tm1.amax((1, 2)), new_statistics)
 
-    gradients, (losses, q_taken, q_max) = torch.func.grad(loss_of, has_aux=True)(online)
+    gradients, (losses, q_taken, q_max, new_statistics) = torch.func.grad(loss_of, has_aux=True)(online)
     loss, q_mean = (lane_sums(torch.stack([losses, q_taken], 1)) / variant.batch_size).unbind(1)
     squares = torch.cat([(g * g).sum(1, keepdim=True) for g in gradients], 2)
     norm = lane_sums(squares).sqrt()
@@ -76,12 +105,16 @@ def update(lanes: Tensors, variant: Variant, rows: Tensor) -> None:
     takes = due & finite
     keep = takes[:, None, None]
     updates = updates + takes
-    if isinstance(variant.target, Periodic) and variant.target.unit == "updates":
-        moves = takes & is_multiple(updates, variant.target.every)
+    if isinstance(variant.target, Periodic) and variant.target.moves_after_updates:
+        moves = takes & is_due(updates, variant.target)
         weight = torch.where(moves[:, None], variant.target.tau, 0.0).float()[..., None]
         for old, new in zip(target, new_online, strict=True):
             old.copy_(torch.lerp(old, torch.where(keep, new, old), weight))
+        for old, new in zip(group(lanes, "target_norm"), new_statistics, strict=True):
+            old.copy_(torch.lerp(old, torch.where(keep, new, old), weight))
     for old, new in zip(online, new_online, strict=True):
+        old.copy_(torch.where(keep, new, old))
+    for old, new in zip(group(lanes, "online_norm"), new_statistics, strict=True):
         old.copy_(torch.where(keep, new, old))
     for name, tensors in new_slots.items():
         for old, new in zip(slots[name], tensors, strict=True):
@@ -99,8 +132,16 @@ def move_target(lanes: Tensors, variant: Variant, moves: Tensor) -> None:
     """Move the target networks of the lanes [L] bool by their tau: for rules that count environment steps or episodes."""
     assert isinstance(variant.target, Periodic)
     weight = torch.where(moves[:, None], torch.as_tensor(variant.target.tau), 0.0).float()[..., None]
-    for old, new in zip(group(lanes, "target"), group(lanes, "online"), strict=True):
-        old.copy_(torch.lerp(old, new, weight))
+    for part in ("", "_norm"):
+        for old, new in zip(group(lanes, f"target{part}"), group(lanes, f"online{part}"), strict=True):
+            old.copy_(torch.lerp(old, new, weight))
+
+
+def is_due(count: Tensor, rule: Periodic) -> Tensor:
+    """Whether the target moves at this count [L] int64 of the rule's unit."""
+    if rule.offset == 0:
+        return is_multiple(count, rule.every)
+    return is_multiple(count - rule.offset, rule.every) & (count >= rule.offset)
 
 
 def is_multiple(count: Tensor, every: float | Tensor) -> Tensor:

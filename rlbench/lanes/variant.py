@@ -6,9 +6,11 @@ from typing import ClassVar
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice, check, number, structural, structure
 from rlbench.lanes.clipping import ClipNorm, ClipValue, NoClip
+from rlbench.lanes.convolution import Conv
 from rlbench.lanes.exploration import Constant, Exponential, Linear, Multiplicative
 from rlbench.lanes.losses import Huber, Squared
 from rlbench.lanes.networks import MLP, UniformPolicy
+from rlbench.lanes.observations import Pixel, State
 from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
 from rlbench.lanes.replay import Uniform
 from rlbench.lanes.targets import NoTarget, Periodic
@@ -19,7 +21,7 @@ class Variant(Choice):
     """One DQN algorithm as data. The difference of two variants is the difference of two algorithms."""
 
     kind: ClassVar[str] = "dqn"
-    network: MLP | UniformPolicy = MLP()
+    network: MLP | Conv | UniformPolicy = MLP()
     loss: Squared | Huber = Squared()
     target: Periodic | NoTarget = Periodic()
     optimizer: Adam | AdamW | RMSprop | SGD = Adam()
@@ -37,6 +39,7 @@ class Variant(Choice):
         None, "reward stored for the step that ends an episode; null keeps the environment's"
     )
     bootstrap_on_truncation: bool = number(True, "whether an episode cut by the time limit still bootstraps")
+    observation: State | Pixel = structural(State(), "", later=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +109,7 @@ def check_run(run: Run) -> None:
         raise ConfigError(
             f"replay.replacement=false needs replay.warmup of at least batch_size {variant.batch_size}; got {replay.warmup}"
         )
+    _check_sight(run)
     if (run.budget.steps is None) == (run.budget.episodes is None):
         raise ConfigError("the budget is either steps=N or episodes=N: exactly one of them")
     steps = run.budget.steps
@@ -118,3 +122,27 @@ def check_run(run: Run) -> None:
     optimizer = variant.optimizer
     if isinstance(optimizer, SGD) and optimizer.nesterov and (optimizer.momentum == 0 or optimizer.dampening != 0):
         raise ConfigError("optimizer.nesterov needs optimizer.momentum above 0 and optimizer.dampening 0")
+
+
+def _check_sight(run: Run) -> None:
+    """Raise ConfigError where observation and network do not fit each other."""
+    pixel, network = run.variant.observation, run.variant.network
+    if isinstance(pixel, State):
+        if isinstance(network, Conv):
+            raise ConfigError("network=conv sees pixels only: give observation=pixel, or network=mlp")
+        return
+    if isinstance(network, MLP):
+        raise ConfigError("observation=pixel needs a network that convolves: give network=conv or network=dqn2015")
+    if pixel.top >= pixel.bottom:
+        raise ConfigError(
+            f"observation.top {pixel.top} must be above observation.bottom {pixel.bottom}: nothing would be left of the frame"
+        )
+    if pixel.combine == "difference" and pixel.frames != 2:
+        raise ConfigError(f"observation.combine=difference takes observation.frames=2; got {pixel.frames}")
+    if isinstance(network, Conv):
+        _, rows, columns = network.sizes(pixel.shape)[-1]
+        if network.batch_norm and network.norm_acting == "training" and rows * columns == 1:
+            raise ConfigError(
+                "network.norm_acting=training takes mean and variance over one patch, of which the last convolution leaves a"
+                " single pixel: take larger observation.rows and observation.columns"
+            )

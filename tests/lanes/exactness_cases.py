@@ -1,9 +1,11 @@
 """Cohorts whose lanes must not feel each other: the four named algorithms, and structures that stress the layout of the arithmetic."""
 
 from rlbench.lanes.clipping import ClipNorm, ClipValue
+from rlbench.lanes.convolution import Conv
 from rlbench.lanes.exploration import Exponential, Linear, Multiplicative
 from rlbench.lanes.losses import Huber
 from rlbench.lanes.networks import MLP, UniformPolicy
+from rlbench.lanes.observations import Pixel
 from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
 from rlbench.lanes.replay import Uniform
 from rlbench.lanes.targets import NoTarget, Periodic
@@ -30,6 +32,14 @@ BUSY = Variant(
     replay=Uniform(capacity=90, warmup=24, replacement=False),
     batch_size=13,
 )
+# Sizes that put parameters, statistics and patches at odd places in memory; acting writes statistics.
+PIXELS = with_fields(
+    BASE,
+    observation=Pixel(rows=17, columns=31, colour="grey"),
+    network=Conv(channels=(5, 7), kernels=(5, 3), strides=(2, 2), norm_acting="training"),
+    batch_size=6,
+    update_period=2,
+)
 VARIANTS = {
     "hard_mse": with_fields(BASE, target=HARD),
     "soft_mse": with_fields(BASE, target=SOFT),
@@ -52,6 +62,15 @@ VARIANTS = {
         BASE, network=MLP(units=(5,)), optimizer=SGD(lr=1e-4, momentum=0.9), target=NoTarget(), batch_size=1
     ),
     "chunks_of_four": with_fields(BASE, network=MLP(units=(256, 256)), target=SOFT),
+    "pixels": with_fields(PIXELS, target=SOFT),
+    "pixels_stacked_double": with_fields(
+        PIXELS,
+        observation=Pixel(rows=20, columns=30, combine="stack", frames=3),
+        network=Conv(channels=(3,), kernels=(5,), strides=(3,), hidden=(11,), norm_target="training"),
+        target=Periodic(every=2, unit="episodes"),
+        loss=Huber(),
+        double=True,
+    ),
     "uniform": with_fields(BASE, network=UniformPolicy()),
 }
 NUM_EVALUATION_EPISODES = {"one_row": 1, "hard_mse": 10}
