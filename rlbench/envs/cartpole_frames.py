@@ -35,6 +35,7 @@ AXLE_HALF_WIDTHS = (
     3.5,
     2.0,
 )  # of the rows 102 to 112, in pixels about the middle of one
+FAR_LEFT = torch.tensor([-1e6, 0.0], dtype=torch.float64)[:, None, None]  # a line left of everything, as offset and slope
 BEYOND = 32  # pixels beyond the window in which a part of the cart is still seen
 PATCHES_AT_ONCE = 32  # their intermediate results fill half of a 1 MB cache
 
@@ -59,9 +60,9 @@ def in_grey(colour: tuple[float, float, float]) -> float:
 
 def pole_edges(cart: Tensor, theta: Tensor) -> Tensor:
     """The pole's corners as SDL has them, [N, 4, 2] float64 whole numbers: column, and row from below; cart [N] is its column."""
-    sine, cosine = sine_cosine(-theta)
-    corners = [torch.stack([cosine * x - sine * y + cart, sine * x + cosine * y + AXLE_Y], 1) for x, y in POLE_CORNERS]
-    return torch.stack(corners, 1).trunc()
+    sine, cosine = (part[:, None] for part in sine_cosine(-theta))
+    x, y = torch.tensor(POLE_CORNERS, dtype=torch.float64).unbind(1)
+    return torch.stack([cosine * x - sine * y + cart[:, None], sine * x + cosine * y + AXLE_Y], 2).trunc_()
 
 
 def polygon_spans(corners: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,15 +75,12 @@ def polygon_spans(corners: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     rise = following[..., 1] - corners[..., 1]
     slope = (following[..., 0] - corners[..., 0]) / torch.where(rise == 0, 1.0, rise)
     offset = corners[..., 0] - slope * corners[..., 1]
-    far = 1e6
     # Clockwise, an edge that goes up bounds the left and one that goes down the right.
-    left = torch.stack([torch.where(rise > 0, offset, -far), torch.where(rise > 0, slope, 0.0)], 2).float()
-    right = torch.stack([torch.where(rise < 0, offset, far), torch.where(rise < 0, slope, 0.0)], 2).float()
     y = rows.float()
-    most_left, most_right = (left[:, 0, :1] + left[:, 0, 1:] * y), (right[:, 0, :1] + right[:, 0, 1:] * y)
-    for edge in range(1, corners.shape[1]):
-        most_left = torch.maximum(most_left, left[:, edge, :1] + left[:, edge, 1:] * y)
-        most_right = torch.minimum(most_right, right[:, edge, :1] + right[:, edge, 1:] * y)
+    left = torch.where(rise > 0, torch.stack([offset, slope]), FAR_LEFT).float()[..., None]
+    right = torch.where(rise < 0, torch.stack([offset, slope]), -FAR_LEFT).float()[..., None]
+    most_left = (left[0] + left[1] * y).amax(1)
+    most_right = (right[0] + right[1] * y).amin(1)
     floor, ceiling = most_left.floor(), most_right.ceil()
     inside = (y >= corners[..., 1].amin(1, keepdim=True)) & (y <= corners[..., 1].amax(1, keepdim=True))
     inside &= most_left <= most_right
