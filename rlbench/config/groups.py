@@ -20,7 +20,6 @@ from rlbench.lanes.targets import TARGETS, Periodic
 from rlbench.lanes.variant import Variant
 
 CLASSES: Mapping[str, tuple[type[Choice], ...]] = {
-    "observation": OBSERVATIONS,
     "network": (*NETWORKS, Conv),
     "loss": LOSSES,
     "target": TARGETS,
@@ -28,6 +27,7 @@ CLASSES: Mapping[str, tuple[type[Choice], ...]] = {
     "clip": CLIPS,
     "exploration": EXPLORATIONS,
     "replay": REPLAYS,
+    "observation": OBSERVATIONS,
 }
 
 # Members that are one class with different numbers; such a class has no member under its own kind.

@@ -35,7 +35,9 @@ AXLE_HALF_WIDTHS = (
     3.5,
     2.0,
 )  # of the rows 102 to 112, in pixels about the middle of one
-FAR_LEFT = torch.tensor([-1e6, 0.0], dtype=torch.float64)[:, None, None]  # a line left of everything, as offset and slope
+FAR_LEFT = torch.tensor([-1e6, 0.0], dtype=torch.float64)[
+    :, None, None
+]  # a line left of everything, as offset and slope
 BEYOND = 32  # pixels beyond the window in which a part of the cart is still seen
 PATCHES_AT_ONCE = 32  # their intermediate results fill half of a 1 MB cache
 

@@ -4,7 +4,6 @@ from rlbench.envs.cartpole_frames import Window, cartpole_frames
 from rlbench.envs.pixels import FrameRenderer
 
 DRAWN_BY_TENSORS = {"CartPole-v0": cartpole_frames, "CartPole-v1": cartpole_frames}
-FOLLOWS = ("CartPole-v0", "CartPole-v1")
 
 
 def frame_renderer(env_id: str, window: Window) -> FrameRenderer | None:

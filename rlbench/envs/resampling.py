@@ -49,9 +49,7 @@ class SpanPainter:
 
     def __init__(self, *, height: int, width: int, rows: int, columns: int) -> None:
         self.height, self.width, self.rows, self.columns = height, width, rows, columns
-        self.step = max(
-            d for d in range(1, height + 1) if height % d == 0 and d <= max(1.0, height / rows / 4)
-        )
+        self.step = max(d for d in range(1, height + 1) if height % d == 0 and d <= max(1.0, height / rows / 4))
         self.num_lines = height // self.step
         self.table = span_table(width, columns)
         vertical = bicubic_weights(height, rows).view(rows, self.num_lines, self.step).sum(2)

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import ClassVar
 
+from rlbench.envs.frames import DRAWN_BY_TENSORS
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice, check, number, structural, structure
 from rlbench.lanes.clipping import ClipNorm, ClipValue, NoClip
@@ -133,12 +134,17 @@ def _check_sight(run: Run) -> None:
         return
     if isinstance(network, MLP):
         raise ConfigError("observation=pixel needs a network that convolves: give network=conv or network=dqn2015")
+    if run.env.id not in DRAWN_BY_TENSORS:
+        raise ConfigError(
+            f"observation=pixel: environment '{run.env.id}' cannot be rendered here; there is a renderer for:"
+            f" {', '.join(DRAWN_BY_TENSORS)}"
+        )
     if pixel.top >= pixel.bottom:
         raise ConfigError(
             f"observation.top {pixel.top} must be above observation.bottom {pixel.bottom}: nothing would be left of the frame"
         )
-    if pixel.combine == "difference" and pixel.frames != 2:
-        raise ConfigError(f"observation.combine=difference takes observation.frames=2; got {pixel.frames}")
+    if pixel.combine != "stack" and pixel.frames != 2:
+        raise ConfigError(f"observation.combine={pixel.combine} takes observation.frames=2; got {pixel.frames}")
     if isinstance(network, Conv):
         _, rows, columns = network.sizes(pixel.shape)[-1]
         if network.batch_norm and network.norm_acting == "training" and rows * columns == 1:
