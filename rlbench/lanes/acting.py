@@ -15,7 +15,10 @@ from rlbench.lanes.variant import Variant
 
 
 def choose(lanes: Tensors, variant: Variant, explores: Tensor, uniform_action: Tensor, obs: Tensor) -> Tensor:
-    """Actions [L] int64 for obs [L, D]: the uniform one [L] where a lane explores [L] bool, else the greedy one."""
+    """Actions [L] int64 for obs [L, D]: the uniform one [L] where a lane explores [L] bool, else the greedy one.
+
+    For other networks than an MLP, `uniform_action` has been decided already.
+    """
     if not isinstance(variant.network, MLP):
         return uniform_action
     greedy = variant.network.q_values_acting(group(lanes, "online"), obs).argmax(1)

@@ -31,7 +31,7 @@ def watches_episodes(variant: Variant, budget: Budget) -> bool:
     return ends_early or isinstance(variant.validation, EpisodeValidation)
 
 
-def episodic_state(run: Run, params: list[Tensor]) -> Tensors:
+def episodic_state(run: Run, params: list[Tensor], statistics: list[Tensor]) -> Tensors:
     """What such a run has in its state beside what every run has; [1, ...] each, empty for most."""
     state: Tensors = {}
     if learns_by_episode(run.variant):
@@ -45,6 +45,7 @@ def episodic_state(run: Run, params: list[Tensor]) -> Tensors:
         state["best_return"] = torch.full((1,), -torch.inf, dtype=torch.float64)
         if rule.keep_best:
             state |= {f"best.{i}": p.clone() for i, p in enumerate(params)}
+            state |= {f"best_norm.{i}": s.clone() for i, s in enumerate(statistics)}
     return state
 
 
@@ -158,7 +159,7 @@ def _keep_books(lanes: Tensors, rule: EpisodeValidation, episodes: Validation) -
     is_better = who & (episodes.returns > lanes["best_return"])
     lanes["best_return"].copy_(torch.where(is_better, episodes.returns, lanes["best_return"]))
     lanes["best_at"].copy_(torch.where(is_better, lanes["validations"], lanes["best_at"]))
-    for best, online in zip(group(lanes, "best"), group(lanes, "online"), strict=False):
+    for best, online in _best_and_online(lanes):
         best.copy_(torch.where(is_better[:, None, None], online, best))
     patience = torch.as_tensor(rule.patience)[:, 0]  # NaN where a run never stops: not less than any count
     is_over = who & (lanes["validations"] - lanes["best_at"] >= patience)
@@ -168,5 +169,11 @@ def _keep_books(lanes: Tensors, rule: EpisodeValidation, episodes: Validation) -
 def take_best(lanes: Tensors, slot: int) -> None:
     """End a run with the weights of its best validation, where it keeps them and has validated."""
     if int(lanes["validations"][slot]) > 0:
-        for best, online in zip(group(lanes, "best"), group(lanes, "online"), strict=False):
+        for best, online in _best_and_online(lanes):
             online[slot] = best[slot]
+
+
+def _best_and_online(lanes: Tensors) -> list[tuple[Tensor, Tensor]]:
+    """Weights and running statistics of the best validation beside those of now; nothing where none are kept."""
+    parts = (zip(group(lanes, f"best{p}"), group(lanes, f"online{p}"), strict=False) for p in ("", "_norm"))
+    return [pair for part in parts for pair in part]

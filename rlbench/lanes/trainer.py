@@ -17,15 +17,15 @@ import torch
 from torch import Tensor
 
 from rlbench.envs.gymnasium_lanes import LaneSnapshot
-from rlbench.envs.registry import describe, lane_env
 from rlbench.lanes import acting, episodic, evaluation, validating
 from rlbench.lanes.choice import numbers, stack, with_numbers
 from rlbench.lanes.chunks import chunk_width, chunks
 from rlbench.lanes.compiling import compiled
 from rlbench.lanes.environments import HostEnvironments
 from rlbench.lanes.lane_state import ENDLESS, join, take
-from rlbench.lanes.networks import MLP
 from rlbench.lanes.noise import MAX_SPAN, acting_noise, replay_places, span_length
+from rlbench.lanes.observing import observed, observed_env
+from rlbench.lanes.pixel_lanes import pixel_lanes
 from rlbench.lanes.targets import Periodic
 from rlbench.lanes.update import Tensors, group, is_due, move_target, update
 from rlbench.lanes.validation import EpisodeValidation
@@ -101,14 +101,15 @@ class Trainer:
         first = lanes[0].run
         if any(lane.run.cohort_key() != first.cohort_key() for lane in lanes):
             raise ValueError("lanes of one trainer must have one cohort key")
-        self.info = describe(first.env.id, first.env.max_env_steps)
-        self.env = lane_env(first.env.id, first.env.max_env_steps)
-        self.learns = isinstance(first.variant.network, MLP)
+        seen = observed(first)
+        self.info, self.env = seen.info, seen.env
+        self.learns = first.variant.network.learns
+        self.pixels = pixel_lanes(seen, first.variant, first.cohort_key())
         self.num_eval_episodes = first.evaluation.episodes
         rule = first.variant.validation
         limits = self._limit(first.evaluation.max_env_steps), self._limit(getattr(rule, "max_env_steps", None))
-        self.evaluation_env, self.validation_env = (lane_env(first.env.id, limit) for limit in limits)
-        self.width = chunk_width(first, self.info)
+        self.evaluation_env, self.validation_env = (observed_env(first, limit) for limit in limits)
+        self.width = chunk_width(first)
         self.layout = chunks(len(lanes), self.width)
         num_slots = self.layout[-1][0] + self.layout[-1][1]
         idle = [take(lanes[0].state, [0])] * (num_slots - len(lanes))
@@ -149,7 +150,7 @@ class Trainer:
         self._acting = {
             k: v
             for k, v in self.state.items()
-            if not k.startswith(("target", "optimizer.", "power.", "replay", "last.", "best."))
+            if not k.startswith(("target", "optimizer.", "power.", "replay", "last.", "best.", "best_norm."))
         }
 
     @property
@@ -225,6 +226,8 @@ class Trainer:
         self._ahead.forget()
         for t in range(span):
             explores, uniform_action = noise.explores[t], noise.uniform_action[t]
+            if self.pixels is not None:
+                uniform_action = self.pixels.actions(self.state, explores, uniform_action)
             if self.env is not None and noise.first_states is not None:
                 row, at, ended = self._all.tick(
                     self._acting, self.variant, explores, uniform_action, noise.first_states, episodes, self.env
@@ -253,10 +256,16 @@ class Trainer:
         rows = replay.index_select(0, place.reshape(-1)).view(*place.shape, -1)
         count = self.variant.steps_per_minibatch
         if count == 1:
-            self._each[chunk].update(*self._chunks[chunk], rows)
+            self._update_once(chunk, rows)
             return
         for part in rows.unflatten(1, (count, -1)).transpose(0, 1).contiguous():
-            self._each[chunk].update(*self._chunks[chunk], part)
+            self._update_once(chunk, part)
+
+    def _update_once(self, chunk: int, rows: Tensor) -> None:
+        if self.pixels is None:
+            self._each[chunk].update(*self._chunks[chunk], rows)
+        else:
+            self._each[chunk].update(*self._chunks[chunk], rows, self.pixels.transitions(rows))
 
     def _learn_by_episode(self, ended: Tensor, replay: Tensor) -> None:
         due = episodic.mark_due(self.state, self.variant, ended)
@@ -274,7 +283,10 @@ class Trainer:
         def play(episodes: validating.Validation) -> None:
             episodes.lanes = {**self._acting}
             if self.validation_env is not None:
-                validating.validate_tensor_env(self._all.validation_step, episodes, self.validation_env)
+                step: validating.Step = self._all.validation_step
+                if self.pixels is not None:
+                    step = self.pixels.validation_step(step)
+                validating.validate_tensor_env(step, episodes, self.validation_env)
             else:
                 assert self.host is not None
                 validating.validate_gymnasium(self._all.choose, episodes, self.host.validation_envs)
@@ -400,8 +412,11 @@ class Trainer:
             each = chunk_computations(self._key, width)
             lanes = evaluation.evaluation_lanes(self.state, padded, ordinal)
             if self.evaluation_env is not None:
+                step: evaluation.Step = each.evaluation_step
+                if self.pixels is not None:
+                    step = self.pixels.evaluation_step(step)
                 returns, lengths = evaluation.evaluate_tensor_env(
-                    each.evaluation_step, lanes, self.variant_of(padded), self.evaluation_env, self.num_eval_episodes
+                    step, lanes, self.variant_of(padded), self.evaluation_env, self.num_eval_episodes
                 )
             else:
                 assert self.host is not None

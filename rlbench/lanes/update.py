@@ -8,6 +8,7 @@ A lane whose loss stops being finite is not updated: it is marked with the step 
 import torch
 from torch import Tensor
 
+from rlbench.lanes.convolution import Conv
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.optimizers import Slots
 from rlbench.lanes.reductions import lane_sums
@@ -39,6 +40,32 @@ def bootstrap_values(
     return q_t.gather(2, best)[..., 0]
 
 
+def convolved_values(
+    lanes: Tensors, variant: Variant, online_params: list[Tensor], target_params: list[Tensor], obs_t: Tensor
+) -> tuple[Tensor, list[Tensor]]:
+    """`bootstrap_values` of a convolutional network, obs_t [L, B, C, rows, columns]; and the online statistics after it.
+
+    Only the online network's own passes in training mode write statistics: here that of double DQN.
+    """
+    network, statistics = variant.network, group(lanes, "online_norm")
+    assert isinstance(network, Conv)
+    q_t = target_values(lanes, variant, target_params, obs_t)
+    if not variant.double:
+        return q_t.amax(2), statistics
+    q, statistics = network.forward(online_params, statistics, obs_t, network.norm_learning)
+    return q_t.gather(2, q.argmax(2, keepdim=True))[..., 0], statistics
+
+
+def target_values(lanes: Tensors, variant: Variant, target_params: list[Tensor], obs: Tensor) -> Tensor:
+    """The target network's values [L, B, A] of obs [L, B, D] or [L, B, C, rows, columns]; writes no statistics."""
+    network = variant.network
+    if isinstance(network, Conv):
+        statistics = group(lanes, "target_norm" if isinstance(variant.target, Periodic) else "online_norm")
+        return network.forward(target_params, statistics, obs, network.norm_target)[0]
+    assert isinstance(network, MLP)
+    return network.q_values(target_params, obs)
+
+
 def due_lanes(lanes: Tensors, variant: Variant) -> Tensor:
     """Which lanes learn now [L] bool: active, warmed up, and at a multiple of the update period.
 
@@ -55,13 +82,6 @@ def due_lanes(lanes: Tensors, variant: Variant) -> Tensor:
     )
 
 
-def goals_of_all(variant: Variant, target_params: list[Tensor], obs_tm1: Tensor, a_tm1: Tensor, goal: Tensor) -> Tensor:
-    """Goals of the whole output vector [L, B, A]: the target network's values of obs_tm1 [L, B, D], of the taken action goal [L, B]."""
-    assert isinstance(variant.network, MLP)
-    own = variant.network.q_values(target_params, obs_tm1)
-    return own.scatter(2, a_tm1[..., None], goal[..., None])
-
-
 def loss_per_row(variant: Variant, q_tm1: Tensor, q_taken: Tensor, a_tm1: Tensor, goal: Tensor) -> Tensor:
     """The loss of each transition [L, B]: of its taken action, goal [L, B], or averaged over all actions, goal [L, B, A]."""
     if variant.loss_over == "taken":
@@ -72,40 +92,56 @@ def loss_per_row(variant: Variant, q_tm1: Tensor, q_taken: Tensor, a_tm1: Tensor
     return sum(each.unbind(2)[1:], each[..., 0]) / each.shape[2]
 
 
-def update(lanes: Tensors, variant: Variant, rows: Tensor) -> None:
+def update(lanes: Tensors, variant: Variant, rows: Tensor, pixels: tuple[Tensor, Tensor] | None = None) -> None:
     """One update of every lane that is due: active, warmed up, and at a multiple of its update period.
 
     rows: [L, B, 2 D + 3] float32, each lane's minibatch of transitions, or its part where a minibatch is cut.
+    pixels: where the network sees pixels, the observations before and after, [L, B, C, rows, columns] float32 each.
     """
     network = variant.network
-    assert isinstance(network, MLP)
     env_steps, updates = lanes["env_steps"], lanes["updates"]
     due = due_lanes(lanes, variant)
     batch_size = variant.batch_size // variant.steps_per_minibatch
 
     features = (rows.shape[2] - ROW_EXTRAS) // 2
-    obs_tm1, obs_t = rows[..., :features], rows[..., features : 2 * features]
+    obs_tm1, obs_t = (rows[..., :features], rows[..., features : 2 * features]) if pixels is None else pixels
     a_tm1, r_t, masked = rows[..., -3].long(), rows[..., -2], rows[..., -1]
 
     online, slots = group(lanes, "online"), optimizer_slots(lanes)
     has_target = isinstance(variant.target, Periodic)
     target = group(lanes, "target") if has_target else online
 
-    def goal_of(target: list[Tensor]) -> Tensor:
-        goal = r_t + variant.discount * (1 - masked) * bootstrap_values(variant, online, target, obs_t)
-        return goal if variant.loss_over == "taken" else goals_of_all(variant, target, obs_tm1, a_tm1, goal)
+    def goal_of(target: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """The goals, of the taken action [L, B] or of all [L, B, A], and the online statistics after the passes that they took."""
+        statistics: list[Tensor] = []
+        if isinstance(network, Conv):
+            values, statistics = convolved_values(lanes, variant, online, target, obs_t)
+        else:
+            values = bootstrap_values(variant, online, target, obs_t)
+        goal = r_t + variant.discount * (1 - masked) * values
+        if variant.loss_over == "all":
+            own = target_values(lanes, variant, target, obs_tm1)
+            goal = own.scatter(2, a_tm1[..., None], goal[..., None])
+        return goal, statistics
 
-    goal = goal_of(target) if variant.detach_target else None
+    detached = goal_of(target) if variant.detach_target else None
 
-    def loss_of(params: list[Tensor], target: list[Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-        q_tm1 = network.q_values(params, obs_tm1)
+    def loss_of(
+        params: list[Tensor], target: list[Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor, list[Tensor]]]:
+        goal, statistics = goal_of(target) if detached is None else detached
+        if isinstance(network, Conv):
+            q_tm1, statistics = network.forward(params, statistics, obs_tm1, network.norm_learning)
+        else:
+            assert isinstance(network, MLP)
+            q_tm1 = network.q_values(params, obs_tm1)
         q_taken = q_tm1.gather(2, a_tm1[..., None])[..., 0]
-        loss = loss_per_row(variant, q_tm1, q_taken, a_tm1, goal_of(target) if goal is None else goal)
+        loss = loss_per_row(variant, q_tm1, q_taken, a_tm1, goal)
         # The sum over lanes of per-lane means gives each lane its own gradient.
-        return loss.sum() / batch_size, (loss, q_taken, q_tm1.amax((1, 2)))
+        return loss.sum() / batch_size, (loss, q_taken, q_tm1.amax((1, 2)), statistics)
 
     wanted = 0 if variant.detach_target else (0, 1)
-    gradients, (losses, q_taken, q_max) = torch.func.grad(loss_of, wanted, has_aux=True)(online, target)
+    gradients, (losses, q_taken, q_max, statistics) = torch.func.grad(loss_of, wanted, has_aux=True)(online, target)
     piled: list[Tensor] = []
     if not variant.detach_target:
         gradients, new = gradients
@@ -128,7 +164,11 @@ def update(lanes: Tensors, variant: Variant, rows: Tensor) -> None:
         weight = torch.where(moves[:, None], variant.target.tau, 0.0).float()[..., None]
         for old, new in zip(target, new_online, strict=True):
             old.copy_(torch.lerp(old, torch.where(keep, new, old), weight))
+        for old, new in zip(group(lanes, "target_norm"), statistics, strict=True):
+            old.copy_(torch.lerp(old, torch.where(keep, new, old), weight))
     for old, new in zip(online, new_online, strict=True):
+        old.copy_(torch.where(keep, new, old))
+    for old, new in zip(group(lanes, "online_norm"), statistics, strict=True):
         old.copy_(torch.where(keep, new, old))
     for old, new in zip(group(lanes, "target_gradient"), piled, strict=True):
         old.copy_(torch.where(keep, new, old))
@@ -148,8 +188,9 @@ def move_target(lanes: Tensors, variant: Variant, moves: Tensor) -> None:
     """Move the target networks of the lanes [L] bool by their tau: for rules that count environment steps or episodes."""
     assert isinstance(variant.target, Periodic)
     weight = torch.where(moves[:, None], torch.as_tensor(variant.target.tau), 0.0).float()[..., None]
-    for old, new in zip(group(lanes, "target"), group(lanes, "online"), strict=True):
-        old.copy_(torch.lerp(old, new, weight))
+    for part in ("", "_norm"):
+        for old, new in zip(group(lanes, f"target{part}"), group(lanes, f"online{part}"), strict=True):
+            old.copy_(torch.lerp(old, new, weight))
 
 
 def counts_validation(variant: Variant) -> bool:

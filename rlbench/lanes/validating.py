@@ -45,6 +45,9 @@ def validation_step(
     going.copy_(still)
 
 
+Step = Callable[[Tensors, Variant, LaneEnv, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], None]
+
+
 @dataclasses.dataclass
 class Validation:
     """Validation episodes under way: of the lanes `who` [L] bool."""
@@ -73,7 +76,7 @@ class Validation:
         return by_step(explores), by_step((pick * self.num_actions) >> 32)
 
 
-def validate_tensor_env(step: Callable[..., None], episodes: Validation, env: LaneEnv) -> None:
+def validate_tensor_env(step: Step, episodes: Validation, env: LaneEnv) -> None:
     """Play the episodes to their ends; `step` is `validation_step`, compiled or not."""
     lanes = episodes.lanes
     index = torch.full_like(lanes["validations"], RESET_INDEX)

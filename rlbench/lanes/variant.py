@@ -3,12 +3,15 @@
 import dataclasses
 from typing import ClassVar
 
+from rlbench.envs.frames import DRAWN_BY_TENSORS
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice, check, number, structural, structure
 from rlbench.lanes.clipping import ClipNorm, ClipValue, NoClip
+from rlbench.lanes.convolution import Conv
 from rlbench.lanes.exploration import Constant, Exponential, Linear, Multiplicative
 from rlbench.lanes.losses import Huber, Squared
 from rlbench.lanes.networks import MLP, UniformPolicy
+from rlbench.lanes.observations import Pixel, State
 from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
 from rlbench.lanes.replay import Uniform
 from rlbench.lanes.targets import NoTarget, Periodic
@@ -20,7 +23,7 @@ class Variant(Choice):
     """One DQN algorithm as data. The difference of two variants is the difference of two algorithms."""
 
     kind: ClassVar[str] = "dqn"
-    network: MLP | UniformPolicy = MLP()
+    network: MLP | Conv | UniformPolicy = MLP()
     loss: Squared | Huber = Squared()
     target: Periodic | NoTarget = Periodic()
     optimizer: Adam | AdamW | RMSprop | SGD = Adam()
@@ -63,6 +66,7 @@ class Variant(Choice):
     epsilon_draws: int = number(
         1, "exploration draws a step, each a step of the schedule; the first decides", ">= 1", later=True
     )
+    observation: State | Pixel = structural(State(), "", later=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,6 +147,7 @@ def check_run(run: Run) -> None:
         raise ConfigError(
             f"replay.replacement=false needs replay.warmup of at least batch_size {variant.batch_size}; got {replay.warmup}"
         )
+    _check_sight(run)
     if (run.budget.steps is None) == (run.budget.episodes is None):
         raise ConfigError("the budget is either steps=N or episodes=N: exactly one of them")
     steps = run.budget.steps
@@ -163,3 +168,41 @@ def check_run(run: Run) -> None:
     optimizer = variant.optimizer
     if isinstance(optimizer, SGD) and optimizer.nesterov and (optimizer.momentum == 0 or optimizer.dampening != 0):
         raise ConfigError("optimizer.nesterov needs optimizer.momentum above 0 and optimizer.dampening 0")
+
+
+def _check_sight(run: Run) -> None:
+    """Raise ConfigError where observation and network do not fit each other."""
+    pixel, network = run.variant.observation, run.variant.network
+    if isinstance(pixel, State):
+        if isinstance(network, Conv):
+            raise ConfigError("network=conv sees pixels only: give observation=pixel, or network=mlp")
+        return
+    if isinstance(network, MLP):
+        raise ConfigError("observation=pixel needs a network that convolves: give network=conv or network=dqn2015")
+    if run.env.id not in DRAWN_BY_TENSORS:
+        raise ConfigError(
+            f"observation=pixel: environment '{run.env.id}' cannot be rendered here; there is a renderer for:"
+            f" {', '.join(DRAWN_BY_TENSORS)}"
+        )
+    if pixel.top >= pixel.bottom:
+        raise ConfigError(
+            f"observation.top {pixel.top} must be above observation.bottom {pixel.bottom}: nothing would be left of the frame"
+        )
+    if pixel.combine != "stack" and pixel.frames != 2:
+        raise ConfigError(f"observation.combine={pixel.combine} takes observation.frames=2; got {pixel.frames}")
+    if isinstance(network, Conv):
+        _, rows, columns = network.sizes(pixel.shape)[-1]
+        if not network.batch_norm or rows * columns > 1:
+            return
+        if network.norm_acting == "training":
+            raise ConfigError(
+                "network.norm_acting=training takes mean and variance over one patch, of which the last convolution leaves a"
+                " single pixel: take larger observation.rows and observation.columns"
+            )
+        alone = run.variant.batch_size == run.variant.steps_per_minibatch
+        if alone and "training" in (network.norm_learning, network.norm_target):
+            raise ConfigError(
+                "batch norm in training mode takes mean and variance over a minibatch, here of one transition (batch_size"
+                f" {run.variant.batch_size}, steps_per_minibatch {run.variant.steps_per_minibatch}), of which the last"
+                " convolution leaves a single pixel: take larger observation.rows and observation.columns"
+            )

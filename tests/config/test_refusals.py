@@ -10,7 +10,10 @@ from rlbench.config import HelpRequested, resolve
 from rlbench.errors import ConfigError
 
 SEE = "(see: python -m rlbench.run --help)"
-VARIANTS = "(one of: hard_huber, hard_mse, random, soft_huber, soft_mse)"
+VARIANTS = (
+    "(one of: hard_huber, hard_huber_pixel, hard_huber_small_pixel, hard_mse, hard_mse_pixel, hard_mse_small_pixel, random,"
+    " soft_huber, soft_huber_pixel, soft_huber_small_pixel, soft_mse, soft_mse_pixel, soft_mse_small_pixel)"
+)
 
 REFUSALS = {
     # names

@@ -1,9 +1,11 @@
 """Cohorts whose lanes must not feel each other: the four named algorithms, and structures that stress the layout of the arithmetic."""
 
 from rlbench.lanes.clipping import ClipNorm, ClipValue
+from rlbench.lanes.convolution import Conv
 from rlbench.lanes.exploration import Exponential, Linear, Multiplicative
 from rlbench.lanes.losses import Huber
 from rlbench.lanes.networks import MLP, UniformPolicy
+from rlbench.lanes.observations import Pixel
 from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
 from rlbench.lanes.replay import Uniform
 from rlbench.lanes.targets import NoTarget, Periodic
@@ -30,6 +32,14 @@ BUSY = Variant(
     exploration=Exponential(decay_steps=40.0),
     replay=Uniform(capacity=90, warmup=24, replacement=False),
     batch_size=13,
+)
+# Sizes that put parameters, statistics and patches at odd places in memory; acting writes statistics.
+PIXELS = with_fields(
+    BASE,
+    observation=Pixel(rows=17, columns=31, colour="grey"),
+    network=Conv(channels=(5, 7), kernels=(5, 3), strides=(2, 2), norm_acting="training"),
+    batch_size=6,
+    update_period=2,
 )
 VARIANTS = {
     "hard_mse": with_fields(BASE, target=HARD),
@@ -76,6 +86,32 @@ VARIANTS = {
         update_clock="episode",
         updates_per_period=2,
         validation=EpisodeValidation(max_env_steps=12, greedy=False),
+    ),
+    "pixels": with_fields(PIXELS, target=SOFT),
+    "pixels_stacked_double": with_fields(
+        PIXELS,
+        observation=Pixel(rows=20, columns=30, combine="stack", frames=3),
+        network=Conv(channels=(3,), kernels=(5,), strides=(3,), hidden=(11,), norm_target="training"),
+        target=Periodic(every=2, unit="episodes"),
+        loss=Huber(),
+        double=True,
+    ),
+    # All of it on pixels: the target in the graph, minibatches in parts, goals of all actions, validation on frames.
+    "pixels_validated": with_fields(
+        PIXELS,
+        network=Conv(
+            channels=(3,), kernels=(5,), strides=(3,), hidden=(11,), norm_acting="training", norm_target="training"
+        ),
+        double=True,
+        detach_target=False,
+        loss_over="all",
+        steps_per_minibatch=2,
+        clip=ClipNorm(1.0),
+        target=Periodic(every=17, tau=0.5, unit="losses"),
+        exploration=Linear(start=0.9, end=0.3, decay_fraction=None, decay_steps=300),
+        replay=Uniform(capacity=90, warmup=24, warmup_ends="next_episode"),
+        update_clock="episode",
+        validation=EpisodeValidation(max_env_steps=12),
     ),
     "uniform": with_fields(BASE, network=UniformPolicy()),
 }
