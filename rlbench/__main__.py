@@ -11,6 +11,7 @@ COMMANDS = {
     "tune": "tune a variant, and confirm the winner on fresh seeds",
     "report": "write the report of an experiment",
     "results": "print a table of results",
+    "play": "write a video of a trained run, or a sheet of what its network sees",
     "verify": "re-run a lane alone and compare its digest",
     "sync": "mirror to Weights & Biases what is not there yet",
 }

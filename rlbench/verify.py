@@ -81,9 +81,8 @@ def _train_again(store: Any, run_id: str, outcomes: dict[str, dict[str, Any]]) -
 
 def digest_alone(run: Any, pruned_at: int | None = None) -> str:
     """The digest of a run trained as the only lane of a program, to its end or to the step at which a study pruned it."""
-    from rlbench.lanes.lane_state import initial_state
+    from rlbench.lanes.lane_state import final_weights, initial_state
     from rlbench.lanes.trainer import Lane, Trainer
-    from rlbench.lanes.update import group
     from rlbench.runner.books import advance_digest, end_of
     from rlbench.store import RowDigest, run_digest
 
@@ -97,7 +96,7 @@ def digest_alone(run: Any, pruned_at: int | None = None) -> str:
         events = trainer.advance(min(4096, left))[0]
         advance_digest(digest, events)
         status = events.status
-    weights = run.variant.network.named_weights([p[:1] for p in group(trainer.state, "online")])
+    weights = final_weights(run, trainer.state, 0)
     return run_digest(digest, weights, end_of(trainer.state, 0, status))
 
 

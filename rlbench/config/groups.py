@@ -9,26 +9,36 @@ from collections.abc import Mapping
 
 from rlbench.lanes.choice import Choice
 from rlbench.lanes.clipping import CLIPS
+from rlbench.lanes.convolution import Conv
 from rlbench.lanes.exploration import EXPLORATIONS
 from rlbench.lanes.losses import LOSSES
 from rlbench.lanes.networks import NETWORKS
+from rlbench.lanes.observations import OBSERVATIONS
 from rlbench.lanes.optimizers import OPTIMIZERS
 from rlbench.lanes.replay import REPLAYS
 from rlbench.lanes.targets import TARGETS, Periodic
+from rlbench.lanes.validation import VALIDATIONS
 from rlbench.lanes.variant import Variant
 
 CLASSES: Mapping[str, tuple[type[Choice], ...]] = {
-    "network": NETWORKS,
+    "network": (*NETWORKS, Conv),
     "loss": LOSSES,
     "target": TARGETS,
     "optimizer": OPTIMIZERS,
     "clip": CLIPS,
     "exploration": EXPLORATIONS,
     "replay": REPLAYS,
+    "validation": VALIDATIONS,
+    "observation": OBSERVATIONS,
 }
 
 # Members that are one class with different numbers; such a class has no member under its own kind.
 PRESETS: Mapping[str, Mapping[str, Choice]] = {
+    "network": {
+        "conv": Conv(),
+        # Mnih et al., "Human-level control through deep reinforcement learning", Nature 518 (2015).
+        "dqn2015": Conv(channels=(32, 64, 64), kernels=(8, 4, 3), strides=(4, 2, 1), hidden=(512,), batch_norm=False),
+    },
     "target": {
         "hard": Periodic(every=250, tau=1.0, unit="updates"),
         "soft": Periodic(every=1, tau=0.005, unit="updates"),
@@ -40,6 +50,7 @@ MEANINGS: Mapping[str, str] = {
     "recipe": "in place of a variant: all that reproduces a published script",
     "env": "the environment: a member, any Gymnasium id, or module:Id-v0",
     "experiment": "a file that asks one question: a grid with its budget, seeds and comparisons",
+    "observation": "what the agent sees",
     "network": "what estimates the action values",
     "loss": "loss of the temporal-difference error",
     "target": "how the target network follows the online network",
@@ -47,6 +58,7 @@ MEANINGS: Mapping[str, str] = {
     "clip": "what bounds a lane's gradient",
     "exploration": "probability of a random action over time",
     "replay": "which stored transitions a minibatch takes",
+    "validation": "episodes between those of training that decide when to stop and what to keep",
 }
 
 

@@ -10,9 +10,9 @@ from rlbench.config import groups
 from rlbench.config.cells import DEFAULT_VARIANT
 from rlbench.config.composing import DEFAULT_ENV
 from rlbench.config.keys import Key, command_keys, fixed_keys, keys_of, show
-from rlbench.lanes.variant import Budget
 
 WIDTH = 100
+BUDGETS = ("steps", "episodes")
 NO_BREAK = "\N{NO-BREAK SPACE}"  # keeps a bound on one line while wrapping
 _KEY, _DEFAULT = 27, 12  # columns
 
@@ -61,9 +61,9 @@ def help_text(names: Mapping[str, Collection[str]]) -> str:
 
 def _budget(key: Key) -> Key:
     """The budget's keys, which exclude each other, told as what they are."""
-    if key.name not in keys_of(Budget()):
+    if key.name not in BUDGETS:
         return key
-    other = next(name for name in keys_of(Budget()) if name != key.name)
+    other = next(name for name in BUDGETS if name != key.name)
     return Key(key.name, key.hint, key.default, f"budget of a run in {key.meaning}; replaces {other}", key.bound)
 
 

@@ -16,7 +16,7 @@ from rlbench.config import groups
 from rlbench.config.keys import convert, keys_of, keys_of_choice
 from rlbench.config.seeds import SEED_LIMIT
 from rlbench.errors import ConfigError
-from rlbench.lanes.choice import Choice
+from rlbench.lanes.choice import Choice, is_left_out
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
 
 RUN_ID_DIGITS = 16
@@ -71,6 +71,7 @@ def resolved(run: Run) -> Run:
 def variant_of(data: Mapping[str, Any]) -> Variant:
     """The variant of {"kind": "dqn", group: {"kind": ..., fields}, scalars}. Raises ConfigError as `run_of` does."""
     keys = keys_of(Variant())
+    data = _with_left_out(Variant(), data)
     _check_names(data, ["kind", *groups.CLASSES, *keys], "")
     if data["kind"] != Variant.kind:
         raise ConfigError(f"unknown kind of variant {data['kind']!r} (one of: {Variant.kind})")
@@ -86,6 +87,7 @@ def choice_of(group: str, data: Mapping[str, Any]) -> Choice:
         raise ConfigError(f"unknown kind of {group} {kind!r} (one of: {', '.join(kinds)})")
     keys = keys_of_choice(group, kind)
     fields = {name.partition(".")[2]: key for name, key in keys.items()}
+    data = _with_left_out(kinds[kind](), data)
     _check_names(data, ["kind", *fields], f"{group}.")
     return kinds[kind](**{name: convert(key, data[name]) for name, key in fields.items()})
 
@@ -93,20 +95,33 @@ def choice_of(group: str, data: Mapping[str, Any]) -> Choice:
 def part_of(default: T, data: Mapping[str, Any], prefix: str) -> T:
     """A flat dataclass of the type of `default` from a dict of all its fields. Raises ConfigError as `run_of` does."""
     fields = {name.removeprefix(prefix): key for name, key in keys_of(default, prefix).items()}
+    data = _with_left_out(default, data)
     _check_names(data, fields, prefix)
     return type(default)(**{field: convert(key, data[field]) for field, key in fields.items()})
 
 
 def _data_of(part: Any, prefix: str) -> dict[str, Any]:
     data: dict[str, Any] = {"kind": part.kind} if isinstance(part, Choice) else {}
+    fields = {field.name: field for field in dataclasses.fields(part) if not is_left_out(part, field)}
     for name, key in keys_of(part, prefix).items():
-        value = convert(key, key.default)
-        data[name.removeprefix(prefix)] = list(value) if isinstance(value, tuple) else value
-    for field in dataclasses.fields(part):
-        value = getattr(part, field.name)
+        if name.removeprefix(prefix) in fields:
+            value = convert(key, key.default)
+            data[name.removeprefix(prefix)] = list(value) if isinstance(value, tuple) else value
+    for name in fields:
+        value = getattr(part, name)
         if isinstance(value, Choice):
-            data[field.name] = _data_of(value, f"{prefix}{field.name}.")
+            data[name] = _data_of(value, f"{prefix}{name}.")
     return data
+
+
+def _with_left_out(default: Any, data: Mapping[str, Any]) -> dict[str, Any]:
+    """`data` with the fields that a specification leaves out at their defaults."""
+    absent: dict[str, Any] = {}
+    for field in dataclasses.fields(default):
+        if field.metadata.get("later"):
+            value = field.default
+            absent[field.name] = {"kind": value.kind} if isinstance(value, Choice) else value
+    return {**absent, **data}
 
 
 def _check_names(data: Mapping[str, Any], names: Collection[str], prefix: str) -> None:

@@ -150,7 +150,7 @@ def open_environment(env_id: str, max_episode_steps: int | None) -> gymnasium.En
         ConfigError: no such environment, its module does not import, it cannot be created, or the limit is below 1.
     """
     check_step_limit(max_episode_steps)
-    spec = _find_spec(env_id)
+    spec = find_spec(env_id)
     # The specification in place of the id keeps Gymnasium from warning about old versions such as CartPole-v0.
     without_window = {"render_mode": None} if "render_mode" in spec.kwargs else {}
     try:
@@ -184,7 +184,8 @@ def effective_max_episode_steps(env: gymnasium.Env[Any, Any]) -> int | None:
     return None if env.spec is None else env.spec.max_episode_steps
 
 
-def _find_spec(env_id: str) -> EnvSpec:
+def find_spec(env_id: str) -> EnvSpec:
+    """The specification of an id, or of `module:Id` with its module imported. Raises ConfigError for an unknown one."""
     module, separator, name = env_id.rpartition(":")
     if separator:
         try:

@@ -15,7 +15,10 @@ from rlbench.lanes.variant import Variant
 
 
 def choose(lanes: Tensors, variant: Variant, explores: Tensor, uniform_action: Tensor, obs: Tensor) -> Tensor:
-    """Actions [L] int64 for obs [L, D]: the uniform one [L] where a lane explores [L] bool, else the greedy one."""
+    """Actions [L] int64 for obs [L, D]: the uniform one [L] where a lane explores [L] bool, else the greedy one.
+
+    For other networks than an MLP, `uniform_action` has been decided already.
+    """
     if not isinstance(variant.network, MLP):
         return uniform_action
     greedy = variant.network.q_values_acting(group(lanes, "online"), obs).argmax(1)
@@ -51,7 +54,9 @@ def absorb(
     final_reward = torch.as_tensor(variant.final_reward)[:, 0]
     stored_reward = torch.where(done & ~final_reward.isnan(), final_reward.double(), reward)
     bootstraps = torch.as_tensor(variant.bootstrap_on_truncation)[:, 0] > 0
-    masked = terminated | (truncated & ~bootstraps)
+    masked = truncated & ~bootstraps
+    if not variant.bootstrap_on_termination:
+        masked = terminated | masked
     extras = torch.stack([action.float(), stored_reward.float(), masked.float()], 1)
     row = torch.cat([obs_tm1, obs_t, extras], 1)
     capacity = variant.replay.capacity

@@ -30,15 +30,26 @@ class Choice:
 C = TypeVar("C", bound=Choice)
 
 
-def number(default: Any, meaning: str, bound: str = "") -> Any:
-    """A field that may differ from lane to lane. `bound` is a test such as "> 0" or "0 <= x <= 1"; empty allows every finite value."""
-    return dataclasses.field(default=default, metadata={"role": "number", "meaning": meaning, "bound": bound})
+def number(default: Any, meaning: str, bound: str = "", *, later: bool = False) -> Any:
+    """A field that may differ from lane to lane. `bound` is a test such as "> 0" or "0 <= x <= 1"; empty allows every finite value.
 
-
-def structural(default: Any, meaning: str, bound: str = "", allowed: tuple[str, ...] = ()) -> Any:
-    """A field that must agree within a cohort: it changes shapes, work or schedule."""
-    metadata = {"role": "structure", "meaning": meaning, "bound": bound, "allowed": allowed}
+    `later` marks a field that is younger than the first stores: a run's specification leaves it out at its default, so that ids stay.
+    """
+    metadata = {"role": "number", "meaning": meaning, "bound": bound, "later": later}
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def structural(
+    default: Any, meaning: str, bound: str = "", allowed: tuple[str, ...] = (), *, later: bool = False
+) -> Any:
+    """A field that must agree within a cohort: it changes shapes, work or schedule. `later` as in `number`."""
+    metadata = {"role": "structure", "meaning": meaning, "bound": bound, "allowed": allowed, "later": later}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def is_left_out(part: Any, field: "dataclasses.Field[Any]") -> bool:
+    """Whether a specification leaves this field of `part` out: it is younger than the first stores, and at its default."""
+    return bool(field.metadata.get("later")) and getattr(part, field.name) == field.default
 
 
 def structure(choice: Any) -> tuple[Any, ...]:

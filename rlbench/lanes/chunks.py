@@ -2,8 +2,9 @@
 
 import itertools
 
-from rlbench.envs.registry import EnvInfo
+from rlbench.lanes.convolution import Conv
 from rlbench.lanes.networks import MLP
+from rlbench.lanes.observing import observed
 from rlbench.lanes.variant import Run
 
 # Working set of one chunk's update. Half and twice as many lanes were equally fast; fewer waste less on idle ones.
@@ -12,22 +13,38 @@ MAX_WIDTH = 64
 NO_LEARNING_WIDTH = 64
 
 
-def chunk_width(run: Run, info: EnvInfo) -> int:
-    """Lanes of one chunk, a power of two: what keeps weights, optimiser state and activations of an update in the cache."""
-    if not isinstance(run.variant.network, MLP):
+def chunk_width(run: Run) -> int:
+    """Lanes of one chunk, a power of two: what keeps weights, optimiser state and activations of an update in the cache.
+
+    One lane where the network convolves: a minibatch of patches fills the cache alone, and grouped convolutions are slower on a CPU.
+    """
+    network = run.variant.network
+    if isinstance(network, Conv):
+        return 1
+    if not isinstance(network, MLP):
         return NO_LEARNING_WIDTH
-    sizes = (info.obs_size, *run.variant.network.units, info.num_actions)
-    weights = parameter_count(run.variant.network, info)
+    sizes = _sizes(run, network)
+    weights = parameter_count(run)
     tensors = 3 + len(run.variant.optimizer.slots([]))
     activations = run.variant.batch_size * 4 * sum(sizes)
     lanes = CHUNK_BYTES // (4 * (weights * tensors + activations))
     return max(1, min(MAX_WIDTH, 1 << (max(1, lanes).bit_length() - 1)))
 
 
-def parameter_count(network: MLP, info: EnvInfo) -> int:
+def parameter_count(run: Run) -> int:
     """Weights and biases of one lane's network."""
-    sizes = (info.obs_size, *network.units, info.num_actions)
-    return sum(fan_in * fan_out + fan_out for fan_in, fan_out in itertools.pairwise(sizes))
+    network = run.variant.network
+    if isinstance(network, Conv):
+        channels, rows, columns = observed(run).shape
+        return network.parameter_count((channels, rows, columns), observed(run).info.num_actions)
+    if not isinstance(network, MLP):
+        return 0
+    return sum(fan_in * fan_out + fan_out for fan_in, fan_out in itertools.pairwise(_sizes(run, network)))
+
+
+def _sizes(run: Run, network: MLP) -> tuple[int, ...]:
+    info = observed(run).info
+    return (info.obs_size, *network.units, info.num_actions)
 
 
 def chunks(num_lanes: int, width: int) -> list[tuple[int, int]]:

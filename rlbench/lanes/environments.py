@@ -11,11 +11,28 @@ from rlbench.lanes.variant import Environment
 
 
 class HostEnvironments:
-    """One environment per slot for training, and a pool for evaluation."""
+    """One environment per slot for training and for validation, and a pool for evaluation."""
 
-    def __init__(self, env: Environment, num_slots: int, eval_lanes: int, eval_episodes: int) -> None:
+    def __init__(
+        self,
+        env: Environment,
+        num_slots: int,
+        num_evaluated: int,
+        evaluation_limit: int | None,
+        validation_limit: int | None,
+    ) -> None:
+        """`num_evaluated` episodes are evaluated at once; the limits are those of an evaluation and of a validation episode."""
         self.training_envs = GymnasiumLanes(env.id, num_slots, env.max_env_steps)
-        self.evaluation_envs = GymnasiumLanes(env.id, eval_lanes * eval_episodes, env.max_env_steps)
+        self.evaluation_envs = GymnasiumLanes(env.id, num_evaluated, evaluation_limit)
+        self._validation = (env.id, num_slots, validation_limit)
+        self._validation_envs: GymnasiumLanes | None = None
+
+    @property
+    def validation_envs(self) -> GymnasiumLanes:
+        """One environment per slot for validation, made when the first lane validates."""
+        if self._validation_envs is None:
+            self._validation_envs = GymnasiumLanes(*self._validation)
+        return self._validation_envs
 
     def place(self, slot: int, note: LaneSnapshot | None, state: Tensors) -> None:
         """Start a slot's environment: from the note of a checkpoint, or with the reset of the lane's first episode."""

@@ -23,7 +23,7 @@ STEPS_PER_ORDINAL = 1 << 32  # draws of one evaluation never meet those of the n
 
 
 def greedy_actions(lanes: Tensors, variant: Variant, obs: Tensor, uniform_action: Tensor) -> Tensor:
-    """Actions [L, E] for obs [L, E, D]; a uniform policy takes the drawn ones [L, E]."""
+    """Actions [L, E] for obs [L, E, D]; other networks than an MLP take the given ones [L, E]."""
     if isinstance(variant.network, MLP):
         return variant.network.q_values(group(lanes, "online"), obs).argmax(2)
     return uniform_action
@@ -65,7 +65,7 @@ Actions = Callable[[Tensors, Variant, Tensor, Tensor], Tensor]
 
 def evaluation_lanes(state: Tensors, chosen: Tensor, ordinal: Tensor) -> Tensors:
     """A copy of what evaluation needs of the chosen lanes ([n] int64), with the ordinal [n] of each lane's evaluation."""
-    lanes = {name: tensor[chosen].contiguous() for name, tensor in state.items() if name.startswith("online.")}
+    lanes = {name: tensor[chosen].contiguous() for name, tensor in state.items() if name.startswith("online")}
     lanes["seed"] = state["seed"][chosen]
     lanes["evaluation_namespace"] = state["namespace"][chosen] + EVALUATION
     lanes["ordinal"] = ordinal
@@ -95,7 +95,7 @@ def evaluate_tensor_env(
 
 def _drawn(variant: Variant, lanes: Tensors, begin: int, num_episodes: int, num_actions: int) -> Tensor:
     """Uniform actions where the policy is uniform, else as many zeros."""
-    if isinstance(variant.network, MLP):
+    if variant.network.learns:
         return torch.zeros(STEPS_AHEAD, len(lanes["seed"]), num_episodes, dtype=torch.int64)
     return uniform_actions(lanes, begin, num_episodes, num_actions)
 

@@ -82,10 +82,13 @@ class Multiplicative(Choice):
     start: float = number(1.0, "epsilon of the first action", "0 <= x <= 1")
     factor: float = number(0.995, "factor per action", "0 < x <= 1")
     floor: float = number(0.01, "smallest epsilon", "0 <= x <= 1")
+    before_draw: bool = number(
+        False, "whether the factor is applied before a draw already, not only after it", later=True
+    )
 
     def epsilon(self, n: Tensor) -> Tensor:
         """n [L, K] -> epsilon [L, K]."""
-        decayed = self.start * torch.as_tensor(self.factor) ** n
+        decayed = self.start * torch.as_tensor(self.factor) ** (n + self.before_draw)
         return torch.maximum(decayed, torch.zeros_like(decayed) + self.floor)
 
 

@@ -9,14 +9,16 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from rlbench.envs.registry import describe, lane_env
 from rlbench.lanes.chunks import parameter_count
-from rlbench.lanes.networks import MLP
+from rlbench.lanes.convolution import Conv
+from rlbench.lanes.episodic import episodic_state
 from rlbench.lanes.noise import first_states
+from rlbench.lanes.observing import observed
 from rlbench.lanes.replay import ROW_EXTRAS
 from rlbench.lanes.streams import Namespace
 from rlbench.lanes.targets import Periodic
-from rlbench.lanes.update import Tensors
+from rlbench.lanes.update import Tensors, group
+from rlbench.lanes.validation import EpisodeValidation
 from rlbench.lanes.variant import Run
 
 ENDLESS = 2**62
@@ -30,18 +32,21 @@ def namespace_number(run: Run) -> int:
 
 def initial_state(run: Run) -> Tensors:
     """The state of one run before its first step: every tensor [1, ...]."""
-    info = describe(run.env.id, run.env.max_env_steps)
+    seen = observed(run)
+    info, env = seen.info, seen.env
     variant, namespace = run.variant, namespace_number(run)
-    params = variant.network.init_params(
-        seed=run.seed, namespace=namespace, obs_size=info.obs_size, num_actions=info.num_actions
-    )
+    params, statistics = _initial_network(run)
     state: Tensors = {f"online.{i}": p for i, p in enumerate(params)}
     if isinstance(variant.target, Periodic):
         state |= {f"target.{i}": p.clone() for i, p in enumerate(params)}
-    if isinstance(variant.network, MLP):
+        state |= {f"target_norm.{i}": s.clone() for i, s in enumerate(statistics)}
+    state |= {f"online_norm.{i}": s for i, s in enumerate(statistics)}
+    if variant.network.learns:
         for name, slots in variant.optimizer.slots(params).items():
             state |= {f"optimizer.{name}.{i}": tensor for i, tensor in enumerate(slots)}
         state |= {f"power.{name}": torch.ones(1, 1, dtype=torch.float64) for name in variant.optimizer.power_names}
+        if not variant.detach_target:
+            state |= {f"target_gradient.{i}": torch.zeros_like(p) for i, p in enumerate(params)}
         state["replay"] = torch.zeros(1, variant.replay.capacity, 2 * info.obs_size + ROW_EXTRAS)
         state |= {f"last.{name}": torch.full((1,), torch.nan) for name in LAST}
 
@@ -57,12 +62,32 @@ def initial_state(run: Run) -> Tensors:
         "alive": torch.ones(1, dtype=torch.bool),
         "active": torch.ones(1, dtype=torch.bool),
     }
-    env = lane_env(run.env.id, run.env.max_env_steps)
+    state |= episodic_state(run, params, statistics)
     if env is not None:
         state["env"] = first_states(env, state["seed"], state["namespace"], state["episodes"], count(0))
     else:
         state["obs"] = torch.zeros(1, info.obs_size)
     return state
+
+
+def _initial_network(run: Run) -> tuple[list[Tensor], list[Tensor]]:
+    """Parameters and running statistics of the run's network before its first step."""
+    seen, network = observed(run), run.variant.network
+    own = {"seed": run.seed, "namespace": namespace_number(run), "num_actions": seen.info.num_actions}
+    if isinstance(network, Conv):
+        channels, rows, columns = seen.shape
+        return network.init_params(**own, obs_shape=(channels, rows, columns)), network.init_statistics()
+    return network.init_params(**own, obs_size=seen.info.obs_size), []
+
+
+def final_weights(run: Run, state: Tensors, slot: int) -> Tensors:
+    """The online weights of the lane in a slot, under the names of a plain PyTorch module; nothing where nothing is learned."""
+    network = run.variant.network
+    # Copies: the slot may have another run by the time the weights are stored.
+    params = [p[slot : slot + 1].clone() for p in group(state, "online")]
+    if isinstance(network, Conv):
+        return network.named_weights(params, [s[slot : slot + 1] for s in group(state, "online_norm")])
+    return network.named_weights(params)
 
 
 def join(states: Sequence[Tensors]) -> Tensors:
@@ -78,9 +103,11 @@ def take(state: Tensors, lanes: Iterable[int]) -> Tensors:
 
 def bytes_per_lane(run: Run) -> int:
     """Memory of one lane's state, in bytes, without allocating it."""
-    info = describe(run.env.id, run.env.max_env_steps)
-    if not isinstance(run.variant.network, MLP):
+    info = observed(run).info
+    if not run.variant.network.learns:
         return 256
-    weights = parameter_count(run.variant.network, info)
-    copies = 2 + len(run.variant.optimizer.slots([]))
+    weights = parameter_count(run)
+    rule = run.variant.validation
+    kept = isinstance(rule, EpisodeValidation) and rule.keep_best
+    copies = 2 + len(run.variant.optimizer.slots([])) + kept + (not run.variant.detach_target)
     return 4 * (weights * copies + run.variant.replay.capacity * (2 * info.obs_size + ROW_EXTRAS)) + 256

@@ -41,6 +41,9 @@ def acting_noise(lanes: Tensors, variant: Variant, span: int, num_actions: int, 
     seed, namespace, base = lanes["seed"], lanes["namespace"], lanes["env_steps"]
     columns = -(-span // TABLE_STRIDE) * TABLE_STRIDE
     n = base.double()[:, None] + torch.arange(columns, dtype=torch.float64)
+    n = n * torch.as_tensor(variant.epsilon_draws)
+    if "validation_draws" in lanes:
+        n = n + lanes["validation_draws"].double()[:, None]
     epsilon = variant.exploration.epsilon(n)[:, :span]
     step = base[:, None] + torch.arange(span)
     draw, pick, _, _ = words(seed[:, None], namespace[:, None], Stream.EXPLORATION, step, torch.zeros_like(step))
@@ -50,10 +53,10 @@ def acting_noise(lanes: Tensors, variant: Variant, span: int, num_actions: int, 
         # As wide for a short span as for a full one: a new shape would be compiled anew.
         episode = lanes["episodes"][:, None] + torch.arange(1, span_length(len(base)) + 1)
         first = first_states(env, seed[:, None], namespace[:, None], episode, torch.zeros_like(episode))
-    return ActingNoise(epsilon, _by_step(explores), _by_step((pick * num_actions) >> 32), first)
+    return ActingNoise(epsilon, by_step(explores), by_step((pick * num_actions) >> 32), first)
 
 
-def _by_step(by_lane: Tensor) -> Tensor:
+def by_step(by_lane: Tensor) -> Tensor:
     """[L, T] -> [T, L] with the strides of a new tensor; `contiguous` keeps others for one lane, and compiled code is made for strides."""
     return torch.empty(by_lane.T.shape, dtype=by_lane.dtype).copy_(by_lane.T)
 

@@ -49,7 +49,8 @@ def _adam_step(
             largest = torch.maximum(slots["largest"][index], second)
             new_slots["largest"].append(largest)
             second = largest
-        new_params.append(p - step_size * (first / (second.sqrt() * root_correction + eps)))
+        root = (second.sqrt() + eps) * root_correction if choice.eps_hat else second.sqrt() * root_correction + eps
+        new_params.append(p - step_size * (first / root))
     return new_params, new_slots, powers
 
 
@@ -65,6 +66,7 @@ class Adam(Choice):
     eps: float = number(1e-8, "added to the root of the second moment", ">= 0")
     weight_decay: float = number(0.0, "L2 penalty", ">= 0")
     amsgrad: bool = structural(False, "divide by the largest second moment so far")
+    eps_hat: bool = structural(False, "add eps before the bias correction, as Keras does", later=True)
 
     power_names: ClassVar[tuple[str, ...]] = ("beta1", "beta2")
 
@@ -92,6 +94,7 @@ class AdamW(Choice):
     eps: float = number(1e-8, "added to the root of the second moment", ">= 0")
     weight_decay: float = number(0.01, "decay of the weights, times the learning rate", ">= 0")
     amsgrad: bool = structural(False, "divide by the largest second moment so far")
+    eps_hat: bool = structural(False, "add eps before the bias correction, as Keras does", later=True)
 
     power_names: ClassVar[tuple[str, ...]] = ("beta1", "beta2")
 

@@ -23,6 +23,10 @@ class Uniform(Choice):
     capacity: int = structural(10_000, "transitions kept", ">= 1")
     warmup: int = structural(1_000, "transitions stored before the first update", ">= 1")
     replacement: bool = structural(True, "whether one minibatch may take a transition twice")
+    warmup_ends: str = structural(
+        "at_once", "when a full warm-up lets learning start: at once, or with the next episode",
+        allowed=("at_once", "next_episode"), later=True,
+    )  # fmt: skip
 
     def indices(self, words: Tensor, size: Tensor) -> Tensor:
         """Rows of N minibatches [N, B] int64 in [0, size), from random words [N, B] int64; size [N] int64 transitions are stored."""

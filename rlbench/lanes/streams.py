@@ -25,6 +25,7 @@ class Stream(IntEnum):
     EXPLORATION = 3
     REPLAY = 4
     UNIFORM_POLICY = 5
+    VALIDATION = 6
 
 
 class Namespace(IntEnum):

@@ -17,7 +17,17 @@ class Periodic(Choice):
     precise: ClassVar[bool] = True
     every: int = number(250, "how many of `unit` between two moves of the target", ">= 1")
     tau: float = number(1.0, "how far the target moves: 1 copies (hard), less averages (soft)", "0 < x <= 1")
-    unit: str = structural("updates", "what `every` counts", allowed=("steps", "updates", "episodes"))
+    unit: str = structural(
+        "updates",
+        "what `every` counts; losses are loss evaluations, those of validation steps included",
+        allowed=("steps", "updates", "episodes", "losses"),
+    )
+    offset: int = structural(0, "how many of `unit` pass before the first of these periods begins", ">= 0", later=True)
+
+    @property
+    def moves_after_updates(self) -> bool:
+        """Whether the rule counts what only an update (or a validation) changes."""
+        return self.unit in ("updates", "losses")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,18 +17,21 @@ import torch
 from torch import Tensor
 
 from rlbench.envs.gymnasium_lanes import LaneSnapshot
-from rlbench.envs.registry import describe, lane_env
-from rlbench.lanes import acting, evaluation
+from rlbench.lanes import acting, episodic, evaluation, validating
 from rlbench.lanes.choice import numbers, stack, with_numbers
 from rlbench.lanes.chunks import chunk_width, chunks
 from rlbench.lanes.compiling import compiled
 from rlbench.lanes.environments import HostEnvironments
 from rlbench.lanes.lane_state import ENDLESS, join, take
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.noise import acting_noise, replay_places, span_length
+from rlbench.lanes.noise import MAX_SPAN, acting_noise, replay_places, span_length
+from rlbench.lanes.observing import observed, observed_env
+from rlbench.lanes.pixel_lanes import pixel_lanes
 from rlbench.lanes.targets import Periodic
-from rlbench.lanes.update import Tensors, group, is_multiple, move_target, update
+from rlbench.lanes.update import Tensors, group, is_due, move_target, update
+from rlbench.lanes.validation import EpisodeValidation
 from rlbench.lanes.variant import Run, Variant
+
+VALIDATING_SPAN = 64  # steps to draw ahead where validations cut spans short
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +66,9 @@ class Computations:
         self.tick = compiled(acting.tick, ("explores", "uniform_action", "first_states", "base_episodes"))
         self.choose = compiled(acting.choose, ("explores", "uniform_action", "obs"))
         self.absorb = compiled(acting.absorb)
+        self.validation_step = compiled(
+            validating.validation_step, ("explores", "uniform_action", "state", "going", "returns", "lengths")
+        )
 
 
 class ChunkComputations:
@@ -95,11 +101,15 @@ class Trainer:
         first = lanes[0].run
         if any(lane.run.cohort_key() != first.cohort_key() for lane in lanes):
             raise ValueError("lanes of one trainer must have one cohort key")
-        self.info = describe(first.env.id, first.env.max_env_steps)
-        self.env = lane_env(first.env.id, first.env.max_env_steps)
-        self.learns = isinstance(first.variant.network, MLP)
+        seen = observed(first)
+        self.info, self.env = seen.info, seen.env
+        self.learns = first.variant.network.learns
+        self.pixels = pixel_lanes(seen, first.variant, first.cohort_key())
         self.num_eval_episodes = first.evaluation.episodes
-        self.width = chunk_width(first, self.info)
+        rule = first.variant.validation
+        limits = self._limit(first.evaluation.max_env_steps), self._limit(getattr(rule, "max_env_steps", None))
+        self.evaluation_env, self.validation_env = (observed_env(first, limit) for limit in limits)
+        self.width = chunk_width(first)
         self.layout = chunks(len(lanes), self.width)
         num_slots = self.layout[-1][0] + self.layout[-1][1]
         idle = [take(lanes[0].state, [0])] * (num_slots - len(lanes))
@@ -109,12 +119,24 @@ class Trainer:
         self.variant: Variant = stack([lane.run.variant for lane in lanes] + [first.variant] * len(idle))
         self.host = None
         if self.env is None:
-            self.host = HostEnvironments(first.env, num_slots, self.width, self.num_eval_episodes)
+            self.host = HostEnvironments(first.env, num_slots, self.width * self.num_eval_episodes, *limits)
             for slot, lane in enumerate(lanes):
                 self.host.place(slot, lane.env_note, self.state)
         self._key = first.cohort_key()
         self._all = computations(self._key, num_slots)
+        self._learns_by_episode = self.learns and episodic.learns_by_episode(first.variant)
+        self._watches_episodes = episodic.watches_episodes(first.variant, first.budget)
+        # A validation throws away what is drawn ahead.
+        validates = isinstance(first.variant.validation, EpisodeValidation)
+        self._longest_span = min(span_length(num_slots), VALIDATING_SPAN if validates else MAX_SPAN)
+        self._counts_warmup = first.budget.count_warmup_episodes
+        self._ahead = episodic.MinibatchesAhead(self.state, self.variant)
         self._views()
+
+    def _limit(self, most: int | None) -> int | None:
+        """The time limit of episodes beside training: that of training, or `most` steps where that is less."""
+        limits = [limit for limit in (self.info.max_episode_steps, most) if limit is not None]
+        return min(limits, default=None)
 
     def _views(self) -> None:
         """Each chunk's window on the state and on the stacked numbers; windows stay valid because everything changes in place."""
@@ -128,7 +150,7 @@ class Trainer:
         self._acting = {
             k: v
             for k, v in self.state.items()
-            if not k.startswith(("target.", "optimizer.", "power.", "replay", "last."))
+            if not k.startswith(("target", "optimizer.", "power.", "replay", "last.", "best.", "best_norm."))
         }
 
     @property
@@ -172,9 +194,8 @@ class Trainer:
             going = [slot for slot in self.running if events[slot].status is None]
             if not going:
                 break
-            span = min(ticks, span_length(len(self.slots)), self._steps_to_event(going))
-            self._run_span(span, events)
-            ticks -= span
+            span = min(ticks, self._longest_span, self._steps_to_event(going))
+            ticks -= self._run_span(span, events)
         return events
 
     def _steps_to_event(self, going: list[int]) -> int:
@@ -191,7 +212,8 @@ class Trainer:
         return ticks
 
     @torch.no_grad()
-    def _run_span(self, span: int, events: dict[int, Events]) -> None:
+    def _run_span(self, span: int, events: dict[int, Events]) -> int:
+        """Run up to `span` steps of every lane; returns how many: a validation ends a span, because it changes what comes after."""
         state = self.state
         base, base_episodes = state["env_steps"].numpy().copy(), state["episodes"].numpy().copy()
         noise = acting_noise(state, self.variant, span, self.info.num_actions, self.env)
@@ -199,11 +221,13 @@ class Trainer:
         due, places = self._due(base, span)
         record = torch.zeros(span, len(base), 4, dtype=torch.float64)
         replay = state["replay"].view(-1, state["replay"].shape[2]) if self.learns else None
-        moves_by_tick = (
-            self.learns and isinstance(self.variant.target, Periodic) and self.variant.target.unit != "updates"
-        )
+        rule = self.variant.target
+        moves_by_tick = self.learns and isinstance(rule, Periodic) and not rule.moves_after_updates
+        self._ahead.forget()
         for t in range(span):
             explores, uniform_action = noise.explores[t], noise.uniform_action[t]
+            if self.pixels is not None:
+                uniform_action = self.pixels.actions(self.state, explores, uniform_action)
             if self.env is not None and noise.first_states is not None:
                 row, at, ended = self._all.tick(
                     self._acting, self.variant, explores, uniform_action, noise.first_states, episodes, self.env
@@ -211,17 +235,65 @@ class Trainer:
             else:
                 row, at, ended = self._host_tick(explores, uniform_action)
             record[t] = ended
-            if replay is None:
-                continue
-            replay.index_copy_(0, at, row)
-            for update_step, chunk in due[t]:
-                start, width = self.layout[chunk]
-                for place in places[update_step, :, start : start + width]:
-                    rows = replay.index_select(0, place.reshape(-1)).view(*place.shape, -1)
-                    self._each[chunk].update(*self._chunks[chunk], rows)
-            if moves_by_tick:
-                self._move_targets(ended[:, 0] > 0)
-        self._collect(base, base_episodes, record.numpy(), noise.epsilon.numpy(), events)
+            if replay is not None:
+                replay.index_copy_(0, at, row)
+                if self._learns_by_episode:
+                    self._learn_by_episode(ended, replay)
+                for update_step, chunk in due[t]:
+                    start, width = self.layout[chunk]
+                    for place in places[update_step, :, start : start + width]:
+                        self._update(chunk, place, replay)
+                if moves_by_tick:
+                    self._move_targets(ended[:, 0] > 0)
+            if self._watches_episodes and bool(ended[:, 0].any()) and self._end_episodes(ended):
+                span = t + 1
+                break
+        self._collect(base, base_episodes, record[:span].numpy(), noise.epsilon.numpy(), events)
+        return span
+
+    def _update(self, chunk: int, place: Tensor, replay: Tensor) -> None:
+        """Update a chunk of lanes on the minibatches at these places [width, B] of the replay, in parts where the variant has it so."""
+        rows = replay.index_select(0, place.reshape(-1)).view(*place.shape, -1)
+        count = self.variant.steps_per_minibatch
+        if count == 1:
+            self._update_once(chunk, rows)
+            return
+        for part in rows.unflatten(1, (count, -1)).transpose(0, 1).contiguous():
+            self._update_once(chunk, part)
+
+    def _update_once(self, chunk: int, rows: Tensor) -> None:
+        if self.pixels is None:
+            self._each[chunk].update(*self._chunks[chunk], rows)
+        else:
+            self._each[chunk].update(*self._chunks[chunk], rows, self.pixels.transitions(rows))
+
+    def _learn_by_episode(self, ended: Tensor, replay: Tensor) -> None:
+        due = episodic.mark_due(self.state, self.variant, ended)
+        if not due.any():
+            return
+        places = self._ahead.places(due)
+        for chunk, (start, width) in enumerate(self.layout):
+            if due[start : start + width].any():
+                for place in places[:, start : start + width]:
+                    self._update(chunk, place, replay)
+
+    def _end_episodes(self, ended: Tensor) -> bool:
+        """What else happens where training episodes ended; whether lanes were validated."""
+
+        def play(episodes: validating.Validation) -> None:
+            episodes.lanes = {**self._acting}
+            if self.validation_env is not None:
+                step: validating.Step = self._all.validation_step
+                if self.pixels is not None:
+                    step = self.pixels.validation_step(step)
+                validating.validate_tensor_env(step, episodes, self.validation_env)
+            else:
+                assert self.host is not None
+                validating.validate_gymnasium(self._all.choose, episodes, self.host.validation_envs)
+
+        return episodic.end_episodes(
+            self.state, self.variant, self._counts_warmup, ended, self.info.num_actions, play, self._move
+        )
 
     def _host_tick(self, explores: Tensor, uniform_action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         assert self.host is not None
@@ -237,7 +309,7 @@ class Trainer:
     def _due(self, base: np.ndarray, span: int) -> tuple[list[list[tuple[int, int]]], Tensor]:
         """The updates of a span: for each step the (update step, chunk) in which some lane may learn; and the places of the minibatches,
         [update steps, updates per period, lanes, batch] int64."""
-        if not self.learns:
+        if not self.learns or self._learns_by_episode:
             return [[]] * span, torch.zeros(0)
         variant = self.variant
         steps = base[None] + np.arange(1, span + 1)[:, None]
@@ -246,7 +318,8 @@ class Trainer:
         by_chunk = np.stack([lane_due[:, start : start + width].any(1) for start, width in self.layout], 1)
         update_steps = np.flatnonzero(by_chunk.any(1))
         per_period = variant.updates_per_period
-        earlier = (np.cumsum(lane_due, 0) - lane_due)[update_steps] * per_period + self.state["updates"].numpy()
+        done = self.state["updates"].numpy() // variant.steps_per_minibatch
+        earlier = (np.cumsum(lane_due, 0) - lane_due)[update_steps] * per_period + done
         ordinals = (earlier[:, None] + np.arange(per_period)[:, None]).reshape(-1, len(base))
         sizes = np.repeat(steps[update_steps], per_period, 0)
         places = replay_places(self.state, variant, ordinals, sizes).unflatten(0, (len(update_steps), per_period))
@@ -257,11 +330,12 @@ class Trainer:
         rule = self.variant.target
         assert isinstance(rule, Periodic)
         state = self.state
-        if rule.unit == "steps":
-            moves = is_multiple(state["env_steps"], rule.every)
-        else:
-            moves = episode_ended & is_multiple(state["episodes"], rule.every)
-        moves &= state["active"] & state["alive"]
+        by_steps = rule.unit == "steps"
+        moves = is_due(state["env_steps"], rule) if by_steps else episode_ended & is_due(state["episodes"], rule)
+        self._move(moves & state["active"] & state["alive"])
+
+    def _move(self, moves: Tensor) -> None:
+        """Move the targets of these lanes [L] bool."""
         for (start, width), each, (lanes, variant) in zip(self.layout, self._each, self._chunks, strict=True):
             if moves[start : start + width].any():
                 each.move_target(lanes, variant, moves[start : start + width])
@@ -299,12 +373,14 @@ class Trainer:
             if diverged_at[slot] >= 0:
                 events[slot].status = "diverged"
                 continue
-            if evaluates:
+            if evaluates or (ends and run.evaluation.at_end):
                 at_evaluation.append(slot)
             if diagnoses:
                 events[slot].diagnostics.append(self._diagnose(slot, epsilons[slot, at - int(base[slot]) - 1]))
             if ends:
                 events[slot].status = "done"
+                if "best.0" in state:
+                    episodic.take_best(state, slot)
         if at_evaluation:
             self._evaluate(at_evaluation, events)
 
@@ -335,9 +411,12 @@ class Trainer:
             ordinal = torch.tensor([self._ordinal(int(slot)) for slot in padded])
             each = chunk_computations(self._key, width)
             lanes = evaluation.evaluation_lanes(self.state, padded, ordinal)
-            if self.env is not None:
+            if self.evaluation_env is not None:
+                step: evaluation.Step = each.evaluation_step
+                if self.pixels is not None:
+                    step = self.pixels.evaluation_step(step)
                 returns, lengths = evaluation.evaluate_tensor_env(
-                    each.evaluation_step, lanes, self.variant_of(padded), self.env, self.num_eval_episodes
+                    step, lanes, self.variant_of(padded), self.evaluation_env, self.num_eval_episodes
                 )
             else:
                 assert self.host is not None

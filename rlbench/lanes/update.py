@@ -8,11 +8,13 @@ A lane whose loss stops being finite is not updated: it is marked with the step 
 import torch
 from torch import Tensor
 
+from rlbench.lanes.convolution import Conv
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.optimizers import Slots
 from rlbench.lanes.reductions import lane_sums
 from rlbench.lanes.replay import ROW_EXTRAS
 from rlbench.lanes.targets import Periodic
+from rlbench.lanes.validation import EpisodeValidation
 from rlbench.lanes.variant import Variant
 
 Tensors = dict[str, Tensor]
@@ -38,37 +40,117 @@ def bootstrap_values(
     return q_t.gather(2, best)[..., 0]
 
 
-def update(lanes: Tensors, variant: Variant, rows: Tensor) -> None:
+def convolved_values(
+    lanes: Tensors, variant: Variant, online_params: list[Tensor], target_params: list[Tensor], obs_t: Tensor
+) -> tuple[Tensor, list[Tensor]]:
+    """`bootstrap_values` of a convolutional network, obs_t [L, B, C, rows, columns]; and the online statistics after it.
+
+    Only the online network's own passes in training mode write statistics: here that of double DQN.
+    """
+    network, statistics = variant.network, group(lanes, "online_norm")
+    assert isinstance(network, Conv)
+    q_t = target_values(lanes, variant, target_params, obs_t)
+    if not variant.double:
+        return q_t.amax(2), statistics
+    q, statistics = network.forward(online_params, statistics, obs_t, network.norm_learning)
+    return q_t.gather(2, q.argmax(2, keepdim=True))[..., 0], statistics
+
+
+def target_values(lanes: Tensors, variant: Variant, target_params: list[Tensor], obs: Tensor) -> Tensor:
+    """The target network's values [L, B, A] of obs [L, B, D] or [L, B, C, rows, columns]; writes no statistics."""
+    network = variant.network
+    if isinstance(network, Conv):
+        statistics = group(lanes, "target_norm" if isinstance(variant.target, Periodic) else "online_norm")
+        return network.forward(target_params, statistics, obs, network.norm_target)[0]
+    assert isinstance(network, MLP)
+    return network.q_values(target_params, obs)
+
+
+def due_lanes(lanes: Tensors, variant: Variant) -> Tensor:
+    """Which lanes learn now [L] bool: active, warmed up, and at a multiple of the update period.
+
+    Where that hangs on episodes, whoever keeps their books has said so in `due`.
+    """
+    if "due" in lanes:
+        return lanes["active"] & lanes["alive"] & lanes["due"]
+    env_steps = lanes["env_steps"]
+    return (
+        lanes["active"]
+        & lanes["alive"]
+        & (env_steps >= variant.replay.warmup)
+        & (env_steps % variant.update_period == 0)
+    )
+
+
+def loss_per_row(variant: Variant, q_tm1: Tensor, q_taken: Tensor, a_tm1: Tensor, goal: Tensor) -> Tensor:
+    """The loss of each transition [L, B]: of its taken action, goal [L, B], or averaged over all actions, goal [L, B, A]."""
+    if variant.loss_over == "taken":
+        return variant.loss(q_taken - goal)
+    error = q_tm1 - goal
+    each = variant.loss(error.flatten(1)).view_as(error)
+    # A sum of slices and not `mean`, whose order could hang on the layout.
+    return sum(each.unbind(2)[1:], each[..., 0]) / each.shape[2]
+
+
+def update(lanes: Tensors, variant: Variant, rows: Tensor, pixels: tuple[Tensor, Tensor] | None = None) -> None:
     """One update of every lane that is due: active, warmed up, and at a multiple of its update period.
 
-    rows: [L, B, 2 D + 3] float32, each lane's minibatch of transitions.
+    rows: [L, B, 2 D + 3] float32, each lane's minibatch of transitions, or its part where a minibatch is cut.
+    pixels: where the network sees pixels, the observations before and after, [L, B, C, rows, columns] float32 each.
     """
-    network, replay = variant.network, variant.replay
-    assert isinstance(network, MLP)
+    network = variant.network
     env_steps, updates = lanes["env_steps"], lanes["updates"]
-    due = lanes["active"] & lanes["alive"] & (env_steps >= replay.warmup) & (env_steps % variant.update_period == 0)
+    due = due_lanes(lanes, variant)
+    batch_size = variant.batch_size // variant.steps_per_minibatch
 
     features = (rows.shape[2] - ROW_EXTRAS) // 2
-    obs_tm1, obs_t = rows[..., :features], rows[..., features : 2 * features]
+    obs_tm1, obs_t = (rows[..., :features], rows[..., features : 2 * features]) if pixels is None else pixels
     a_tm1, r_t, masked = rows[..., -3].long(), rows[..., -2], rows[..., -1]
 
     online, slots = group(lanes, "online"), optimizer_slots(lanes)
     has_target = isinstance(variant.target, Periodic)
     target = group(lanes, "target") if has_target else online
-    goal = r_t + variant.discount * (1 - masked) * bootstrap_values(variant, online, target, obs_t)
 
-    def loss_of(params: list[Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-        q_tm1 = network.q_values(params, obs_tm1)
+    def goal_of(target: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """The goals, of the taken action [L, B] or of all [L, B, A], and the online statistics after the passes that they took."""
+        statistics: list[Tensor] = []
+        if isinstance(network, Conv):
+            values, statistics = convolved_values(lanes, variant, online, target, obs_t)
+        else:
+            values = bootstrap_values(variant, online, target, obs_t)
+        goal = r_t + variant.discount * (1 - masked) * values
+        if variant.loss_over == "all":
+            own = target_values(lanes, variant, target, obs_tm1)
+            goal = own.scatter(2, a_tm1[..., None], goal[..., None])
+        return goal, statistics
+
+    detached = goal_of(target) if variant.detach_target else None
+
+    def loss_of(
+        params: list[Tensor], target: list[Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor, list[Tensor]]]:
+        goal, statistics = goal_of(target) if detached is None else detached
+        if isinstance(network, Conv):
+            q_tm1, statistics = network.forward(params, statistics, obs_tm1, network.norm_learning)
+        else:
+            assert isinstance(network, MLP)
+            q_tm1 = network.q_values(params, obs_tm1)
         q_taken = q_tm1.gather(2, a_tm1[..., None])[..., 0]
-        loss = variant.loss(q_taken - goal)
+        loss = loss_per_row(variant, q_tm1, q_taken, a_tm1, goal)
         # The sum over lanes of per-lane means gives each lane its own gradient.
-        return loss.sum() / variant.batch_size, (loss, q_taken, q_tm1.amax((1, 2)))
+        return loss.sum() / batch_size, (loss, q_taken, q_tm1.amax((1, 2)), statistics)
 
-    gradients, (losses, q_taken, q_max) = torch.func.grad(loss_of, has_aux=True)(online)
-    loss, q_mean = (lane_sums(torch.stack([losses, q_taken], 1)) / variant.batch_size).unbind(1)
-    squares = torch.cat([(g * g).sum(1, keepdim=True) for g in gradients], 2)
+    wanted = 0 if variant.detach_target else (0, 1)
+    gradients, (losses, q_taken, q_max, statistics) = torch.func.grad(loss_of, wanted, has_aux=True)(online, target)
+    piled: list[Tensor] = []
+    if not variant.detach_target:
+        gradients, new = gradients
+        piled = [old + g for old, g in zip(group(lanes, "target_gradient"), new, strict=True)]
+    loss, q_mean = (lane_sums(torch.stack([losses, q_taken], 1)) / batch_size).unbind(1)
+    squares = torch.cat([(g * g).sum(1, keepdim=True) for g in [*gradients, *piled]], 2)
     norm = lane_sums(squares).sqrt()
-    clipped = variant.clip(gradients, norm)
+    clipped = variant.clip([*gradients, *piled], norm)
+    clipped, piled = clipped[: len(gradients)], clipped[len(gradients) :]
     powers = {name: lanes[f"power.{name}"] for name in variant.optimizer.power_names}
     new_online, new_slots, new_powers = variant.optimizer.step(online, clipped, slots, powers)
 
@@ -76,12 +158,19 @@ def update(lanes: Tensors, variant: Variant, rows: Tensor) -> None:
     takes = due & finite
     keep = takes[:, None, None]
     updates = updates + takes
-    if isinstance(variant.target, Periodic) and variant.target.unit == "updates":
-        moves = takes & is_multiple(updates, variant.target.every)
+    if isinstance(variant.target, Periodic) and variant.target.moves_after_updates:
+        count = updates + lanes["validation_steps"] if counts_validation(variant) else updates
+        moves = takes & is_due(count, variant.target)
         weight = torch.where(moves[:, None], variant.target.tau, 0.0).float()[..., None]
         for old, new in zip(target, new_online, strict=True):
             old.copy_(torch.lerp(old, torch.where(keep, new, old), weight))
+        for old, new in zip(group(lanes, "target_norm"), statistics, strict=True):
+            old.copy_(torch.lerp(old, torch.where(keep, new, old), weight))
     for old, new in zip(online, new_online, strict=True):
+        old.copy_(torch.where(keep, new, old))
+    for old, new in zip(group(lanes, "online_norm"), statistics, strict=True):
+        old.copy_(torch.where(keep, new, old))
+    for old, new in zip(group(lanes, "target_gradient"), piled, strict=True):
         old.copy_(torch.where(keep, new, old))
     for name, tensors in new_slots.items():
         for old, new in zip(slots[name], tensors, strict=True):
@@ -99,8 +188,22 @@ def move_target(lanes: Tensors, variant: Variant, moves: Tensor) -> None:
     """Move the target networks of the lanes [L] bool by their tau: for rules that count environment steps or episodes."""
     assert isinstance(variant.target, Periodic)
     weight = torch.where(moves[:, None], torch.as_tensor(variant.target.tau), 0.0).float()[..., None]
-    for old, new in zip(group(lanes, "target"), group(lanes, "online"), strict=True):
-        old.copy_(torch.lerp(old, new, weight))
+    for part in ("", "_norm"):
+        for old, new in zip(group(lanes, f"target{part}"), group(lanes, f"online{part}"), strict=True):
+            old.copy_(torch.lerp(old, new, weight))
+
+
+def counts_validation(variant: Variant) -> bool:
+    """Whether the target rule counts validation steps as loss evaluations."""
+    rule = variant.target
+    return isinstance(rule, Periodic) and rule.unit == "losses" and isinstance(variant.validation, EpisodeValidation)
+
+
+def is_due(count: Tensor, rule: Periodic) -> Tensor:
+    """Whether the target moves at this count [L] int64 of the rule's unit."""
+    if rule.offset == 0:
+        return is_multiple(count, rule.every)
+    return is_multiple(count - rule.offset, rule.every) & (count >= rule.offset)
 
 
 def is_multiple(count: Tensor, every: float | Tensor) -> Tensor:

@@ -3,15 +3,19 @@
 import dataclasses
 from typing import ClassVar
 
+from rlbench.envs.frames import DRAWN_BY_TENSORS
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice, check, number, structural, structure
 from rlbench.lanes.clipping import ClipNorm, ClipValue, NoClip
+from rlbench.lanes.convolution import Conv
 from rlbench.lanes.exploration import Constant, Exponential, Linear, Multiplicative
 from rlbench.lanes.losses import Huber, Squared
 from rlbench.lanes.networks import MLP, UniformPolicy
+from rlbench.lanes.observations import Pixel, State
 from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
 from rlbench.lanes.replay import Uniform
 from rlbench.lanes.targets import NoTarget, Periodic
+from rlbench.lanes.validation import EpisodeValidation, NoValidation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Variant(Choice):
     """One DQN algorithm as data. The difference of two variants is the difference of two algorithms."""
 
     kind: ClassVar[str] = "dqn"
-    network: MLP | UniformPolicy = MLP()
+    network: MLP | Conv | UniformPolicy = MLP()
     loss: Squared | Huber = Squared()
     target: Periodic | NoTarget = Periodic()
     optimizer: Adam | AdamW | RMSprop | SGD = Adam()
@@ -37,6 +41,32 @@ class Variant(Choice):
         None, "reward stored for the step that ends an episode; null keeps the environment's"
     )
     bootstrap_on_truncation: bool = number(True, "whether an episode cut by the time limit still bootstraps")
+    bootstrap_on_termination: bool = structural(False, "whether final states bootstrap as if they went on", later=True)
+    validation: NoValidation | EpisodeValidation = structural(NoValidation(), "", later=True)
+    loss_over: str = structural(
+        "taken",
+        "what the loss averages: the taken action's value, or all values, the others' goals being the target network's",
+        allowed=("taken", "all"),
+        later=True,
+    )
+    steps_per_minibatch: int = structural(
+        1, "optimiser steps, each counted as an update, into which a minibatch is cut in turn", ">= 1", later=True
+    )
+    detach_target: bool = structural(
+        True,
+        "whether the target is cut from the gradient graph; if not, gradients pile up in the target network and are clipped along",
+        later=True,
+    )
+    update_clock: str = structural(
+        "run",
+        "whose steps update_period counts: the run's, or those of an episode",
+        allowed=("run", "episode"),
+        later=True,
+    )
+    epsilon_draws: int = number(
+        1, "exploration draws a step, each a step of the schedule; the first decides", ">= 1", later=True
+    )
+    observation: State | Pixel = structural(State(), "", later=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +85,12 @@ class Budget:
 
     steps: int | None = structural(50_000, "environment steps", ">= 1")
     episodes: int | None = structural(None, "training episodes", ">= 1")
+    count_warmup_episodes: bool = structural(
+        True, "whether a budget in episodes counts those that begin before learning starts", later=True
+    )
+    stop_at_return: float | None = structural(
+        None, "a run ends with the first training episode of at least this return; null never does", later=True
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +99,10 @@ class Evaluation:
 
     period: int = structural(2_500, "environment steps between evaluations", ">= 1")
     episodes: int = structural(10, "episodes of one evaluation", ">= 1")
+    max_env_steps: int | None = structural(
+        None, "steps after which an evaluation episode is cut; null takes the environment's limit", ">= 1", later=True
+    )
+    at_end: bool = structural(False, "whether a run is evaluated at its end too, wherever that is", later=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +126,8 @@ class Run:
 
     def cohort_key(self) -> tuple[object, ...]:
         """Runs with equal keys can be lanes of one program."""
-        return (structure(self.variant), self.env, self.evaluation.episodes)
+        stops = (self.budget.count_warmup_episodes, self.budget.stop_at_return is None)
+        return (structure(self.variant), self.env, self.evaluation.episodes, self.evaluation.max_env_steps, stops)
 
 
 def check_run(run: Run) -> None:
@@ -106,6 +147,7 @@ def check_run(run: Run) -> None:
         raise ConfigError(
             f"replay.replacement=false needs replay.warmup of at least batch_size {variant.batch_size}; got {replay.warmup}"
         )
+    _check_sight(run)
     if (run.budget.steps is None) == (run.budget.episodes is None):
         raise ConfigError("the budget is either steps=N or episodes=N: exactly one of them")
     steps = run.budget.steps
@@ -115,6 +157,52 @@ def check_run(run: Run) -> None:
         )
     if steps is not None and variant.network.learns and replay.warmup > steps:
         raise ConfigError(f"replay.warmup {replay.warmup} is larger than steps {steps}: learning would never start")
+    if variant.batch_size % variant.steps_per_minibatch != 0:
+        raise ConfigError(
+            f"steps_per_minibatch {variant.steps_per_minibatch} does not divide batch_size {variant.batch_size}"
+        )
+    if not variant.detach_target and isinstance(variant.target, NoTarget):
+        raise ConfigError("detach_target=false needs a target network: target=hard or target=soft")
+    if not variant.network.learns and isinstance(variant.validation, EpisodeValidation):
+        raise ConfigError("validation=episode needs a network that learns")
     optimizer = variant.optimizer
     if isinstance(optimizer, SGD) and optimizer.nesterov and (optimizer.momentum == 0 or optimizer.dampening != 0):
         raise ConfigError("optimizer.nesterov needs optimizer.momentum above 0 and optimizer.dampening 0")
+
+
+def _check_sight(run: Run) -> None:
+    """Raise ConfigError where observation and network do not fit each other."""
+    pixel, network = run.variant.observation, run.variant.network
+    if isinstance(pixel, State):
+        if isinstance(network, Conv):
+            raise ConfigError("network=conv sees pixels only: give observation=pixel, or network=mlp")
+        return
+    if isinstance(network, MLP):
+        raise ConfigError("observation=pixel needs a network that convolves: give network=conv or network=dqn2015")
+    if run.env.id not in DRAWN_BY_TENSORS:
+        raise ConfigError(
+            f"observation=pixel: environment '{run.env.id}' cannot be rendered here; there is a renderer for:"
+            f" {', '.join(DRAWN_BY_TENSORS)}"
+        )
+    if pixel.top >= pixel.bottom:
+        raise ConfigError(
+            f"observation.top {pixel.top} must be above observation.bottom {pixel.bottom}: nothing would be left of the frame"
+        )
+    if pixel.combine != "stack" and pixel.frames != 2:
+        raise ConfigError(f"observation.combine={pixel.combine} takes observation.frames=2; got {pixel.frames}")
+    if isinstance(network, Conv):
+        _, rows, columns = network.sizes(pixel.shape)[-1]
+        if not network.batch_norm or rows * columns > 1:
+            return
+        if network.norm_acting == "training":
+            raise ConfigError(
+                "network.norm_acting=training takes mean and variance over one patch, of which the last convolution leaves a"
+                " single pixel: take larger observation.rows and observation.columns"
+            )
+        alone = run.variant.batch_size == run.variant.steps_per_minibatch
+        if alone and "training" in (network.norm_learning, network.norm_target):
+            raise ConfigError(
+                "batch norm in training mode takes mean and variance over a minibatch, here of one transition (batch_size"
+                f" {run.variant.batch_size}, steps_per_minibatch {run.variant.steps_per_minibatch}), of which the last"
+                " convolution leaves a single pixel: take larger observation.rows and observation.columns"
+            )

@@ -17,12 +17,13 @@ class Part:
     """A piece of a line. `source` is where its number stands in stats.json: "key#field", and `how` it is written."""
 
     text: str
-    kind: str = "text"  # text | strong | badge | code | name | muted
+    kind: str = "text"  # text | strong | badge | code | name | muted | link
     tone: str = ""  # of a badge: red | amber | green | ""
     source: str = ""
     how: str = ""
     value: float | None = None  # the number behind the text, for CSV
     style: int | None = None  # of a name: the index of the variant's colour
+    href: str = ""  # of a link: where it leads, relative to the page
 
 
 Line = tuple[Part, ...]
@@ -53,6 +54,11 @@ def badge(text: str, tone: str = "") -> Part:
 def code(text: str) -> Part:
     """Text in the type of code."""
     return Part(text, "code")
+
+
+def link(text: str, href: str) -> Part:
+    """Text that leads to a file beside the page."""
+    return Part(text, "link", href=href)
 
 
 @dataclass(frozen=True)

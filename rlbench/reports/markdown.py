@@ -7,7 +7,19 @@ from __future__ import annotations
 
 import re
 
-from rlbench.reports.document import Badges, Block, Commands, Figures, Heading, Line, Paragraph, Report, Table, Terms
+from rlbench.reports.document import (
+    Badges,
+    Block,
+    Commands,
+    Figures,
+    Heading,
+    Line,
+    Paragraph,
+    Part,
+    Report,
+    Table,
+    Terms,
+)
 
 
 def markdown_page(report: Report) -> str:
@@ -75,10 +87,15 @@ def _table(block: Table) -> list[str]:
 
 
 def _inline(parts: Line) -> str:
-    return "".join(
-        f"`{part.text}`" if part.kind == "code" else _part_text(part.text, part.kind in ("badge", "strong", "bad"))
-        for part in parts
-    ).strip()
+    return "".join(_part(part) for part in parts).strip()
+
+
+def _part(part: Part) -> str:
+    if part.kind == "code":
+        return f"`{part.text}`"
+    if part.kind == "link":
+        return f"[{markdown_text(part.text)}]({part.href})"
+    return _part_text(part.text, part.kind in ("badge", "strong", "bad"))
 
 
 def _part_text(text: str, is_bold: bool) -> str:

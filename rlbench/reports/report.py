@@ -23,6 +23,7 @@ from rlbench.reports.latex import latex_table
 from rlbench.reports.ledger import Ledger
 from rlbench.reports.markdown import markdown_page
 from rlbench.reports.sections.design import LOST, design_section
+from rlbench.reports.sections.durations import durations_section, films_section
 from rlbench.reports.sections.environments import aggregates_section, improvement_section
 from rlbench.reports.sections.factorial import factorial_section, record_effects
 from rlbench.reports.sections.power import power_section
@@ -49,18 +50,20 @@ def write_report(results: Results, experiment: str, out: Path) -> Path:
 
 def write_summary(summary: Summary, out: Path) -> Path:
     """The same from a summary that is already there."""
-    for name, content in report_files(summary, build_report(summary)).items():
+    for name, content in report_files(summary, build_report(summary, out)).items():
         _write(out / name, content)
     return out / "report.html"
 
 
-def build_report(summary: Summary) -> Report:
-    """Every section with its numbers and figures; nothing is written."""
+def build_report(summary: Summary, out: Path | None = None) -> Report:
+    """Every section with its numbers and figures; nothing is written. `out` is where the page will lie, for links."""
     ledger = Ledger()
     design = design_of(summary)
     families = families_of(summary)
     effects = effects_of(summary, design)
     record_effects(effects, ledger, is_declared=design.is_declared)
+    durations = durations_section(summary)
+    films = films_section(summary, out) if out is not None else None
     sections = [
         *([sequential_section(summary.plan, ledger)] if summary.plan else []),
         verdicts_section(summary, families, effects, ledger, design.is_declared),
@@ -74,6 +77,8 @@ def build_report(summary: Summary) -> Report:
         diagnostics_section(summary, ledger),
         power_section(summary, families, ledger),
         training_section(summary, ledger),
+        *([durations] if durations else []),
+        *([films] if films else []),
         methods_section(summary),
         provenance_section(summary),
     ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -150,6 +151,7 @@ class Summary:
     evaluation_episodes: tuple[int, ...]  # distinct numbers of episodes behind one point of a run's curve
     study: Mapping[str, Any] | None = None  # the record of the study that it confirms
     plan: PlanState | None = None  # the sequential plan that added its seeds
+    films: Path | None = None  # where films of its runs lie, if there are any
 
     def cells_of(self, env: str) -> tuple[Cell, ...]:
         """The cells on one environment, in the order of the variants."""
@@ -263,6 +265,7 @@ def summarise(results: Results, experiment: str) -> Summary:
         evaluation_episodes=tuple(sorted(int(count) for count in counted)),
         study=None if "source" in definition else read_study(results.path, experiment),
         plan=_plan_of(results, experiment),
+        films=None if "source" in definition else results.path / "play",
     )
 
 

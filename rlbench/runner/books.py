@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlbench.lanes.compiling import platform_name
-from rlbench.lanes.lane_state import initial_state
+from rlbench.lanes.lane_state import final_weights, initial_state
 from rlbench.lanes.trainer import Events, Lane
-from rlbench.lanes.update import Tensors, group
+from rlbench.lanes.update import Tensors
 from rlbench.runner.plan import Task, total_steps
 from rlbench.runner.progress import VariantProgress
 from rlbench.store import Checkpoint, CheckpointLane, Finished, Program, RowDigest, run_digest
@@ -80,9 +80,7 @@ class Books:
     def finish(self, run_id: str, state: Tensors, slot: int, status: str) -> None:
         """The run in this slot of a state has ended with this status; stored at the next commit."""
         book = self.books[run_id]
-        # Copies: the slot may have another run by the time of the commit.
-        own = [p[slot : slot + 1].clone() for p in group(state, "online")]
-        weights = book.task.run.variant.network.named_weights(own)
+        weights = final_weights(book.task.run, state, slot)
         end = end_of(state, slot, status)
         error = f"loss or weights stopped being finite at step {end['env_steps']}" if status == "diverged" else ""
         self._finished.append(

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from rlbench.envs.registry import describe
 from rlbench.lanes.chunks import parameter_count
+from rlbench.lanes.convolution import Conv
 from rlbench.lanes.lane_state import bytes_per_lane
-from rlbench.lanes.networks import MLP
+from rlbench.lanes.observing import observed
 from rlbench.lanes.variant import Run
 
 # A cost model of one core, for splitting work and for the plan: updates * (operations / rate + overhead) + steps * acting.
@@ -17,6 +18,12 @@ from rlbench.lanes.variant import Run
 FLOPS_PER_SECOND = 45e9
 UPDATE_SECONDS = 12e-6
 STEP_SECONDS = 8e-6
+# The same for pixels, where convolutions reach a part of the rate of products, and every lane acts alone.
+PIXEL_FLOPS_PER_SECOND = 30e9
+PIXEL_UPDATE_SECONDS = 1e-3
+PIXEL_STEP_SECONDS = 3e-4
+PATCH_SECONDS = 4e-6
+PATCH_PIXEL_SECONDS = 1e-9
 EPISODE_STEPS_GUESS = 200  # a budget in episodes is planned with this length
 STARTUP_SECONDS = 25.0  # importing, and compiling a new cohort once
 
@@ -50,19 +57,38 @@ def total_steps(runs: Sequence[Run]) -> int:
 def expected_seconds(run: Run) -> float:
     """Seconds of one core that a run is expected to take among enough other lanes."""
     steps, variant = steps_of(run), run.variant
-    if not isinstance(variant.network, MLP):
+    if not variant.network.learns:
         return steps * STEP_SECONDS / 4
-    info = describe(run.env.id, run.env.max_env_steps)
-    weights = parameter_count(variant.network, info)
+    info = observed(run).info
+    if isinstance(variant.network, Conv):
+        return _expected_pixel_seconds(run, variant.network)
+    weights = parameter_count(run)
     flops = 2 * weights * variant.batch_size * (4 + variant.double) + 40 * weights
     updates = steps / variant.update_period * variant.updates_per_period
     evaluation = run.evaluation.episodes * EPISODE_STEPS_GUESS / run.evaluation.period
     acting = steps * (1 + evaluation) * (STEP_SECONDS + 2 * weights / FLOPS_PER_SECOND)
     return (
-        updates * (flops / FLOPS_PER_SECOND + UPDATE_SECONDS)
+        updates * (flops / FLOPS_PER_SECOND + UPDATE_SECONDS * variant.steps_per_minibatch)
         + acting
         + (0 if info.fast else steps * (1 + evaluation) * 3e-5)
     )
+
+
+def _expected_pixel_seconds(run: Run, network: Conv) -> float:
+    """The same for a run that sees pixels: every frame is drawn when it is seen."""
+    steps, variant = steps_of(run), run.variant
+    channels, rows, columns = observed(run).shape
+    frame = PATCH_SECONDS + PATCH_PIXEL_SECONDS * channels * rows * columns
+    forward = (
+        2 * network.multiplications((channels, rows, columns), observed(run).info.num_actions) / PIXEL_FLOPS_PER_SECOND
+    )
+    passes = variant.batch_size * (
+        4.5 + variant.double
+    )  # two forward, one backward, and what stands between convolutions
+    update = passes * forward + variant.batch_size * 3 * frame + PIXEL_UPDATE_SECONDS
+    evaluation = run.evaluation.episodes * EPISODE_STEPS_GUESS / run.evaluation.period
+    acting = steps * (1 + evaluation) * (2 * frame + forward + PIXEL_STEP_SECONDS)
+    return steps / variant.update_period * variant.updates_per_period * update + acting
 
 
 def cohorts(tasks: Sequence[Task]) -> list[Job]:

@@ -1,6 +1,6 @@
-"""`make bench`: what lanes, tracking, statistics, a report and tuning cost; printed, and written to bench.json.
+"""`make bench`: what lanes, tracking, statistics, a report, tuning and pixels cost; printed, and written to bench.json.
 
-    python -m tests.benchmarks [lanes] [tracking] [statistics] [report] [tuning]     only those parts; default: all
+    python -m tests.benchmarks [lanes] [tracking] [statistics] [report] [tuning] [pixels]     only those parts; default: all
 
 Everything on one core (tracking: on all of them). The plain loops are timed before and after each figure, in the same run.
 """
@@ -34,6 +34,7 @@ from rlbench.runner.job import JobRun, Settings
 from rlbench.runner.plan import Task
 from rlbench.runner.progress import VariantProgress
 from rlbench.store import Member, Store
+from tests.benchmarks.pixel_speed import bench_pixels
 from tests.benchmarks.plain_loop import MEMORIES, steps_per_second
 from tests.benchmarks.report_speed import bench_report
 from tests.benchmarks.statistics_speed import bench_statistics
@@ -159,6 +160,7 @@ PARTS: dict[str, Callable[[], Mapping[str, object]]] = {
     "statistics": bench_statistics,
     "report": bench_report,
     "tuning": bench_tuning,
+    "pixels": bench_pixels,
 }
 
 

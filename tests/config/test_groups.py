@@ -52,10 +52,18 @@ def test_a_new_class_in_a_tuple_is_a_member(monkeypatch: pytest.MonkeyPatch) -> 
         assert composer.base("variant", "hard_mse")["loss"] == {"kind": "mse"}
 
 
+# What a member cannot do without.
+COMPANIONS = {
+    "pixel": ["network=conv"],
+    "conv": ["observation=pixel"],
+    "dqn2015": ["observation=pixel"],
+}
+
+
 def test_all_members_compose_to_their_own_defaults() -> None:
     for group in groups.CLASSES:
         members = groups.members(group)
-        planned = resolve([f"{group}={','.join(members)}", "seeds=1"]).planned
+        planned = [resolve([f"{group}={name}", "seeds=1", *COMPANIONS.get(name, [])]).planned[0] for name in members]
         composed = [getattr(one.run.variant, group) for one in planned]
         assert composed == [choice.resolved(50_000) for choice in members.values()]
 

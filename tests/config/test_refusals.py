@@ -10,7 +10,10 @@ from rlbench.config import HelpRequested, resolve
 from rlbench.errors import ConfigError
 
 SEE = "(see: python -m rlbench.run --help)"
-VARIANTS = "(one of: hard_huber, hard_mse, random, soft_huber, soft_mse)"
+VARIANTS = (
+    "(one of: hard_huber, hard_huber_pixel, hard_huber_small_pixel, hard_mse, hard_mse_pixel, hard_mse_small_pixel, random,"
+    " soft_huber, soft_huber_pixel, soft_huber_small_pixel, soft_mse, soft_mse_pixel, soft_mse_small_pixel)"
+)
 
 REFUSALS = {
     # names
@@ -27,7 +30,7 @@ REFUSALS = {
     "env=Pendulum-v1": "environment 'Pendulum-v1' has actions Box",
     "env=Blackjack-v1": "environment 'Blackjack-v1' has observations Tuple",
     "network.activation=rel": "unknown network.activation 'rel'; did you mean 'relu'? (one of: relu, tanh)",
-    "target.unit=update": "unknown target.unit 'update'; did you mean 'updates'? (one of: steps, updates, episodes)",
+    "target.unit=update": "unknown target.unit 'update'; did you mean 'updates'? (one of: steps, updates, episodes, losses)",
     "wandb.mode=onlin": "unknown wandb.mode 'onlin'; did you mean 'online'? (one of: offline, online, disabled)",
     # budgets that cannot give a result
     "steps=2000": "evaluation.period 2500 is larger than steps 2000: no run would ever be evaluated",
@@ -43,7 +46,8 @@ REFUSALS = {
     "loss.kind=huber": "unknown key 'loss.kind' (keys: loss.delta)",
     "hydra.searchpath=[x]": f"unknown key 'hydra.searchpath' {SEE}",
     "hydra/launcher=x": f"unknown key 'hydra/launcher' {SEE}",
-    "evaluation=5": f"'evaluation' is not a key itself; its keys are evaluation.period, evaluation.episodes {SEE}",
+    "evaluation=5": "'evaluation' is not a key itself; its keys are evaluation.period, evaluation.episodes,"
+    f" evaluation.max_env_steps, evaluation.at_end {SEE}",
     "a\nb=3": f"unknown key 'a b' {SEE}",
     # keys that another choice has
     "loss.delta=2": "'loss.delta' does not apply: loss=mse has no 'delta', only loss=huber (loss=mse has no keys)",

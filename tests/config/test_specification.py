@@ -17,8 +17,10 @@ from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice
 from rlbench.lanes.exploration import Linear
 from rlbench.lanes.losses import Huber
+from rlbench.lanes.observations import State
 from rlbench.lanes.optimizers import Adam
 from rlbench.lanes.targets import Periodic
+from rlbench.lanes.validation import EpisodeValidation
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
 
 
@@ -90,6 +92,9 @@ def test_a_run_survives_json_exactly(run: Run) -> None:
 @given(runs)
 def test_the_types_in_a_specification_are_the_declared_ones(run: Run) -> None:
     for group in groups.CLASSES:
+        if run.variant.observation == State() and group == "observation":
+            assert group not in spec_of(run)["variant"]
+            continue
         data = spec_of(run)["variant"][group]
         assert data.pop("kind") == getattr(run.variant, group).kind
         for name, key in keys_of(getattr(run.variant, group)).items():
@@ -206,4 +211,45 @@ def test_a_specification_without_a_key_is_refused() -> None:
     spec = spec_of(base_run())
     del spec["variant"]["optimizer"]["lr"]
     with pytest.raises(ConfigError, match=r"the specification has no 'optimizer\.lr'"):
+        run_of(spec)
+
+
+def test_a_young_key_is_left_out_at_its_default_and_told_elsewhere() -> None:
+    """Ids of stored runs stay what they were before the key; a value of its own gives an id of its own."""
+    plain = spec_of(base_run())
+    others = {
+        "loss_over": "all",
+        "steps_per_minibatch": 8,
+        "detach_target": False,
+        "update_clock": "episode",
+        "epsilon_draws": 2,
+        "bootstrap_on_termination": True,
+        "validation": EpisodeValidation(patience=3),
+    }
+    ids = {run_id(base_run())}
+    for name, value in others.items():
+        assert name not in plain["variant"]
+        run = base_run(**{name: value})
+        assert name in spec_of(run)["variant"]
+        assert run_of(spec_of(run)) == resolved(run)
+        ids.add(run_id(run))
+    assert spec_of(base_run(validation=EpisodeValidation(patience=3)))["variant"]["validation"] == {
+        "kind": "episode",
+        "max_env_steps": None,
+        "greedy": True,
+        "patience": 3,
+        "keep_best": True,
+    }
+    stopping = dataclasses.replace(base_run(), budget=Budget(stop_at_return=1.0))
+    assert spec_of(stopping)["budget"] == {"steps": 50_000, "episodes": None, "stop_at_return": 1.0}
+    ids.add(run_id(stopping))
+    assert len(ids) == len(others) + 2
+
+
+def test_a_young_key_may_be_spelled_out_and_not_misspelt() -> None:
+    spec = spec_of(base_run())
+    spec["variant"]["epsilon_draws"] = 1
+    assert run_of(spec) == resolved(base_run())
+    spec["variant"]["epsilon_drawz"] = 1
+    with pytest.raises(ConfigError, match="unknown key 'epsilon_drawz'"):
         run_of(spec)

@@ -3,14 +3,14 @@
 import json
 import sys
 
-from exactness_cases import BASE, BUSY, HARD, SOFT
+from exactness_cases import BASE, BUSY, HARD, PIXELS, SOFT, VARIANTS
 from lane_runs import Outcome, collect, finish, fresh, small_run, train, with_fields
 
-from rlbench.envs.registry import describe
 from rlbench.lanes.chunks import chunk_width
 from rlbench.lanes.compiling import platform_name, prepare_process
 from rlbench.lanes.losses import Huber
 from rlbench.lanes.networks import MLP
+from rlbench.lanes.targets import Periodic
 from rlbench.lanes.trainer import Trainer
 from rlbench.lanes.variant import Environment, Run
 
@@ -18,15 +18,24 @@ SHAPES = {
     "base": with_fields(BASE, network=MLP(), target=HARD, batch_size=64, replay__warmup=64),
     "odd": with_fields(BUSY, batch_size=32, replay__warmup=32),
     "large": with_fields(BASE, network=MLP(units=(128, 128)), target=SOFT, batch_size=128, loss=Huber()),
+    "pixels": with_fields(PIXELS, loss=Huber()),
     "narrow": with_fields(BUSY, network=MLP(units=(9, 7)), double=True),
+    "single_steps": VARIANTS["single_steps"],
+    "validated": VARIANTS["validated"],
+    "pixels_validated": VARIANTS["pixels_validated"],
 }
 MIDWAY = 71
+
+
+def targets_of(shape: str, seed: int) -> dict[str, Periodic]:
+    """Hard and soft side by side, where the shape leaves the rule open."""
+    return {} if shape in VARIANTS else {"target": (HARD, SOFT)[seed % 2]}
 
 
 def lane_run(shape: str, seed: int) -> Run:
     """A hundred steps and more, with numbers that go with the seed."""
     variant = SHAPES[shape]
-    variant = with_fields(variant, optimizer__lr=variant.optimizer.lr * (1 + seed % 3), target=(HARD, SOFT)[seed % 2])
+    variant = with_fields(variant, optimizer__lr=variant.optimizer.lr * (1 + seed % 3), **targets_of(shape, seed))
     if isinstance(variant.loss, Huber):
         variant = with_fields(variant, loss__delta=0.5 + 0.1 * (seed % 5))
     env = Environment("CartPole-v1", max_env_steps=25)
@@ -65,7 +74,7 @@ def placed(shape: str) -> dict[int, str]:
 def main(shape: str) -> None:
     prepare_process()
     run = lane_run(shape, 0)
-    beyond = chunk_width(run, describe(run.env.id, run.env.max_env_steps)) + 3
+    beyond = chunk_width(run) + 3
     digests = {
         "16": together(shape, list(range(16))),
         "1": together(shape, [7]),

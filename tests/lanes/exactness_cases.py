@@ -1,12 +1,15 @@
 """Cohorts whose lanes must not feel each other: the four named algorithms, and structures that stress the layout of the arithmetic."""
 
 from rlbench.lanes.clipping import ClipNorm, ClipValue
+from rlbench.lanes.convolution import Conv
 from rlbench.lanes.exploration import Exponential, Linear, Multiplicative
 from rlbench.lanes.losses import Huber
 from rlbench.lanes.networks import MLP, UniformPolicy
+from rlbench.lanes.observations import Pixel
 from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
 from rlbench.lanes.replay import Uniform
 from rlbench.lanes.targets import NoTarget, Periodic
+from rlbench.lanes.validation import EpisodeValidation
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
 
 from lane_runs import with_fields  # isort: skip
@@ -30,6 +33,14 @@ BUSY = Variant(
     replay=Uniform(capacity=90, warmup=24, replacement=False),
     batch_size=13,
 )
+# Sizes that put parameters, statistics and patches at odd places in memory; acting writes statistics.
+PIXELS = with_fields(
+    BASE,
+    observation=Pixel(rows=17, columns=31, colour="grey"),
+    network=Conv(channels=(5, 7), kernels=(5, 3), strides=(2, 2), norm_acting="training"),
+    batch_size=6,
+    update_period=2,
+)
 VARIANTS = {
     "hard_mse": with_fields(BASE, target=HARD),
     "soft_mse": with_fields(BASE, target=SOFT),
@@ -52,6 +63,56 @@ VARIANTS = {
         BASE, network=MLP(units=(5,)), optimizer=SGD(lr=1e-4, momentum=0.9), target=NoTarget(), batch_size=1
     ),
     "chunks_of_four": with_fields(BASE, network=MLP(units=(256, 256)), target=SOFT),
+    # Eight optimiser steps a minibatch on the whole output vector, and final states that bootstrap.
+    "single_steps": with_fields(
+        BASE,
+        network=MLP(units=(24, 11), init="glorot"),
+        loss_over="all",
+        steps_per_minibatch=8,
+        optimizer=Adam(lr=1e-3, eps_hat=True),
+        target=Periodic(every=3, unit="steps", offset=2),
+        exploration=Multiplicative(factor=0.97, before_draw=True),
+        bootstrap_on_termination=True,
+    ),
+    # Learning by the clock of episodes, validation between them, and gradients that pile up in the target network.
+    "validated": with_fields(
+        BUSY,
+        detach_target=False,
+        target=Periodic(every=17, tau=1.0, unit="losses"),
+        exploration=Linear(start=0.9, end=0.3, decay_fraction=None, decay_steps=300),
+        epsilon_draws=2,
+        replay=Uniform(capacity=90, warmup=24, replacement=False, warmup_ends="next_episode"),
+        update_period=2,
+        update_clock="episode",
+        updates_per_period=2,
+        validation=EpisodeValidation(max_env_steps=12, greedy=False),
+    ),
+    "pixels": with_fields(PIXELS, target=SOFT),
+    "pixels_stacked_double": with_fields(
+        PIXELS,
+        observation=Pixel(rows=20, columns=30, combine="stack", frames=3),
+        network=Conv(channels=(3,), kernels=(5,), strides=(3,), hidden=(11,), norm_target="training"),
+        target=Periodic(every=2, unit="episodes"),
+        loss=Huber(),
+        double=True,
+    ),
+    # All of it on pixels: the target in the graph, minibatches in parts, goals of all actions, validation on frames.
+    "pixels_validated": with_fields(
+        PIXELS,
+        network=Conv(
+            channels=(3,), kernels=(5,), strides=(3,), hidden=(11,), norm_acting="training", norm_target="training"
+        ),
+        double=True,
+        detach_target=False,
+        loss_over="all",
+        steps_per_minibatch=2,
+        clip=ClipNorm(1.0),
+        target=Periodic(every=17, tau=0.5, unit="losses"),
+        exploration=Linear(start=0.9, end=0.3, decay_fraction=None, decay_steps=300),
+        replay=Uniform(capacity=90, warmup=24, warmup_ends="next_episode"),
+        update_clock="episode",
+        validation=EpisodeValidation(max_env_steps=12),
+    ),
     "uniform": with_fields(BASE, network=UniformPolicy()),
 }
 NUM_EVALUATION_EPISODES = {"one_row": 1, "hard_mse": 10}
@@ -67,6 +128,8 @@ def lane_run(case: str, seed: int, steps: int = 110) -> Run:
     variant = with_fields(
         variant, optimizer__lr=variant.optimizer.lr * (1 + seed % 3), discount=0.99 - 0.01 * (seed % 2)
     )
+    if isinstance(variant.validation, EpisodeValidation):
+        variant = with_fields(variant, validation__greedy=seed % 3 == 1, epsilon_draws=1 + seed % 2)
     if seed % 5 == 2:
         variant = with_fields(variant, final_reward=-1.0, bootstrap_on_truncation=False)
     return Run(

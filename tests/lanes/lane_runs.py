@@ -22,7 +22,7 @@ SMALL = Variant(
     network=MLP(units=(16,)), batch_size=8, exploration=Constant(0.5), replay=Uniform(capacity=200, warmup=20)
 )
 # A lane that has ended goes on stepping its environment, unrecorded, while its neighbours run.
-GOES_ON_AFTER_THE_END = ("env", "obs", "length", "episode_return", "replay", "active")
+GOES_ON_AFTER_THE_END = ("env", "obs", "length", "episode_return", "replay", "active", "due")
 
 
 def small_run(

@@ -118,10 +118,13 @@ def test_a_slot_is_filled_again_beside_an_older_lane(case: str) -> None:
     trainer.vacate(2)
     trainer.place(2, fresh(lane_run(case, 3)))
     older[2] = Outcome()
-    assert trainer.slots[3] is None
-    trainer.place(3, fresh(lane_run(case, 8)))
+    seeds = [5, 2, 3]
+    if trainer.width > 1:  # lanes that learn one by one have no idle slots
+        assert trainer.slots[3] is None
+        trainer.place(3, fresh(lane_run(case, 8)))
+        seeds.append(8)
     finish(trainer, older)
-    assert_same_as_in_company(case, [5, 2, 3, 8], [older[slot] for slot in range(4)])
+    assert_same_as_in_company(case, seeds, [older[slot] for slot in range(len(seeds))])
 
 
 def test_several_chunks_learn_side_by_side() -> None:
@@ -185,7 +188,9 @@ def compiled(shape: str) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", ["base", "odd", "large", "narrow"])
+@pytest.mark.parametrize(
+    "shape", ["base", "odd", "large", "narrow", "single_steps", "validated", "pixels", "pixels_validated"]
+)
 def test_compiled_lanes_are_exact(shape: str) -> None:
     """At widths 1, 3, 8 and 16, across a chunk's boundary, moved on the way, and placed beside an older lane."""
     digests = compiled(shape)

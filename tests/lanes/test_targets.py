@@ -103,7 +103,7 @@ def test_multiples_are_exact_for_large_counts() -> None:
     [
         (Periodic(every=0), "every must be >= 1; got 0"),
         (Periodic(tau=1.5), "tau must be 0 < x <= 1; got 1.5"),
-        (Periodic(unit="minutes"), "unit must be one of steps, updates, episodes; got 'minutes'"),
+        (Periodic(unit="minutes"), "unit must be one of steps, updates, episodes, losses; got 'minutes'"),
     ],
 )
 def test_impossible_rules_are_refused(rule: Periodic, message: str) -> None:

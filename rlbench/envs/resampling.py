@@ -1,0 +1,106 @@
+"""Pillow's bicubic resize as matrices, and the resized picture of a horizontal span as a difference of two rows of a table.
+
+A span is what a scan line fills, [left, right) in pixel edges: pixel i is [i, i + 1). Resizing is linear, so the resized span is
+F(right) - F(left), where F(t) is the resized picture of [0, t). F is tabulated at SUBPIXELS places a pixel; adding up spans of several
+scan lines with the weights of the vertical resize gives a whole patch, without ever drawing the frame.
+Must never draw more than it is asked for: a 600x400 frame has 70 times as many numbers as a patch.
+"""
+
+import functools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SUBPIXELS = 8
+
+
+@functools.cache
+def bicubic_weights(size_in: int, size_out: int) -> Tensor:
+    """[size_out, size_in] float64: Pillow's BICUBIC (a = -0.5), whose support grows with the factor when it shrinks (Resample.c)."""
+    scale = size_in / size_out
+    stretch = max(scale, 1.0)
+    support = 2.0 * stretch
+    weights = torch.zeros(size_out, size_in, dtype=torch.float64)
+    for out in range(size_out):
+        centre = (out + 0.5) * scale
+        first, last = max(int(centre - support + 0.5), 0), min(int(centre + support + 0.5), size_in)
+        x = ((torch.arange(first, last, dtype=torch.float64) - centre + 0.5) / stretch).abs()
+        inner = (1.5 * x - 2.5) * x * x + 1
+        outer = ((-0.5 * x + 2.5) * x - 4) * x + 2
+        value = torch.where(x < 1, inner, torch.where(x < 2, outer, torch.zeros_like(x)))
+        weights[out, first:last] = value / value.sum()
+    return weights
+
+
+def span_table(size_in: int, size_out: int) -> Tensor:
+    """F of the module's head: row k is the resized picture of [0, k / SUBPIXELS), [size_in * SUBPIXELS + 1, size_out] float32."""
+    weights = bicubic_weights(size_in, size_out)
+    fine = weights.T.repeat_interleave(SUBPIXELS, 0) / SUBPIXELS
+    return torch.cat([torch.zeros(1, size_out, dtype=torch.float64), fine.cumsum(0)]).float()
+
+
+class SpanPainter:
+    """Resizes spans of a window [height, width] of a frame to patches [rows, columns], for any number of frames at once.
+
+    Neighbouring scan lines are taken together where a row of the patch still has four of them. With two, upright poles were as good
+    (0.6 % of a frame in place of 0.5 %) and lying ones were not (14 % of a difference in place of 8 %).
+    """
+
+    def __init__(self, *, height: int, width: int, rows: int, columns: int) -> None:
+        self.height, self.width, self.rows, self.columns = height, width, rows, columns
+        self.step = max(d for d in range(1, height + 1) if height % d == 0 and d <= max(1.0, height / rows / 4))
+        self.num_lines = height // self.step
+        self.table = span_table(width, columns)
+        vertical = bicubic_weights(height, rows).view(rows, self.num_lines, self.step).sum(2)
+        taken = vertical != 0
+        first = taken.int().argmax(1)
+        last = self.num_lines - 1 - taken.flip(1).int().argmax(1)
+        taps = int((last - first).max()) + 1
+        # Rows in the middle are a fixed number of lines apart; at the borders, rows get lines without weight, so that all are.
+        apart = self.num_lines / rows
+        self.apart = int(apart) if apart == int(apart) else 0
+        if self.apart:
+            before = int((torch.arange(rows) * self.apart - first).max())
+            first = torch.arange(rows) * self.apart - before
+            taps = max(taps, int((last - first).max()) + 1)
+        self.first_line = first
+        lines = first[:, None] + torch.arange(taps)
+        inside = (lines >= 0) & (lines < self.num_lines)
+        self.lines = lines.clamp(0, self.num_lines - 1)
+        self.padding = (-int(lines.min()), int(lines.max()) - self.num_lines + 1) if self.apart else (0, 0)
+        self.weights = torch.where(inside, vertical.gather(1, self.lines), 0.0).float()
+
+    def span(self, left: Tensor, right: Tensor) -> Tensor:
+        """One scan line with the span left, right [N] in pixels of the window: [N, 1, columns] float32."""
+        ends = (torch.stack([left, right]) * SUBPIXELS).round().clamp(0, self.width * SUBPIXELS).long()
+        return (self.table[ends[1]] - self.table[ends[0]])[:, None]
+
+    def line_centres(self) -> Tensor:
+        """The middles of the lines in scan lines from the window's upper edge, [lines] float64: 0 is the middle of the first one."""
+        return torch.arange(self.num_lines, dtype=torch.float64) * self.step + (self.step - 1) / 2
+
+    def rows_of(self, first: int, last: int) -> slice:
+        """The patch rows that see any of the scan lines first ... last - 1."""
+        begin, end = first // self.step, -(-last // self.step)
+        last_line = self.first_line + self.weights.shape[1]
+        seen = torch.nonzero((last_line > begin) & (self.first_line < end))[:, 0]
+        return slice(int(seen[0]), int(seen[-1]) + 1)
+
+    def paint(self, left: Tensor, right: Tensor, rows: slice | None = None) -> Tensor:
+        """Coverage [N, rows, columns] float32 of spans left, right [N, lines] float32 in pixels; empty where right <= left."""
+        rows = slice(0, self.rows) if rows is None else rows
+        weights = self.weights[rows]
+        count, taps = weights.shape
+        ends = torch.stack([right, torch.minimum(left, right)], 2)
+        place = ends.mul_(SUBPIXELS).round_().clamp_(0, self.width * SUBPIXELS).int().flatten(1)
+        if self.apart:
+            before, after = self.padding
+            place = F.pad(place, (2 * before, 2 * after))
+            index = place.unfold(1, 2 * taps, 2 * self.apart)[:, rows].reshape(-1, 2 * taps)
+        else:
+            index = place.view(len(left), -1, 2)[:, self.lines[rows]].view(-1, 2 * taps)
+        signed = torch.stack([weights, -weights], 2).view(1, count, 2 * taps)
+        signed = signed.expand(len(left), -1, -1).reshape(-1, 2 * taps)
+        found = F.embedding_bag(index, self.table, mode="sum", per_sample_weights=signed)
+        return found.view(len(left), count, self.columns)

@@ -1,0 +1,198 @@
+"""Convolutional Q-networks over lanes, with batch norm per lane.
+
+Parameters are lists of tensors [lanes, ...] of three axes, as the optimisers have them: a convolution's weight [lanes, out, in * k * k] and
+bias [lanes, 1, out], a batch norm's weight and bias [lanes, 1, channels], a hidden layer's weight [lanes, out, in] and bias, the head
+[lanes, actions, in] and its bias. Running statistics are a list of their own: mean and variance [lanes, 1, channels] of each batch norm.
+Lanes are convolved one after the other: one lane's convolution fills a core, and so has the same bits in any company.
+"""
+
+import dataclasses
+import itertools
+import math
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rlbench.errors import ConfigError
+from rlbench.lanes.choice import Choice, structural
+from rlbench.lanes.networks import Params
+from rlbench.lanes.streams import Stream, uniform_table
+
+NORM_EPS = 1e-5
+NORM_MOMENTUM = 0.1
+MODES = ("training", "evaluation")
+
+
+@dataclasses.dataclass(frozen=True)
+class Conv(Choice):
+    """Convolutions with ReLU, hidden layers with ReLU, linear head. The defaults are those of PyTorch's DQN tutorial of 2019."""
+
+    kind: ClassVar[str] = "conv"
+    channels: tuple[int, ...] = structural((16, 32, 32), "output channels of the convolutions", ">= 1")
+    kernels: tuple[int, ...] = structural((5, 5, 5), "kernel sizes of the convolutions", ">= 1")
+    strides: tuple[int, ...] = structural((2, 2, 2), "strides of the convolutions", ">= 1")
+    hidden: tuple[int, ...] = structural((), "widths of hidden layers between convolutions and head", ">= 1")
+    batch_norm: bool = structural(True, "whether a batch norm follows each convolution")
+    norm_learning: str = structural("training", "mode of the online network's batch norms in updates", allowed=MODES)
+    norm_acting: str = structural(
+        "evaluation",
+        "mode of the online network's batch norms while it acts in training; in training mode an action changes the statistics",
+        allowed=MODES,
+    )
+    norm_target: str = structural("evaluation", "mode of the target network's batch norms", allowed=MODES)
+
+    learns: ClassVar[bool] = True
+
+    def sizes(self, shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
+        """Channels, rows and columns before and after each convolution. Raises ConfigError where one has no output."""
+        if not len(self.channels) == len(self.kernels) == len(self.strides) > 0:
+            raise ConfigError(
+                "network.channels, network.kernels and network.strides must have one number for each convolution; got"
+                f" {len(self.channels)}, {len(self.kernels)} and {len(self.strides)}"
+            )
+        found = [shape]
+        for layer, (channels, kernel, stride) in enumerate(zip(self.channels, self.kernels, self.strides, strict=True)):
+            _, rows, columns = found[-1]
+            if min(rows, columns) < kernel:
+                raise ConfigError(
+                    f"a patch of {shape[1]} x {shape[2]} leaves convolution {layer + 1} with {rows} x {columns} pixels for a"
+                    f" kernel of {kernel}: it has no output; take larger observation.rows and observation.columns"
+                )
+            found.append((channels, (rows - kernel) // stride + 1, (columns - kernel) // stride + 1))
+        return found
+
+    def features(self, shape: tuple[int, int, int]) -> int:
+        """Numbers that leave the convolutions."""
+        return math.prod(self.sizes(shape)[-1])
+
+    def parameter_count(self, shape: tuple[int, int, int], num_actions: int) -> int:
+        """Weights and biases of one lane."""
+        sizes = self.sizes(shape)
+        count = sum(
+            channels * (before[0] * kernel * kernel + 1 + 2 * self.batch_norm)
+            for channels, kernel, before in zip(self.channels, self.kernels, sizes[:-1], strict=True)
+        )
+        return count + sum(a * b + b for a, b in itertools.pairwise((self.features(shape), *self.hidden, num_actions)))
+
+    def multiplications(self, shape: tuple[int, int, int], num_actions: int) -> int:
+        """Multiplications of a forward pass of one observation."""
+        sizes = self.sizes(shape)
+        count = sum(
+            math.prod(after) * before[0] * kernel * kernel
+            for kernel, before, after in zip(self.kernels, sizes[:-1], sizes[1:], strict=True)
+        )
+        return count + sum(a * b for a, b in itertools.pairwise((self.features(shape), *self.hidden, num_actions)))
+
+    def init_params(self, *, seed: int, namespace: int, obs_shape: tuple[int, int, int], num_actions: int) -> Params:
+        """Initial parameters of one lane, each [1, ...]: drawn as PyTorch's defaults draw them, layer by layer."""
+        sizes = self.sizes(obs_shape)
+        params: Params = []
+        linear = itertools.pairwise((self.features(obs_shape), *self.hidden, num_actions))
+        fans = [(out, size[0] * k * k) for out, k, size in zip(self.channels, self.kernels, sizes[:-1], strict=True)]
+        for layer, (out, fan_in) in enumerate([*fans, *((out, fan_in) for fan_in, out in linear)]):
+            bound = 1 / math.sqrt(fan_in)
+            weight = uniform_table(seed, namespace, Stream.WEIGHTS, 2 * layer, out * fan_in)
+            params.append(((weight * 2 - 1) * bound).float().reshape(1, out, fan_in))
+            bias = uniform_table(seed, namespace, Stream.WEIGHTS, 2 * layer + 1, out)
+            params.append(((bias * 2 - 1) * bound).float()[None, None])
+            if self.batch_norm and layer < len(fans):
+                params += [torch.ones(1, 1, out), torch.zeros(1, 1, out)]
+        return params
+
+    def init_statistics(self) -> Params:
+        """Running statistics of one lane before anything was seen: mean 0 and variance 1 of each batch norm."""
+        if not self.batch_norm:
+            return []
+        return [make(1, 1, out) for out in self.channels for make in (torch.zeros, torch.ones)]
+
+    def forward(self, params: Params, statistics: Params, obs: Tensor, mode: str) -> tuple[Tensor, Params]:
+        """obs [L, B, C, rows, columns] float32 -> action values [L, B, A], and the running statistics after it.
+
+        In training mode each batch norm takes the mean and variance of this very minibatch, and the running ones move by a tenth.
+        """
+        lanes = [
+            self._forward([p[lane] for p in params], [s[lane] for s in statistics], obs[lane], mode)
+            for lane in range(obs.shape[0])
+        ]
+        values = torch.stack([value for value, _ in lanes])
+        if mode == "evaluation" or not statistics:
+            return values, statistics
+        return values, [torch.stack(each) for each in zip(*(after for _, after in lanes), strict=True)]
+
+    def _forward(self, params: Params, statistics: Params, x: Tensor, mode: str) -> tuple[Tensor, Params]:
+        """The same for one lane: its parameters and statistics without the lanes' axis, x [B, C, rows, columns]."""
+        after: Params = []
+        at = 0
+        for layer, (kernel, stride) in enumerate(zip(self.kernels, self.strides, strict=True)):
+            weight, bias = params[at], params[at + 1]
+            at += 2
+            x = F.conv2d(x, weight.view(-1, x.shape[1], kernel, kernel), bias[0], stride)
+            if self.batch_norm:
+                norm = params[at], params[at + 1]
+                at += 2
+                x, moved = _batch_norm(x, *norm, statistics[2 * layer], statistics[2 * layer + 1], mode)
+                after += moved
+            x = torch.relu(x)
+        x = x.flatten(1)
+        for weight, bias in zip(params[at:-2:2], params[at + 1 : -2 : 2], strict=True):
+            x = torch.relu(torch.mm(x, weight.T) + bias)
+        return torch.mm(x, params[-2].T) + params[-1], after
+
+    def named_weights(self, params: Params, statistics: Params) -> dict[str, Tensor]:
+        """Parameters and statistics of one lane ([1, ...] each) under the names of a plain nn.Sequential (see `module`)."""
+        named: dict[str, Tensor] = {}
+        left, at, channels = list(params), 0, 0
+        for layer, kernel in enumerate(self.kernels):
+            weight, bias = left.pop(0), left.pop(0)
+            channels = weight.shape[2] // kernel**2
+            named[f"{at}.weight"] = weight[0].reshape(-1, channels, kernel, kernel).clone()
+            named[f"{at}.bias"] = bias[0, 0].clone()
+            at += 1
+            if self.batch_norm:
+                named[f"{at}.weight"], named[f"{at}.bias"] = left.pop(0)[0, 0].clone(), left.pop(0)[0, 0].clone()
+                named[f"{at}.running_mean"] = statistics[2 * layer][0, 0].clone()
+                named[f"{at}.running_var"] = statistics[2 * layer + 1][0, 0].clone()
+                at += 1
+            at += 1  # ReLU
+        at += 1  # flatten
+        while left:
+            named[f"{at}.weight"], named[f"{at}.bias"] = left.pop(0)[0].clone(), left.pop(0)[0, 0].clone()
+            at += 2
+        return named
+
+    def module(self, *, obs_shape: tuple[int, int, int], num_actions: int) -> nn.Sequential:
+        """The plain PyTorch module into which a run's stored weights load."""
+        layers: list[nn.Module] = []
+        channels = obs_shape[0]
+        for out, kernel, stride in zip(self.channels, self.kernels, self.strides, strict=True):
+            layers.append(nn.Conv2d(channels, out, kernel, stride))
+            layers += [nn.BatchNorm2d(out)] if self.batch_norm else []
+            layers.append(nn.ReLU())
+            channels = out
+        layers.append(nn.Flatten())
+        for fan_in, fan_out in itertools.pairwise((self.features(obs_shape), *self.hidden, num_actions)):
+            layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
+        return nn.Sequential(*layers[:-1])
+
+
+def _batch_norm(
+    x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, mode: str
+) -> tuple[Tensor, Params]:
+    """torch.nn.BatchNorm2d on x [B, C, rows, columns], the rest [1, C]; also the running statistics after it (empty in evaluation)."""
+    shape = (1, -1, 1, 1)
+    if mode == "evaluation":
+        scale = weight / (variance + NORM_EPS).sqrt()
+        return x * scale.view(shape) + (bias - mean * scale).view(shape), []
+    count = x.numel() // x.shape[1]
+    own_mean = x.sum((0, 2, 3)) / count
+    centred = x - own_mean.view(shape)
+    own_variance = (centred * centred).sum((0, 2, 3)) / count
+    with torch.no_grad():
+        moved = [
+            torch.lerp(mean, own_mean[None].detach(), NORM_MOMENTUM),
+            torch.lerp(variance, own_variance[None].detach() * (count / (count - 1)), NORM_MOMENTUM),
+        ]
+    scale = weight[0] / (own_variance + NORM_EPS).sqrt()
+    return centred * scale.view(shape) + bias.view(shape), moved

@@ -1,0 +1,74 @@
+"""What an agent sees: the environment's own observation, or pixels of its window.
+
+A pixel observation is made of the last frames: each is cropped and resized to a patch of whole numbers 0 to 255, divided by 255. An
+observation is the difference of two patches (now minus before, zero at an episode's first step), several patches, oldest first, or the
+newest patch and the difference: a network that sees two patches side by side finds it hard to tell how fast a pole turns, because from
+one frame to the next it moves by less than a pixel of a patch.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from rlbench.lanes.choice import Choice, structural
+
+
+@dataclasses.dataclass(frozen=True)
+class State(Choice):
+    """The environment's own observation."""
+
+    kind: ClassVar[str] = "state"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pixel(Choice):
+    """Patches of the environment's window. The defaults are those of PyTorch's DQN tutorial of 2019, on CartPole."""
+
+    kind: ClassVar[str] = "pixel"
+    top: float = structural(0.4, "upper edge of the crop as a fraction of the frame's height", "0 <= x < 1")
+    bottom: float = structural(0.8, "lower edge of the crop as a fraction of the frame's height", "0 < x <= 1")
+    width: float = structural(0.6, "width of the crop as a fraction of the frame's width", "0 < x <= 1")
+    follow: bool = structural(
+        True, "whether the crop is centred on CartPole's cart, inside the frame; else in the middle"
+    )
+    rows: int = structural(40, "height of a patch in pixels", ">= 1")
+    columns: int = structural(90, "width of a patch in pixels", ">= 1")
+    colour: str = structural("rgb", "colours of a patch", allowed=("rgb", "grey"))
+    combine: str = structural(
+        "difference",
+        "what an observation is made of: the newest patch minus the one before, all patches, or the newest patch and that difference",
+        allowed=("difference", "stack", "both"),
+    )
+    invert: bool = structural(False, "whether patches are negatives, in which white is 0")
+    frames: int = structural(2, "patches of an observation; differences take two", ">= 1")
+
+    @property
+    def channels(self) -> int:
+        """Channels of an observation."""
+        colours = 3 if self.colour == "rgb" else 1
+        return colours * {"difference": 1, "both": 2, "stack": self.frames}[self.combine]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of an observation."""
+        return self.channels, self.rows, self.columns
+
+    def observation(self, patches: Tensor) -> Tensor:
+        """Patches [..., frames, colours, rows, columns] of 0 to 255, oldest first -> observations [..., *shape] float32."""
+        patches = 255 - patches if self.invert else patches
+        if self.combine == "stack":
+            return patches.flatten(-4, -3) / 255
+        before, now = patches[..., 0, :, :, :], patches[..., 1, :, :, :]
+        if self.combine == "difference":
+            return (now - before) / 255
+        return torch.cat([now, now - before], -3) / 255
+
+    def transition(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+        """Patches [..., frames + 1, colours, rows, columns] of a transition -> the observations before and after it."""
+        return self.observation(patches[..., :-1, :, :, :]), self.observation(patches[..., 1:, :, :, :])
+
+
+Observation = State | Pixel
+OBSERVATIONS: tuple[type[Choice], ...] = (State, Pixel)

@@ -1,0 +1,65 @@
+"""What a run's agent sees of its environment: sizes, the tensor environment seen that way, and who draws its frames."""
+
+import dataclasses
+import functools
+
+from rlbench.envs.cartpole_frames import Window
+from rlbench.envs.frames import frame_renderer
+from rlbench.envs.lane_env import LaneEnv
+from rlbench.envs.pixels import FramedEnv, FrameRenderer
+from rlbench.envs.registry import EnvInfo, describe, lane_env
+from rlbench.lanes.observations import Pixel, State
+from rlbench.lanes.variant import Environment, Run
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Observed:
+    """`info` and `env` as the engine sees them: with pixels, an observation is the numbers that determine its frames.
+
+    `shape` is what the network gets: (D,), or channels, rows and columns. `renderer` and `pixel` are None without pixels.
+    """
+
+    info: EnvInfo
+    env: LaneEnv | None
+    shape: tuple[int, ...]
+    renderer: FrameRenderer | None = None
+    pixel: Pixel | None = None
+
+
+def observed(run: Run) -> Observed:
+    """What the run's agent sees."""
+    return _observed(run.env, run.variant.observation)
+
+
+def observed_env(run: Run, max_env_steps: int | None) -> LaneEnv | None:
+    """The tensor environment as the run's agent sees it, with another time limit; None where there is none."""
+    env = lane_env(run.env.id, max_env_steps)
+    if env is None:
+        return None
+    return _observed(Environment(run.env.id, max_env_steps), run.variant.observation).env
+
+
+@functools.cache
+def _observed(env: Environment, observation: State | Pixel) -> Observed:
+    info, inner = describe(env.id, env.max_env_steps), lane_env(env.id, env.max_env_steps)
+    if isinstance(observation, State):
+        return Observed(info, inner, (info.obs_size,))
+    renderer = frame_renderer(env.id, window_of(observation))
+    assert inner is not None
+    assert renderer is not None
+    framed = FramedEnv(inner, renderer, observation.frames)
+    info = dataclasses.replace(info, obs_size=framed.obs_size)
+    return Observed(info, framed, observation.shape, renderer, observation)
+
+
+def window_of(pixel: Pixel) -> Window:
+    """The crop and size of a pixel observation."""
+    return Window(
+        top=pixel.top,
+        bottom=pixel.bottom,
+        width=pixel.width,
+        follow=pixel.follow,
+        rows=pixel.rows,
+        columns=pixel.columns,
+        grey=pixel.colour == "grey",
+    )

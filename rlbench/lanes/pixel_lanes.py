@@ -1,0 +1,163 @@
+"""The parts of a step that lanes with pixels have of their own: frames are drawn for many lanes at once, and convolved lane by lane.
+
+An observation arrives as the numbers that determine its frames, [..., K P] float32 (see `rlbench.envs.pixels`); pixels live only from
+here to the network. Acting in training mode writes the running statistics of the lanes that act greedily; evaluation and validation
+write nothing.
+"""
+
+import functools
+from collections.abc import Callable, Hashable
+
+import torch
+from torch import Tensor
+
+from rlbench.envs.lane_env import LaneEnv
+from rlbench.lanes.compiling import compiled
+from rlbench.lanes.convolution import Conv
+from rlbench.lanes.evaluation import Step
+from rlbench.lanes.networks import Params
+from rlbench.lanes.observing import Observed
+from rlbench.lanes.replay import ROW_EXTRAS
+from rlbench.lanes.update import Tensors, group
+from rlbench.lanes.validating import Step as ValidationStep
+from rlbench.lanes.variant import Variant
+
+
+def values(network: Conv, params: Params, statistics: Params, obs: Tensor, mode: str) -> tuple[Tensor, Params]:
+    """Action values [1, B, A] of one lane's observations [1, B, C, rows, columns], and the running statistics after it."""
+    return network.forward(params, statistics, obs, mode)
+
+
+class ForwardPasses:
+    """The compiled forward passes of one structure."""
+
+    def __init__(self) -> None:
+        self.acting = compiled(values, ("obs",))
+        self.evaluating = compiled(values, ("obs",))
+
+
+@functools.cache
+def forward_passes(cohort_key: Hashable) -> ForwardPasses:
+    """One set for each structure."""
+    return ForwardPasses()
+
+
+class PixelLanes:
+    """Acting, learning and evaluating on pixels. `seen` says who draws what."""
+
+    def __init__(self, seen: Observed, network: Conv, cohort_key: Hashable) -> None:
+        assert seen.pixel is not None
+        assert seen.renderer is not None
+        assert seen.env is not None
+        self.env: LaneEnv = seen.env
+        self.pixel, self.renderer, self.network = seen.pixel, seen.renderer, network
+        self._passes = forward_passes(cohort_key)
+
+    def actions(self, state: Tensors, explores: Tensor, uniform_action: Tensor) -> Tensor:
+        """Actions [L] int64 of a step: the uniform one where a lane explores [L] bool, else the greedy one. Idle lanes do not act."""
+        active = (
+            state["alive"]
+            & (state["env_steps"] < state["budget_steps"])
+            & (state["episodes"] < state["budget_episodes"])
+        )
+        mode = self.network.norm_acting
+        return self._choose(self._passes.acting, mode, state, state["env"], active & ~explores, uniform_action)
+
+    def validation_step(self, step: ValidationStep) -> ValidationStep:
+        """A step of validation episodes whose greedy actions are those on pixels, with the running statistics."""
+
+        def seen_step(
+            lanes: Tensors,
+            variant: Variant,
+            env: LaneEnv,
+            explores: Tensor,
+            uniform_action: Tensor,
+            state: Tensor,
+            going: Tensor,
+            returns: Tensor,
+            lengths: Tensor,
+        ) -> None:
+            forward, greedy = self._passes.evaluating, going & ~explores
+            action = self._choose(forward, "evaluation", lanes, state, greedy, uniform_action)
+            step(lanes, variant, env, explores, action, state, going, returns, lengths)
+
+        return seen_step
+
+    def _choose(
+        self,
+        forward: Callable[..., tuple[Tensor, Params]],
+        mode: str,
+        lanes: Tensors,
+        env_state: Tensor,
+        is_greedy: Tensor,
+        action: Tensor,
+    ) -> Tensor:
+        """`action` [L] int64, or the greedy one of states [L, S] where is_greedy [L] bool; in training mode statistics are written."""
+        greedy = torch.nonzero(is_greedy)[:, 0]
+        if len(greedy) == 0:
+            return action
+        pixels = self.observations(self.env.observe(env_state[greedy]))
+        action = action.clone()
+        params, statistics = group(lanes, "online"), group(lanes, "online_norm")
+        for i, slot in enumerate(greedy.tolist()):
+            own = [s[slot : slot + 1] for s in statistics]
+            q, after = forward(self.network, [p[slot : slot + 1] for p in params], own, pixels[i][None, None], mode)
+            action[slot] = q[0, 0].argmax()
+            if mode == "training":
+                for old, new in zip(own, after, strict=True):
+                    old.copy_(new)
+        return action
+
+    def evaluation_step(self, step: Step) -> Step:
+        """A step of evaluation episodes whose actions are the greedy ones on pixels."""
+
+        def seen_step(
+            lanes: Tensors,
+            variant: Variant,
+            env: LaneEnv,
+            uniform_action: Tensor,
+            state: Tensor,
+            going: Tensor,
+            returns: Tensor,
+            lengths: Tensor,
+        ) -> None:
+            step(lanes, variant, env, self.greedy(lanes, env.observe(state)), state, going, returns, lengths)
+
+        return seen_step
+
+    def greedy(self, lanes: Tensors, obs: Tensor) -> Tensor:
+        """Greedy actions [L, E] for obs [L, E, K P], with the running statistics."""
+        pixels = self.observations(obs.flatten(0, 1)).unflatten(0, obs.shape[:2])
+        params, statistics = group(lanes, "online"), group(lanes, "online_norm")
+        found = [
+            self._passes.evaluating(
+                self.network,
+                [p[lane : lane + 1] for p in params],
+                [s[lane : lane + 1] for s in statistics],
+                pixels[lane : lane + 1],
+                "evaluation",
+            )[0].argmax(2)
+            for lane in range(len(obs))
+        ]
+        return torch.cat(found)
+
+    def observations(self, obs: Tensor) -> Tensor:
+        """What the network sees of obs [N, K P]: [N, C, rows, columns] float32."""
+        return self.pixel.observation(self._patches(obs))
+
+    def transitions(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """What the network sees before and after transitions, rows [L, B, 2 K P + 3] -> [L, B, C, rows, columns] float32 each."""
+        features = (rows.shape[2] - ROW_EXTRAS) // 2
+        newest = rows[..., 2 * features - self.renderer.num_drawn : 2 * features]
+        drawn = torch.cat([rows[..., :features], newest], 2).flatten(0, 1)
+        before, after = self.pixel.transition(self._patches(drawn))
+        return before.unflatten(0, rows.shape[:2]), after.unflatten(0, rows.shape[:2])
+
+    def _patches(self, drawn: Tensor) -> Tensor:
+        """Patches [N, frames, colours, rows, columns] of drawn [N, frames * P]."""
+        return self.renderer(drawn.reshape(-1, self.renderer.num_drawn)).unflatten(0, (len(drawn), -1))
+
+
+def pixel_lanes(seen: Observed, variant: Variant, cohort_key: Hashable) -> PixelLanes | None:
+    """What lanes with pixels need, None where nothing is learned from pixels."""
+    return PixelLanes(seen, variant.network, cohort_key) if isinstance(variant.network, Conv) else None

@@ -1,0 +1,137 @@
+"""`python -m rlbench.play`: watch a trained run: a film of greedy episodes with the Q-values, or a sheet of what its network sees.
+
+In: key=value words. Out: STORE/play/RUN.mp4 and RUN.gif, or RUN_frames.png; the report of its experiment links them. Everything is played
+before the first file is written. Changes no result.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rlbench.config.arguments import check_choice, parse_arguments, run_command
+from rlbench.errors import EXIT_OK, ConfigError
+
+if TYPE_CHECKING:
+    from rlbench.playing.choosing import Choice
+    from rlbench.playing.episodes import Moment
+    from rlbench.store import Results
+
+PROG = "python -m rlbench.play"
+DOC = """Watch a trained run: an MP4 and a GIF of greedy episodes, with the Q-values drawn beside the frame, from environment seeds
+that training never used. Needs pip install 'rlbench[play]'.
+
+  run          the run's id (python -m rlbench.results table=runs lists them); or choose one by its final return:
+  which        the best, median or worst seed
+  variant      of this variant; not needed where there is one
+  env          on this Gymnasium id; not needed where there is one
+  experiment   of this experiment; not needed where the store has one
+  store        the folder of results
+  out          the folder to write to; default: STORE/play
+  episodes     how many episodes the film shows
+  steps        the longest episode shown, in environment steps
+  frames       instead of a film, a sheet (PNG) of so many moments of one episode as the network sees them"""
+WHICH = ("best", "median", "worst")
+PACKAGES = {"imageio": "imageio", "imageio_ffmpeg": "imageio-ffmpeg", "PIL": "pillow"}
+MOST = {"episodes": 100, "steps": 100_000, "frames": 64}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command on `argv` (default: the process's own words) and return its exit code."""
+    return run_command(PROG, lambda: _play(sys.argv[1:] if argv is None else argv))
+
+
+def _play(argv: Sequence[str]) -> int:
+    names = ("run", "which", "variant", "env", "experiment")
+    allowed: dict[str, str | None] = {**dict.fromkeys(names), "store": "results", "out": None}
+    allowed |= {"episodes": "2", "steps": "500", "frames": None}
+    words = parse_arguments(argv, allowed, prog=PROG, doc=DOC, choices={"which": WHICH})
+    counts = {name: _count(name, words[name]) for name in MOST if name in words}
+    missing = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        raise ConfigError(f"{' and '.join(missing)} not installed: pip install 'rlbench[play]'")
+    from rlbench.config import run_of
+    from rlbench.playing.choosing import load_policy
+    from rlbench.playing.episodes import Stage
+    from rlbench.store import load
+
+    results = load(words["store"])
+    choice = _chosen(results, words)
+    run = run_of(results.specs([choice.run_id])[choice.run_id])
+    policy, stage = load_policy(results, run, choice.run_id), Stage(run)
+    moments = list(stage.play(policy, 1 if "frames" in counts else counts["episodes"], counts["steps"]))
+    stage.close()
+    title = f"{choice.variant}, seed {choice.seed}"
+    out = Path(words["out"]) if "out" in words else Path(words["store"]) / "play"
+    if "frames" in counts:
+        paths = [_write_sheet(moments, counts["frames"], title, out / f"{choice.run_id}_frames.png")]
+    else:
+        paths = _write_film(moments, title, stage.fps, out / choice.run_id)
+    returns = [list(own)[-1].episode_return for _, own in groupby(moments, lambda one: one.episode)]
+    print(f"{title} ({choice.run_id}) on {run.env.id}: greedy returns {', '.join(f'{value:g}' for value in returns)}")
+    for path in paths:
+        print(path)
+    return EXIT_OK
+
+
+def _count(name: str, word: str) -> int:
+    if not word.isdecimal() or not 1 <= int(word) <= MOST[name]:
+        raise ConfigError(f"{name} must be a whole number from 1 to {MOST[name]}; got {word}")
+    return int(word)
+
+
+def _chosen(results: Results, words: Mapping[str, str]) -> Choice:
+    """The run that the words mean. Raises ConfigError where they mean none, or more than one."""
+    from rlbench.playing.choosing import choose_by_return, choose_run
+
+    if "run" in words:
+        for name in ("which", "variant", "env", "experiment"):
+            if name in words:
+                raise ConfigError(f"run= says which run; {name}= beside it has no effect")
+        return choose_run(results, words["run"])
+    if "which" not in words:
+        raise ConfigError(f"say what to watch: run=ID, or which={'|'.join(WHICH)} variant=NAME (see: {PROG} --help)")
+    known = list(results.experiments)
+    if "experiment" in words:
+        check_choice("experiment", words["experiment"], known)
+    elif len(known) != 1:
+        raise ConfigError(
+            f"{len(known)} experiments in {results.path}; choose one with experiment=NAME: {', '.join(known) or 'none'}"
+        )
+    own = results.experiment(words.get("experiment", known[0]))
+    return choose_by_return(own, words["which"], words.get("variant"), words.get("env"))
+
+
+def _write_film(moments: Sequence[Moment], title: str, fps: int, stem: Path) -> list[Path]:
+    import numpy as np
+
+    from rlbench.playing.drawing import draw_moment, limits
+    from rlbench.playing.films import write_gif, write_mp4
+
+    axis = limits(np.stack([moment.q_values for moment in moments]))
+    pictures = []
+    for _, own in groupby(moments, lambda one: one.episode):
+        episode = list(own)
+        pictures += [draw_moment(one, episode[: place + 1], axis, title) for place, one in enumerate(episode)]
+    paths = [stem.with_name(f"{stem.name}.mp4"), stem.with_name(f"{stem.name}.gif")]
+    write_mp4(pictures, paths[0], fps)
+    write_gif(pictures, paths[1], fps)
+    return paths
+
+
+def _write_sheet(moments: Sequence[Moment], count: int, title: str, path: Path) -> Path:
+    from rlbench.playing.drawing import draw_sheet
+    from rlbench.playing.films import write_png
+
+    count = min(count, len(moments))
+    chosen = [moments[round(place * (len(moments) - 1) / max(1, count - 1))] for place in range(count)]
+    write_png(draw_sheet(chosen, f"{title}: what the network sees"), path)
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

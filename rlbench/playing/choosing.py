@@ -1,0 +1,105 @@
+"""Which run to watch, and its greedy policy from stored weights.
+
+In: results and the words of the command. Out: a run, its name and a network, or one `ConfigError`. Never: takes weights that are not what
+training left, or that do not fit the network of the run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from rlbench.config.arguments import check_choice, did_you_mean
+from rlbench.envs.registry import describe
+from rlbench.errors import ConfigError
+from rlbench.lanes.networks import MLP
+from rlbench.lanes.variant import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rlbench.store import Results
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A run to watch and what people call it."""
+
+    run_id: str
+    variant: str
+    seed: int
+    final_return: float
+
+
+def choose_run(results: Results, run_id: str) -> Choice:
+    """The run of this id. Raises ConfigError where there is none, or it has not ended as it should."""
+    runs = results.runs
+    if run_id not in set(runs["run_id"]):
+        hint = did_you_mean(run_id, list(runs["run_id"]))
+        raise ConfigError(f"unknown run '{run_id}'{hint} (python -m rlbench.results table=runs lists them)")
+    row = runs[runs["run_id"] == run_id].iloc[0]
+    if row["status"] != "done":
+        raise ConfigError(f"run {run_id} is {row['status']}: only a run that is done can be watched")
+    return Choice(run_id, str(row["variant"]), int(row["seed"]), float(row["final_return"]))
+
+
+def choose_by_return(results: Results, which: str, variant: str | None, env: str | None) -> Choice:
+    """The best, median or worst done run of one variant on one environment, by final return (of equals, the lowest seed).
+
+    Raises ConfigError where there is no such run, or more than one variant or environment to choose from.
+    """
+    runs = results.runs
+    for column, value in (("variant", variant), ("env", env)):
+        known = list(dict.fromkeys(runs[column]))
+        if value is not None:
+            runs = runs[runs[column] == check_choice(column, value, known)]
+        elif len(known) > 1:
+            raise ConfigError(f"which={which} is of one {column}: give {column}= (one of: {', '.join(known)})")
+    done = runs[(runs["status"] == "done") & runs["final_return"].notna()]
+    if done.empty:
+        raise ConfigError(f"no run of it is done with a final return: which={which} has nothing to choose from")
+    ranked = done.sort_values(["final_return", "seed"], ascending=[False, True], kind="stable")
+    place = {"best": 0, "median": (len(ranked) - 1) // 2, "worst": len(ranked) - 1}[which]
+    return choose_run(results, str(_row(ranked, place)["run_id"]))
+
+
+def _row(frame: pd.DataFrame, place: int) -> pd.Series:
+    return frame.iloc[place]
+
+
+def load_policy(results: Results, run: Run, run_id: str) -> torch.nn.Module:
+    """The run's network with its stored weights.
+
+    Raises ConfigError: the run has no network, or its weights file is missing, unreadable, of another network, or not what training left.
+    """
+    network, path = run.variant.network, results.weights_path(run_id)
+    if not network.learns:
+        raise ConfigError(f"run {run_id} has no network, its actions are random: there is nothing to watch")
+    if not isinstance(network, MLP):
+        raise ConfigError(f"run {run_id} has a network of kind {network.kind}; only mlp can be watched")
+    if not path.exists():
+        raise ConfigError(f"run {run_id} has no weights: {path} is not there")
+    info = describe(run.env.id, run.env.max_env_steps)
+    module = network.module(obs_size=info.obs_size, num_actions=info.num_actions)
+    try:
+        weights = results.weights(run_id)
+    except Exception as error:  # whatever the file's reader raises
+        raise ConfigError(f"{path} is no weights file: {_first_line(error)}") from None
+    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    if found != expected:
+        raise ConfigError(f"{path} holds the weights of another network: {_shapes(found)}, not {_shapes(expected)}")
+    if results.stored_digest(run_id) != results.runs.set_index("run_id")["digest"][run_id]:
+        raise ConfigError(f"{path} or the run's rows were altered: they do not give the digest of run {run_id}")
+    module.load_state_dict(weights)
+    return module.eval()
+
+
+def _shapes(shapes: dict[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in sorted(shapes.items())) or "nothing"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

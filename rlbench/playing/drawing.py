@@ -1,0 +1,124 @@
+"""Pictures of moments: the frame with the Q-values beside it, and a sheet of what the network sees.
+
+In: `Moment`s. Out: Pillow images. Never: reads a file, or plays a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from rlbench.playing.episodes import Moment
+
+PAPER, INK, MUTED, GRID = (255, 255, 255), (29, 36, 48), (93, 102, 115), (221, 225, 231)
+CHOSEN, OTHER = (0, 114, 178), (166, 178, 192)
+FRAME_HEIGHT = 300
+PANEL_WIDTH = 190
+_MARGIN = 14
+_TRACE = 60  # steps of Q-values behind the current one
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def scaled(frame: NDArray[np.uint8], height: int) -> Image.Image:
+    """A frame at this height, its shape kept."""
+    image = Image.fromarray(np.ascontiguousarray(frame[..., :3]))
+    return image.resize((max(2, round(image.width * height / image.height)), height), Image.Resampling.LANCZOS)
+
+
+def limits(q_values: NDArray[np.float64]) -> tuple[float, float]:
+    """The lowest and the highest Q-value of a film."""
+    low, high = float(q_values.min()), float(q_values.max())
+    return low, max(high, low + 1e-6)
+
+
+def draw_moment(moment: Moment, recent: Sequence[Moment], axis: tuple[float, float], title: str) -> Image.Image:
+    """The frame, and beside it a bar for each action's Q-value and their last steps as lines; sizes are even, as encoders want them.
+
+    recent: the moments of the same episode up to this one. axis: lowest and highest Q-value of the film.
+    """
+    frame = scaled(moment.frame, FRAME_HEIGHT)
+    width = frame.width + PANEL_WIDTH
+    picture = Image.new("RGB", (width + width % 2, FRAME_HEIGHT), PAPER)
+    picture.paste(frame, (0, 0))
+    pen, left = ImageDraw.Draw(picture), frame.width + _MARGIN
+    right = frame.width + PANEL_WIDTH - _MARGIN
+    pen.line([(frame.width, 0), (frame.width, FRAME_HEIGHT)], fill=GRID)
+    pen.text((left, 8), _shortened(title, 26), font=_font(12), fill=INK)
+    pen.text((left, 25), f"episode {moment.episode}, step {moment.step}", font=_font(11), fill=MUTED)
+    pen.text((left, 39), f"return {moment.episode_return:g}", font=_font(11), fill=MUTED)
+    top, from_zero = 62, (min(0.0, axis[0]), max(0.0, axis[1]))
+    pen.text((left, top), "Q-values", font=_font(11), fill=INK)
+    room = min(24, (FRAME_HEIGHT - top - 110) // len(moment.q_values))
+    for action, value in enumerate(moment.q_values.tolist()):
+        y = top + 18 + action * room
+        is_chosen = action == moment.action
+        zero, end = (_along(x, from_zero, left + 14, right - 46) for x in (0.0, value))
+        pen.rectangle([min(zero, end), y + 2, max(zero, end), y + room - 7], fill=CHOSEN if is_chosen else OTHER)
+        pen.text((left, y), str(action), font=_font(11), fill=INK if is_chosen else MUTED)
+        pen.text((right, y), f"{value:.2f}", font=_font(11), fill=INK if is_chosen else MUTED, anchor="ra")
+    _draw_lines(pen, recent, axis, (left, FRAME_HEIGHT - 88, right, FRAME_HEIGHT - 14))
+    return picture
+
+
+def _draw_lines(
+    pen: ImageDraw.ImageDraw, recent: Sequence[Moment], axis: tuple[float, float], box: tuple[int, int, int, int]
+) -> None:
+    """The Q-values of the last steps, the highest one dark."""
+    left, top, right, bottom = box
+    pen.line([(left, bottom), (right, bottom)], fill=GRID)
+    shown = np.stack([one.q_values for one in recent[-_TRACE:]])
+    x = right - (right - left) * (len(shown) - 1 - np.arange(len(shown))) / (_TRACE - 1)
+    best = int(shown[-1].argmax())
+    for action in sorted(range(shown.shape[1]), key=lambda one: one == best):
+        y = [bottom - (bottom - top) * (value - axis[0]) / (axis[1] - axis[0]) for value in shown[:, action]]
+        points = list(zip(x.tolist(), y, strict=True))
+        if len(points) > 1:
+            pen.line(points, fill=CHOSEN if action == best else OTHER, width=2)
+
+
+def _along(value: float, axis: tuple[float, float], left: float, right: float) -> float:
+    return left + (right - left) * (value - axis[0]) / (axis[1] - axis[0])
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def draw_sheet(moments: Sequence[Moment], title: str) -> Image.Image:
+    """What the network sees at these moments, a column each: the frame for the reader, and below it every feature as a bar.
+
+    A feature's bar is as long as its value in units of the largest absolute value among these moments.
+    """
+    features = len(moments[0].obs)
+    thumbs = [scaled(moment.frame, 120) for moment in moments]
+    wide = max(190, *(thumb.width for thumb in thumbs)) + 16
+    per_row = min(4, len(moments))
+    rows = -(-len(moments) // per_row)
+    row_height = 15
+    tall = 120 + 44 + row_height * min(features, 24) + 18
+    sheet = Image.new("RGB", (per_row * wide + 16, rows * tall + 40), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    pen.text((16, 10), title, font=_font(14), fill=INK)
+    largest = np.maximum(np.abs(np.stack([moment.obs for moment in moments])).max(0), 1e-12)
+    for place, (moment, thumb) in enumerate(zip(moments, thumbs, strict=True)):
+        left, top = 16 + (place % per_row) * wide, 40 + (place // per_row) * tall
+        sheet.paste(thumb, (left, top))
+        values = ", ".join(f"{value:.2f}" for value in moment.q_values)
+        pen.text((left, top + 124), f"step {moment.step}: action {moment.action}", font=_font(11), fill=INK)
+        pen.text((left, top + 138), _shortened(f"Q {values}", 34), font=_font(11), fill=MUTED)
+        middle, reach = left + 86, 42
+        for feature in range(min(features, 24)):
+            y = top + 158 + feature * row_height
+            value = float(moment.obs[feature])
+            end = middle + reach * value / float(largest[feature])
+            pen.text((left, y), f"obs {feature}", font=_font(10), fill=MUTED)
+            pen.line([(middle, y), (middle, y + row_height - 3)], fill=GRID)
+            pen.rectangle([min(middle, end), y + 2, max(middle, end), y + row_height - 5], fill=CHOSEN)
+            pen.text((left + wide - 24, y), f"{value:+.3f}", font=_font(10), fill=INK, anchor="ra")
+    return sheet
