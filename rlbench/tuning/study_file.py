@@ -154,8 +154,8 @@ def _check(file: StudyFile, told: Mapping[str, Any]) -> None:
         raise ConfigError("sampler.startup, pruner.startup, pruner.warmup and pruner.least are at least 0")
     if file.pruner.factor < 2 or not 0 < file.pruner.p < 1:
         raise ConfigError("pruner.factor is at least 2, and pruner.p between 0 and 1")
-    if file.confirm.seeds < 0 or file.confirm.top < 1:
-        raise ConfigError("confirm.seeds is at least 0, and confirm.top at least 1")
+    if not 0 <= file.confirm.seeds <= 1000 or file.confirm.top < 1:
+        raise ConfigError("confirm.seeds is from 0 to 1000, and confirm.top at least 1")
 
 
 def _words(data: Mapping[str, Any]) -> list[str]:

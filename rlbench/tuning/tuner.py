@@ -26,7 +26,7 @@ from rlbench.tuning.ledger import CURVES, OWNER, REASON, RUNS, STOPPED, TWIN, Le
 from rlbench.tuning.past_runs import past_runs
 from rlbench.tuning.request import Study
 from rlbench.tuning.settling import settle
-from rlbench.tuning.storage import Locks
+from rlbench.tuning.storage import Locks, answering
 from rlbench.tuning.trial_lanes import TrialLanes
 
 OTHERS_POLL_SECONDS = 1.0
@@ -107,7 +107,7 @@ class Tuner:
     @contextlib.contextmanager
     def _turn(self) -> Iterator[Ledger]:
         """Nobody else changes the study meanwhile, and what was left undone is done."""
-        with self.locks.turn(lambda: self.pool.interrupted):
+        with answering(), self.locks.turn(lambda: self.pool.interrupted):
             self._ledger = self._ledger or Ledger(self._storage, self.study)
             self._ledger.recover()
             yield self._ledger
