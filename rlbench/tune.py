@@ -157,6 +157,7 @@ def _print_plan(request: "TuneRequest") -> None:
     from rlbench.lanes.lane_state import bytes_per_lane
     from rlbench.runner.plan import STARTUP_SECONDS, expected_seconds
     from rlbench.tuning.request import first_run
+    from rlbench.tuning.study_file import effort_notes
 
     seconds = num_bytes = 0.0
     for study in request.studies:
@@ -169,6 +170,8 @@ def _print_plan(request: "TuneRequest") -> None:
         )
         print(f"  maximised: {study.objective}")
         print(f"  sampler {study.sampler.kind}, pruner {study.pruner.kind}, seed {study.seed}")
+        for remark in effort_notes(study.trials, study.sampler, study.pruner):
+            print(f"  note: {remark}")
         for parameter in study.space:
             print(f"  {parameter.key}: {parameter}")
         fresh = (request.confirm.top + 1) * request.confirm.seeds

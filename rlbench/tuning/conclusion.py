@@ -16,6 +16,7 @@ from rlbench.store import Member, Store, load, passes_audit
 from rlbench.tuning.confirmation import SUPPORTED, Compared, Confirmation, Fresh, compare, confirm
 from rlbench.tuning.finalists import Finalists, FreshRuns, finalists_of, fresh_runs, fresh_values
 from rlbench.tuning.importance import importances
+from rlbench.tuning.ledger import REASON, TWIN
 from rlbench.tuning.record import compared_record, study_record, write_file, write_record
 from rlbench.tuning.request import TuneRequest, composer_of
 from rlbench.tuning.winner import variant_yaml
@@ -68,7 +69,12 @@ def conclude(request: TuneRequest, outcomes: Sequence[Sequence[FrozenTrial]], st
     folder = store.root / "studies"
     write_record(folder / f"{request.name}.json", record)
     lines = _export(request, finalists, confirmations, outcomes, store)
-    failed = [trial for trials in outcomes for trial in trials if trial.state == TrialState.FAIL]
+    failed = [
+        (study, trial)
+        for study, trials in zip(request.studies, outcomes, strict=True)
+        for trial in trials
+        if trial.state == TrialState.FAIL
+    ]
     lost = bool(failed)
     if request.confirm.seeds:
         page, is_lost = _report(request, store)
@@ -76,7 +82,9 @@ def conclude(request: TuneRequest, outcomes: Sequence[Sequence[FrozenTrial]], st
         lines.append(f"report: {page}")
     lost |= not passes_audit(load(request.store).experiment(request.tuning_experiment))
     told = _in_words(finalists, confirmations, between, outcomes)
-    told += [f"failed: trial {trial.number}: {trial.user_attrs.get('reason', '')}" for trial in failed]
+    told += [
+        f"failed: {study.name} trial {trial.number}: {trial.user_attrs.get(REASON, '')}" for study, trial in failed
+    ]
     return Conclusion("\n".join([*told, *lines]), lost)
 
 
@@ -196,7 +204,7 @@ def _in_words(
         states = [trial.state for trial in trials]
         lines.append(
             f"{own.study.name}: {states.count(TrialState.COMPLETE)} trials completed, {states.count(TrialState.PRUNED)} pruned,"
-            f" {states.count(TrialState.FAIL)} failed"
+            f" {states.count(TrialState.FAIL)} failed; {sum(TWIN not in trial.user_attrs for trial in trials)} distinct configurations"
         )
         if confirmation is None:
             continue

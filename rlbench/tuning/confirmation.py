@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlbench.stats import holm, iqm, minimum_detectable_effect, paired_permutation_test, pilot_sd, student_interval
+from rlbench.tuning.study_file import LEVEL
 
-LEVEL = 0.05
 SUPPORTED, OPPOSITE, INCONCLUSIVE = "supported", "opposite", "inconclusive"
 
 

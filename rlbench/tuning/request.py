@@ -31,6 +31,7 @@ from rlbench.tuning.study_file import (
     PrunerSettings,
     SamplerSettings,
     StudyFile,
+    check_effort,
     read_study,
     study_paths,
 )
@@ -179,6 +180,8 @@ def _resolve(argv: Sequence[str]) -> TuneRequest:
         )
         studies = [dataclasses.replace(one, **_named(one, options.name, len(studies), settings)) for one in studies]
         _check_confirm_names(studies)
+        for study in studies:
+            check_effort(file, len(study.seeds), study.period, study.steps)
     if options.until_decided:
         raise ConfigError("until_decided is for experiments; a study ends with its trials")
     request = TuneRequest(

@@ -101,6 +101,10 @@ def test_lanes_are_shared_out_in_whole_trials(tmp_path: Path) -> None:
         ([], {"pruner": "hyperband", "steps": None, "episodes": 10}, "needs a budget in steps"),
         ([], {"confirm": {"top": 0}}, "confirm.top"),
         ([], {"variant": ["soft_mse", "hard_mse"], "seeds": "[3,5]"}, "each variant has seeds of its own"),
+        ([], {"pruner": "wilcoxon"}, "needs at least 4 seeds"),
+        ([], {"pruner": {"kind": "median", "warmup": 800}}, "the last decision of a run of 1000 steps is at 750"),
+        ([], {"pruner": {"kind": "halving", "least": 1000}}, "pruner.least=1000 stops no trial"),
+        ([], {"confirm": {"top": 3, "seeds": 6}}, "at least 7 seeds are needed"),
         ([], {"trails": 3}, "did you mean 'trials'?"),
         ([], {"variant": None}, "needs variant"),
         ([], {"variant": "soft_msee"}, "did you mean 'soft_mse'?"),
@@ -111,6 +115,21 @@ def test_wrong_input_is_one_line(tmp_path: Path, words: list[str], changes: dict
         request_of(tmp_path, *words, **changes)
     assert text in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_settings_that_can_work_are_taken_and_what_is_hardly_meant_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import rlbench.tune
+
+    request_of(tmp_path, pruner={"kind": "wilcoxon"}, seeds=4)
+    request_of(tmp_path, pruner={"kind": "median", "warmup": 750})
+    request_of(tmp_path, confirm={"top": 3, "seeds": 7})
+    write_study(tmp_path, sampler={"kind": "tpe", "startup": 8}, pruner={"kind": "median", "startup": 9})
+    assert rlbench.tune.main(["study=tiny", f"--config-dir={tmp_path}", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "note: sampler tpe never learns" in out
+    assert "note: pruner median never stops a trial" in out
 
 
 def test_an_unknown_study_names_the_nearest(tmp_path: Path) -> None:

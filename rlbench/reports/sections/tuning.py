@@ -65,11 +65,13 @@ def _told(record: Mapping[str, Any], study: Mapping[str, Any], ledger: Ledger) -
     """What was done, and the confirmation."""
     definition, states = study["definition"], [trial["state"] for trial in study["trials"]]
     counted = ", ".join(f"{states.count(state)} {told}" for state, told in _STATES.items())
+    distinct = sum(trial.get("twin_of") is None for trial in study["trials"])
     blocks: list[Block] = [
         Heading(study["study"]),
         paragraph(
             f"{text.plural(len(states), 'trial')} of {study['variant']} on {text.plural(len(definition['seeds']), 'tuning seed')}:"
-            f" {counted}. Maximised: {study['objective']}. Sampler {definition['sampler']['kind']}, pruner"
+            f" {counted}; {text.plural(distinct, 'distinct configuration')}."
+            f" Maximised: {study['objective']}. Sampler {definition['sampler']['kind']}, pruner"
             f" {definition['pruner']['kind']}."
         ),
     ]
