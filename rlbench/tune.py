@@ -52,8 +52,9 @@ def _tune(request: "TuneRequest") -> int:
     from rlbench.tracking.process import Follower, require_login
     from rlbench.tracking.settings import TrackingSettings
     from rlbench.tuning.conclusion import conclude
+    from rlbench.tuning.existing import check_experiments
     from rlbench.tuning.ledger import check_existing
-    from rlbench.tuning.storage import default_url, file_of, open_storage
+    from rlbench.tuning.storage import answering, default_url, file_of, open_storage
 
     tracking = TrackingSettings(**dataclasses.asdict(request.tracking))
     require_login(tracking)
@@ -61,8 +62,10 @@ def _tune(request: "TuneRequest") -> int:
     path = file_of(url)
     if request.storage or (path is not None and path.exists()):
         storage = open_storage(url)
-        for study in request.studies:
-            check_existing(storage, study)
+        with answering():
+            for study in request.studies:
+                check_existing(storage, study)
+    check_experiments(request)
     store = Store.open(request.store)
     if not request.storage:
         (store.root / "studies").mkdir(exist_ok=True)
@@ -89,7 +92,7 @@ def _work(request: "TuneRequest", storage: Any, url: str, store: Any) -> list[An
     from rlbench.runner.job import Settings
     from rlbench.runner.rung_pool import RungPool
     from rlbench.tuning.request import composer_of
-    from rlbench.tuning.storage import locks_of
+    from rlbench.tuning.storage import answering, locks_of
     from rlbench.tuning.tuner import Tuner
 
     definition = {
@@ -102,12 +105,15 @@ def _work(request: "TuneRequest", storage: Any, url: str, store: Any) -> list[An
         "final_window": request.studies[0].objective.window,
         "command": [*PROG.split(), *request.argv],
     }
+    # Before the first trial: a tuner of which others take every trial has this experiment too.
+    store.record_experiment(request.tuning_experiment, definition, [], {})
     settings = Settings(request.lanes, request.checkpoint_seconds, launcher="local")
     watch = _Watch()
     outcomes = []
     with RungPool(request.store, request.workers, settings) as pool, composer_of(request) as composer:
         for study in request.studies:
-            locks = locks_of(storage, url, study.name, request.store)
+            with answering():
+                locks = locks_of(storage, url, study.name, request.store)
             tuner = Tuner(
                 study,
                 storage,
@@ -151,6 +157,7 @@ def _print_plan(request: "TuneRequest") -> None:
     from rlbench.lanes.lane_state import bytes_per_lane
     from rlbench.runner.plan import STARTUP_SECONDS, expected_seconds
     from rlbench.tuning.request import first_run
+    from rlbench.tuning.study_file import effort_notes
 
     seconds = num_bytes = 0.0
     for study in request.studies:
@@ -163,6 +170,8 @@ def _print_plan(request: "TuneRequest") -> None:
         )
         print(f"  maximised: {study.objective}")
         print(f"  sampler {study.sampler.kind}, pruner {study.pruner.kind}, seed {study.seed}")
+        for remark in effort_notes(study.trials, study.sampler, study.pruner):
+            print(f"  note: {remark}")
         for parameter in study.space:
             print(f"  {parameter.key}: {parameter}")
         fresh = (request.confirm.top + 1) * request.confirm.seeds

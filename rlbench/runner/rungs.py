@@ -17,6 +17,7 @@ from rlbench.runner.books import Books, OtherPlatformError
 from rlbench.runner.job import FIRST_TICKS, next_ticks
 from rlbench.runner.plan import Task
 from rlbench.store import Store
+from rlbench.store.records import FINAL_STATUSES
 
 CLAIM_POLL_SECONDS = 0.2
 
@@ -56,7 +57,7 @@ class RungRun:
             for run_id, task in list(wanted.items()):
                 if run_id in held:
                     self._parked[run_id] = self._open(task)
-                elif run_id in self.store.final_runs():
+                elif run_id in outcomes and outcomes[run_id]["status"] in FINAL_STATUSES:
                     self.statuses[run_id] = str(outcomes[run_id]["status"])
                 else:
                     continue

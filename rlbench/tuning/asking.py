@@ -88,7 +88,8 @@ def pruner_of(settings: PrunerSettings, period: int, steps: int | None) -> BaseP
         assert steps is not None
         return HyperbandPruner(min_resource=least, max_resource=steps, reduction_factor=settings.factor)
     if settings.kind == "wilcoxon":
-        return WilcoxonPruner(p_threshold=settings.p)
+        with _quiet():
+            return WilcoxonPruner(p_threshold=settings.p)
     return NopPruner()
 
 
@@ -98,14 +99,22 @@ def seed_of(study_seed: int, name: str, number: int) -> int:
 
 
 def propose(
-    trials: Sequence[FrozenTrial], space: Space, settings: SamplerSettings, *, study_seed: int, name: str
+    trials: Sequence[FrozenTrial],
+    space: Space,
+    settings: SamplerSettings,
+    *,
+    study_seed: int,
+    name: str,
+    pruner: BasePruner | None = None,
 ) -> Proposal:
-    """The parameters of the trial after these."""
+    """The parameters of the trial after these. A sampler that minds them is given the trials of one bracket of Hyperband's `pruner`."""
     # A grid is shuffled once for the whole study, and trial n takes its place n.
     number = 0 if settings.kind == "grid" else len(trials)
     with _quiet():
         sampler = sampler_of(settings, space, seed_of(study_seed, name, number))
-        study = _copied(trials, name, sampler=sampler)
+        study = _copied(trials, name, sampler=sampler, pruner=pruner)
+        if isinstance(pruner, HyperbandPruner):
+            pruner._try_initialization(study)  # until its first decision it would take every trial for one of bracket 0
         trial = study.ask()
         params: dict[str, Value] = {}
         for parameter in space:
@@ -125,33 +134,45 @@ def decide(
     steps: int | None,
     seed_values: Mapping[int, Mapping[int, Sequence[float]]],
 ) -> dict[int, Decision]:
-    """What the pruner says of the running trials `numbers`, in this order, each knowing what was said of those before.
+    """What the pruner says of the running trials `numbers`, which all stand at their last report: their order changes nothing.
 
     seed_values: trial number -> env_steps -> one value a seed; what `wilcoxon` compares, between trials at the same env_steps.
     """
-    decisions: dict[int, Decision] = {}
+    asked = [number for number in numbers if trials[number].intermediate_values]
+    pruner = pruner_of(settings, period, steps)
+    decisions = dict.fromkeys(numbers, Decision(False, {}))
     with _quiet():
-        study = _copied(trials, name, pruner=pruner_of(settings, period, steps))
-        for number in numbers:
-            step = max(trials[number].intermediate_values, default=None)
-            if step is None:
-                decisions[number] = Decision(False, {})
-                continue
-            if settings.kind == "wilcoxon":
-                study = _copied(
-                    [_by_seed(t, seed_values.get(t.number, {}).get(step, ())) for t in trials],
-                    name,
-                    pruner=study.pruner,
-                )
-            before = dict(study._storage.get_trial(number).system_attrs)
-            # Hyperband learns how many brackets there are at its first question, and asks again within the right one.
-            frozen = study._storage.get_trial(number)
-            prune = study.pruner.prune(study, frozen)
-            after = study._storage.get_trial(number).system_attrs
-            decisions[number] = Decision(
-                bool(prune), {key: value for key, value in after.items() if before.get(key) != value}
-            )
-    return decisions
+        # A rung is a competition of those who have reached it. Each is asked again knowing what all others have written there, until
+        # nobody writes anything new: after one time more than there are rungs between two reports.
+        while True:
+            before = {number: decisions[number].system_attrs for number in asked}
+            for number in asked:
+                known = [
+                    _remembering(trial, before.get(trial.number, {}) if trial.number != number else {})
+                    for trial in trials
+                ]
+                if settings.kind == "wilcoxon":
+                    step = max(trials[number].intermediate_values)
+                    known = [_by_seed(trial, seed_values.get(trial.number, {}).get(step, ())) for trial in known]
+                decisions[number] = _asked(_copied(known, name, pruner=pruner), number)
+            if all(decisions[number].system_attrs == attrs for number, attrs in before.items()):
+                return decisions
+
+
+def _asked(study: optuna.Study, number: int) -> Decision:
+    trial = study._storage.get_trial(number)
+    before = dict(trial.system_attrs)
+    prune = study.pruner.prune(study, trial)
+    after = study._storage.get_trial(number).system_attrs
+    return Decision(bool(prune), {key: value for key, value in after.items() if before.get(key) != value})
+
+
+def _remembering(trial: FrozenTrial, attrs: Mapping[str, Any]) -> FrozenTrial:
+    if not attrs:
+        return trial
+    copied = _copy(trial)
+    copied.system_attrs = {**trial.system_attrs, **attrs}
+    return copied
 
 
 def _by_seed(trial: FrozenTrial, values: Sequence[float]) -> FrozenTrial:

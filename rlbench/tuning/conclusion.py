@@ -1,36 +1,25 @@
 """After tuning: the best trials and the untuned default on fresh seeds, the verdict, the winner as a file, the report.
 
 In: a request and the trials of its studies. Out: an experiment of the study's name in the store, `STORE/studies/NAME.yaml` and `.json`, a
-report, and a text. The fresh seeds are those of training and reporting, which no trial has ever seen.
+report, and a text. The fresh seeds are the study's own: no trial has seen them, and no later experiment has them by default.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
 
-from rlbench.config import Cell, PlannedRun, planned_runs, spec_of
-from rlbench.config.composing import Composer
+from rlbench.config import spec_of
 from rlbench.runner.rung_pool import Interrupted
 from rlbench.store import Member, Store, load, passes_audit
-from rlbench.tuning.confirmation import SUPPORTED, Compared, Confirmation, compare, confirm
+from rlbench.tuning.confirmation import SUPPORTED, Compared, Confirmation, Fresh, compare, confirm
+from rlbench.tuning.finalists import Finalists, FreshRuns, finalists_of, fresh_runs, fresh_values
 from rlbench.tuning.importance import importances
-from rlbench.tuning.ledger import TWIN
+from rlbench.tuning.ledger import REASON, TWIN
 from rlbench.tuning.record import compared_record, study_record, write_file, write_record
-from rlbench.tuning.request import Study, TuneRequest, composer_of
+from rlbench.tuning.request import TuneRequest, composer_of
 from rlbench.tuning.winner import variant_yaml
-
-
-@dataclass(frozen=True)
-class Finalists:
-    """What of one study is trained on fresh seeds: the untuned default first, then the best trials."""
-
-    study: Study
-    cells: list[Cell]
-    tuning_scores: dict[str, float]
-    numbers: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -51,24 +40,26 @@ def conclude(request: TuneRequest, outcomes: Sequence[Sequence[FrozenTrial]], st
     confirmations: list[Confirmation | None] = [None] * len(finalists)
     between: list[Compared] = []
     if request.confirm.seeds:
-        planned = planned_runs([cell for own in finalists for cell in own.cells], range(request.confirm.seeds))
+        planned = fresh_runs([cell for own in finalists for cell in own.cells], request.fresh_seeds)
         _train(request, planned, store)
-        values = _fresh_values(request, finalists)
+        fresh = fresh_values(finalists, planned, load(request.store).experiment(request.name).runs)
         confirmations = [
             confirm(
                 own.study.variant,
-                values[own.study.variant],
-                {cell.label: values[cell.label] for cell in own.cells[1:]},
+                fresh.values[own.study.variant],
+                {cell.label: fresh.values[cell.label] for cell in own.cells[1:]},
                 own.tuning_scores,
                 own.study.objective.statistic,
+                fresh.lost,
             )
             for own in finalists
         ]
-        between = _between(confirmations, values)
+        between = _between(confirmations, fresh.values)
     record = {
         "name": request.name,
         "question": request.question,
-        "seeds": request.confirm.seeds,
+        "seeds": len(request.fresh_seeds),
+        "fresh_seeds": list(request.fresh_seeds),
         "studies": [
             study_record(study, trials, importances(trials), confirmation)
             for study, trials, confirmation in zip(request.studies, outcomes, confirmations, strict=True)
@@ -78,7 +69,12 @@ def conclude(request: TuneRequest, outcomes: Sequence[Sequence[FrozenTrial]], st
     folder = store.root / "studies"
     write_record(folder / f"{request.name}.json", record)
     lines = _export(request, finalists, confirmations, outcomes, store)
-    failed = [trial for trials in outcomes for trial in trials if trial.state == TrialState.FAIL]
+    failed = [
+        (study, trial)
+        for study, trials in zip(request.studies, outcomes, strict=True)
+        for trial in trials
+        if trial.state == TrialState.FAIL
+    ]
     lost = bool(failed)
     if request.confirm.seeds:
         page, is_lost = _report(request, store)
@@ -86,24 +82,13 @@ def conclude(request: TuneRequest, outcomes: Sequence[Sequence[FrozenTrial]], st
         lines.append(f"report: {page}")
     lost |= not passes_audit(load(request.store).experiment(request.tuning_experiment))
     told = _in_words(finalists, confirmations, between, outcomes)
-    told += [f"failed: trial {trial.number}: {trial.user_attrs.get('reason', '')}" for trial in failed]
+    told += [
+        f"failed: {study.name} trial {trial.number}: {trial.user_attrs.get(REASON, '')}" for study, trial in failed
+    ]
     return Conclusion("\n".join([*told, *lines]), lost)
 
 
-def finalists_of(study: Study, trials: Sequence[FrozenTrial], top: int, composer: Composer) -> Finalists:
-    """The default and the best `top` completed trials; of trials with the same runs, and of the default's, only one."""
-    done = [trial for trial in trials if trial.state == TrialState.COMPLETE and TWIN not in trial.user_attrs]
-    done.sort(key=lambda trial: (-trial.values[0], trial.number))
-    cells, scores, numbers = [study.base], {}, {}
-    for trial in done:
-        cell = study.cell(trial.params, f"{study.variant} trial {trial.number}", composer)
-        if cell.variant != study.base.variant and len(cells) <= top:
-            cells.append(cell)
-            scores[cell.label], numbers[cell.label] = float(trial.values[0]), trial.number
-    return Finalists(study, cells, scores, numbers)
-
-
-def _train(request: TuneRequest, planned: Sequence[PlannedRun], store: Store) -> None:
+def _train(request: TuneRequest, fresh: FreshRuns, store: Store) -> None:
     """Train the finalists on fresh seeds, as any experiment is trained."""
     from rlbench.runner.job import Settings
     from rlbench.runner.launch import launch
@@ -111,12 +96,13 @@ def _train(request: TuneRequest, planned: Sequence[PlannedRun], store: Store) ->
     from rlbench.runner.plan import Task
     from rlbench.runner.progress import Progress
 
+    planned = fresh.planned
     cells = list(dict.fromkeys((run.variant, run.run.env.id) for run in planned))
     definition = {
         "name": request.name,
         "question": request.question,
         "cells": [{"variant": variant, "env": env, "overrides": {}} for variant, env in cells],
-        "seeds": list(range(request.confirm.seeds)),
+        "seeds": list(request.fresh_seeds),
         "final_window": request.studies[0].objective.window,
         "comparisons": [],
         "confirms": request.tuning_experiment,
@@ -130,19 +116,6 @@ def _train(request: TuneRequest, planned: Sequence[PlannedRun], store: Store) ->
     tasks = [Task(run.run_id, run.variant, run.run) for run in planned]
     if launch(store, tasks, num_workers=request.workers, settings=settings, progress=Progress()).interrupted:
         raise Interrupted
-
-
-def _fresh_values(request: TuneRequest, finalists: Sequence[Finalists]) -> dict[str, list[float]]:
-    """Label -> the objective's metric by fresh seed, NaN where that run is not done."""
-    runs = load(request.store).experiment(request.name).runs
-    metric = {own.study.variant: own.study.objective.metric for own in finalists}
-    found: dict[str, list[float]] = {}
-    for own in finalists:
-        for cell in own.cells:
-            rows = runs[(runs["variant"] == cell.label) & (runs["status"] == "done")].set_index("seed")
-            column = rows[metric[own.study.variant]]
-            found[cell.label] = [float(column.get(seed, math.nan)) for seed in range(request.confirm.seeds)]
-    return found
 
 
 def _between(confirmations: Sequence[Confirmation | None], values: dict[str, list[float]]) -> list[Compared]:
@@ -164,36 +137,54 @@ def _export(
     outcomes: Sequence[Sequence[FrozenTrial]],
     store: Store,
 ) -> list[str]:
-    """Write each variant's winner, and the best of them under the name of the study; returns what was written, in words."""
+    """Write each variant's winner, and the best of them under the name of the study; returns what was written, in words.
+
+    After a confirmation the winner is the confirmed one, and variants are compared by fresh scores alone; without one, by tuning scores.
+    """
+    folder = store.root / "studies"
     written: list[tuple[float, str]] = []
+    lines = []
     for own, confirmation, trials in zip(finalists, confirmations, outcomes, strict=True):
-        label = (
-            confirmation.winner.label if confirmation and confirmation.winner else next(iter(own.tuning_scores), None)
-        )
-        if label is None:
+        path = folder / f"{own.study.name}.yaml"
+        found = _winner(own, confirmation)
+        if found is None:
+            path.unlink(missing_ok=True)  # one of an earlier, smaller study would no longer be the winner of this one
+            why = (
+                "no candidate has a result on every fresh seed" if own.numbers else "no trial but the default completed"
+            )
+            lines.append(f"{own.study.name} has no winner: {why}")
             continue
+        label, score = found
         cell = next(cell for cell in own.cells if cell.label == label)
         compared = confirmation.winner.against_default if confirmation and confirmation.winner else None
         header = [
             f"Winner of the study {own.study.name}: trial {own.numbers[label]} of {len(trials)}, tuned from {own.study.variant}.",
-            f"{own.study.objective} on {len(own.study.seeds)} tuning seeds: {own.tuning_scores[label]:.6g};"
+            f"{own.study.objective} on {len(own.study.seeds)} tuning seeds: {own.values[label]:.6g};"
             f" sampler {own.study.sampler.kind}, seed {own.study.seed}.",
-            f"On {request.confirm.seeds} fresh seeds, {compared.words}."
+            f"On {len(request.fresh_seeds)} fresh seeds, {compared.words}."
             if compared
             else "Not confirmed on fresh seeds.",
             *(f"{key}: {value!r}" for key, value in cell.overrides.items()),
         ]
         text = variant_yaml(cell.variant, header)
-        write_file(store.root / "studies" / f"{own.study.name}.yaml", text)
-        fresh = confirmation.winner.fresh_score if confirmation and confirmation.winner else own.tuning_scores[label]
-        written.append((fresh, text))
+        write_file(path, text)
+        written.append((score, text))
+    best = folder / f"{request.name}.yaml"
     if not written:
-        return ["no trial was completed, so there is no winner"]
-    write_file(store.root / "studies" / f"{request.name}.yaml", max(written, key=lambda one: one[0])[1])
-    return [f"winner: variant=study:{request.name}, written to {store.root / 'studies' / f'{request.name}.yaml'}"]
+        best.unlink(missing_ok=True)
+        return lines
+    write_file(best, max(written, key=lambda one: one[0])[1])
+    return [*lines, f"winner: variant=study:{request.name}, written to {best}"]
 
 
-def _report(request: TuneRequest, store: Store) -> tuple[Any, bool]:
+def _winner(own: Finalists, confirmation: Confirmation | None) -> tuple[str, float] | None:
+    """The label of a study's winner and the score that it is compared with; None without any."""
+    if confirmation is None:
+        return max(own.tuning_scores.items(), key=lambda one: own.values[one[0]], default=None)
+    return None if confirmation.winner is None else (confirmation.winner.label, confirmation.winner.fresh.score)
+
+
+def _report(request: TuneRequest, store: Store) -> tuple[Path, bool]:
     from rlbench.reports import report_folder, write_report
 
     results = load(request.store)
@@ -213,15 +204,16 @@ def _in_words(
         states = [trial.state for trial in trials]
         lines.append(
             f"{own.study.name}: {states.count(TrialState.COMPLETE)} trials completed, {states.count(TrialState.PRUNED)} pruned,"
-            f" {states.count(TrialState.FAIL)} failed"
+            f" {states.count(TrialState.FAIL)} failed; {sum(TWIN not in trial.user_attrs for trial in trials)} distinct configurations"
         )
         if confirmation is None:
             continue
-        lines.append(f"  untuned {own.study.variant}: {confirmation.default_score:.1f} on fresh seeds")
+        default = confirmation.default
+        lines.append(f"  untuned {own.study.variant}: {default.score:.1f} on fresh seeds{_seeds(default)}")
         for one in confirmation.candidates:
             mark = " *" if one is confirmation.winner else ""
             lines.append(
-                f"  {one.label}{mark}: tuning score {one.tuning_score:.1f}, fresh {one.fresh_score:.1f},"
+                f"  {one.label}{mark}: tuning score {one.tuning_score:.1f}, fresh {one.fresh.score:.1f}{_seeds(one.fresh)},"
                 f" optimism gap {one.gap:+.1f}"
             )
             lines.append(
@@ -231,3 +223,9 @@ def _in_words(
             lines.append("  no tuned configuration is shown to be better than the default")
     lines += [f"between variants: {one.words}" for one in between]
     return lines
+
+
+def _seeds(fresh: Fresh) -> str:
+    """The mean beside the score, and lost runs."""
+    lost = f", {fresh.lost} runs lost" if fresh.lost else ""
+    return f" (mean {fresh.mean:.1f} of {fresh.n}{lost})"

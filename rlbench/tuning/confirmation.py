@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlbench.stats import holm, iqm, minimum_detectable_effect, paired_permutation_test, pilot_sd, student_interval
+from rlbench.tuning.study_file import LEVEL
 
-LEVEL = 0.05
 SUPPORTED, OPPOSITE, INCONCLUSIVE = "supported", "opposite", "inconclusive"
 
 
@@ -42,32 +42,48 @@ class Compared:
 
 
 @dataclass(frozen=True)
+class Fresh:
+    """One configuration on the fresh seeds: the study's statistic, the mean that the test is about, seeds that count, runs lost.
+
+    A lost run diverged, which counts as random play where that is known, or failed; without a value its seed does not count in `n`.
+    """
+
+    score: float
+    mean: float
+    n: int
+    lost: int
+
+
+@dataclass(frozen=True)
 class Candidate:
-    """One configuration on fresh seeds. `gap` is its tuning score less its fresh score: what tuning was too optimistic by."""
+    """One tuned configuration on fresh seeds. `gap` is its tuning score less its fresh score: what tuning was too optimistic by."""
 
     label: str
     tuning_score: float
-    fresh_score: float
+    fresh: Fresh
     against_default: Compared | None
-    """None where runs of it diverged or failed: it is no winner."""
+    """None where a seed has no value, or every run was lost: it is no winner."""
 
     @property
     def gap(self) -> float:
-        return self.tuning_score - self.fresh_score
+        return self.tuning_score - self.fresh.score
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What the fresh seeds say of one variant's tuning. `winner` is the candidate with the highest fresh mean, None without any."""
+    """What the fresh seeds say of one variant's tuning. `winner` is the highest fresh score, of the supported candidates if there are any.
+
+    It is None where no candidate has a value for every seed.
+    """
 
     variant: str
-    default_score: float
+    default: Fresh
     candidates: tuple[Candidate, ...]
     winner: Candidate | None
 
     @property
     def verdict(self) -> str:
-        """Whether the winner is better than the untuned default."""
+        """Whether a candidate is better than the untuned default: the winner is, where any is."""
         compared = self.winner.against_default if self.winner else None
         return compared.verdict if compared else INCONCLUSIVE
 
@@ -113,21 +129,31 @@ def confirm(
     candidates: Mapping[str, Sequence[float]],
     tuning_scores: Mapping[str, float],
     statistic: str,
+    lost: Mapping[str, int] | None = None,
 ) -> Confirmation:
-    """Candidates against the default of one variant. `statistic` over seeds, "iqm" or "mean", is that of the scores shown.
+    """Candidates against the default of one variant. `lost`: label -> runs that diverged or failed.
 
-    Every candidate is tested, and the winner chosen among them on the same seeds: Holm over all of them keeps the level all the same.
+    `statistic` over seeds, "iqm" or "mean", is that of the scores. Every candidate is tested, and the winner chosen among them on the same
+    seeds: Holm over all of them keeps the level all the same.
     """
+    lost = lost or {}
     values = {variant: default, **candidates}
-    whole = [label for label, own in candidates.items() if np.isfinite(own).all()]
+    whole = [
+        label for label, own in candidates.items() if np.isfinite(own).all() and lost.get(label, 0) < max(1, len(own))
+    ]
     compared = dict(zip(whole, compare([(label, variant) for label in whole], values), strict=True))
-    made = tuple(
-        Candidate(label, tuning_scores[label], score(own, statistic), compared.get(label))
-        for label, own in candidates.items()
-    )
-    eligible = [candidate for candidate in made if candidate.against_default is not None]
-    winner = max(eligible, key=lambda one: float(np.mean(candidates[one.label])), default=None)
-    return Confirmation(variant, score(default, statistic), made, winner)
+    fresh = {
+        label: Fresh(score(own, statistic), score(own, "mean"), int(np.isfinite(own).sum()), lost.get(label, 0))
+        for label, own in values.items()
+    }
+    made = tuple(Candidate(label, tuning_scores[label], fresh[label], compared.get(label)) for label in candidates)
+    winner = max((one for one in made if one.against_default is not None), key=_rank, default=None)
+    return Confirmation(variant, fresh[variant], made, winner)
+
+
+def _rank(candidate: Candidate) -> tuple[bool, float]:
+    compared = candidate.against_default
+    return compared is not None and compared.verdict == SUPPORTED, candidate.fresh.score
 
 
 def score(values: Sequence[float], statistic: str) -> float:

@@ -1,7 +1,8 @@
 """Which parameters mattered: importance by PED-ANOVA and fANOVA, with repeats.
 
 In: the trials of a study. Out: for each evaluator and parameter the mean share and its spread over repeats, each on trials drawn with
-replacement: one number alone hides how much of it is chance. Of completed trials only; fANOVA leaves out conditional parameters.
+replacement: one number alone hides how much of it is chance. Of completed trials only, of equal ones only the first; fANOVA
+leaves out conditional parameters.
 """
 
 import math
@@ -15,6 +16,7 @@ from optuna.importance import BaseImportanceEvaluator, FanovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
 from rlbench.tuning import quiet  # noqa: F401
+from rlbench.tuning.ledger import TWIN
 
 REPEATS = 10
 LEAST_TRIALS = 10
@@ -33,7 +35,7 @@ class Importance:
 
 def importances(trials: Sequence[FrozenTrial], repeats: int = REPEATS) -> list[Importance]:
     """Both evaluators' shares, by evaluator and falling share; none below `LEAST_TRIALS` completed trials."""
-    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    done = [trial for trial in trials if trial.state == TrialState.COMPLETE and TWIN not in trial.user_attrs]
     if len(done) < LEAST_TRIALS:
         return []
     found: list[Importance] = []

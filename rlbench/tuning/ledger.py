@@ -21,6 +21,7 @@ from rlbench.tuning.request import Study, differences
 
 DEFINITION, PENDING = "definition", "pending"
 OWNER, TWIN, RUNS, CURVES, REASON, STOPPED = "owner", "twin_of", "runs", "curves", "reason", "stopped_at"
+ASKED_AT = "asked_at"  # how much the study had been told when a trial was proposed that trains nothing
 
 Operation = dict[str, Any]
 
@@ -43,6 +44,11 @@ def remember(trial: int, key: str, value: Any) -> Operation:
 def tell(trial: int, state: TrialState, value: float | None) -> Operation:
     """The end of a trial; the last operation on it."""
     return {"do": "tell", "trial": trial, "state": state.name, "value": value}
+
+
+def told(trials: Sequence[FrozenTrial]) -> int:
+    """How much a study has been told: it grows with every report and every end, and with nothing else."""
+    return sum(len(trial.intermediate_values) + trial.state.is_finished() for trial in trials)
 
 
 def check_existing(storage: BaseStorage, study: Study) -> None:

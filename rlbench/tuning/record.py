@@ -46,14 +46,20 @@ def study_record(
 
 def _confirmation(confirmation: Confirmation) -> dict[str, Any]:
     return {
-        "default_score": confirmation.default_score,
+        "default_score": confirmation.default.score,
+        "default_mean": confirmation.default.mean,
+        "default_n": confirmation.default.n,
+        "default_lost": confirmation.default.lost,
         "verdict": confirmation.verdict,
         "winner": confirmation.winner.label if confirmation.winner else None,
         "candidates": [
             {
                 "label": one.label,
                 "tuning_score": one.tuning_score,
-                "fresh_score": one.fresh_score,
+                "fresh_score": one.fresh.score,
+                "fresh_mean": one.fresh.mean,
+                "n": one.fresh.n,
+                "lost": one.fresh.lost,
                 "optimism_gap": one.gap,
                 "against_default": None if one.against_default is None else compared_record(one.against_default),
             }

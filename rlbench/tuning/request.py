@@ -18,10 +18,12 @@ from rlbench.config.cells import expand
 from rlbench.config.composing import Composer, composing
 from rlbench.config.keys import keys_of, show
 from rlbench.config.request import command_options
+from rlbench.config.seeds import LARGEST_COUNT
 from rlbench.config.settings import WandbOptions
 from rlbench.config.words import Setting, merged, parse_words, split_flags
 from rlbench.errors import ConfigError
 from rlbench.lanes.variant import Run
+from rlbench.tuning.masking import shown_words
 from rlbench.tuning.space import Space, Value, grid_values, read_space, settings_of
 from rlbench.tuning.study_file import (
     Confirm,
@@ -29,6 +31,7 @@ from rlbench.tuning.study_file import (
     PrunerSettings,
     SamplerSettings,
     StudyFile,
+    check_effort,
     read_study,
     study_paths,
 )
@@ -40,6 +43,7 @@ OWN_KEYS = {
     "storage": "where Optuna keeps the study: sqlite:///FILE, journal:FILE, postgresql://...; default: a SQLite file in the store",
 }
 SAMPLED_CHECKS = 200
+SEEDS_OF_A_NAME = 1_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +106,7 @@ class Study:
 
 @dataclasses.dataclass(frozen=True)
 class TuneRequest:
-    """What a tuning command asks for. `names` are those of every group, for composing."""
+    """What a tuning command asks for. `argv` is for showing: secrets in it are masked."""
 
     name: str
     question: str
@@ -122,6 +126,12 @@ class TuneRequest:
     def tuning_experiment(self) -> str:
         """The experiment that holds the runs of the trials; reports refuse it."""
         return f"{self.name}.tuning"
+
+    @property
+    def fresh_seeds(self) -> tuple[int, ...]:
+        """The seeds of the confirmation: this study's own, above every seed that a count of seeds stands for."""
+        begin = LARGEST_COUNT + _place(f"{self.name} confirmation")
+        return tuple(range(begin, begin + self.confirm.seeds))
 
     def trials_at_once(self, study: Study) -> int:
         """Trials that train at the same time."""
@@ -170,6 +180,8 @@ def _resolve(argv: Sequence[str]) -> TuneRequest:
         )
         studies = [dataclasses.replace(one, **_named(one, options.name, len(studies), settings)) for one in studies]
         _check_confirm_names(studies)
+        for study in studies:
+            check_effort(file, len(study.seeds), study.period, study.steps)
     if options.until_decided:
         raise ConfigError("until_decided is for experiments; a study ends with its trials")
     request = TuneRequest(
@@ -187,7 +199,7 @@ def _resolve(argv: Sequence[str]) -> TuneRequest:
         ),
         config_dir=flags.config_dir,
         dry_run=flags.dry_run,
-        argv=tuple(argv),
+        argv=shown_words(argv),
     )
     for study in studies:
         if request.trials_at_once(study) < 1:
@@ -224,10 +236,17 @@ def _named(study: Study, name: str, num_studies: int, settings: Mapping[str, Set
     told = settings["seeds"].values[0]
     seeds = parse_seeds(told)
     if seeds == tuple(range(len(seeds))) and not isinstance(told, list) and ":" not in str(told):
-        begin = zlib.crc32(name.encode()) % 4_000_000 * 1_000
+        begin = _place(full)
         seeds = tuple(begin + index for index in range(len(seeds)))
+    elif num_studies > 1:
+        raise ConfigError("the tuning seeds of several variants are a count: each variant has seeds of its own")
     study.objective.check(len(seeds))
     return {"name": full, "seeds": seeds}
+
+
+def _place(name: str) -> int:
+    """The first of a thousand seeds that belong to this name, at most 4 * 10**9."""
+    return zlib.crc32(name.encode()) % 4_000_000 * SEEDS_OF_A_NAME
 
 
 def _check_confirm_names(studies: Sequence[Study]) -> None:

@@ -86,9 +86,11 @@ def _ending_without_lanes(
         return [log.tell(trial.number, TrialState.FAIL, None)]
     first = trials[trial.user_attrs[TWIN]]
     state = ends[first.number].state if first.number in ends else first.state
+    reason = ends[first.number].reason if first.number in ends else first.user_attrs.get(REASON, "")
     if not state.is_finished():
         return []
     return [
+        *([log.note(trial.number, REASON, f"as trial {first.number}: {reason}")] if reason else []),
         *(log.report(trial.number, step, value) for step, value in sorted(first.intermediate_values.items())),
         log.note(trial.number, CURVES, first.user_attrs.get(CURVES, [])),
         log.tell(trial.number, state, _last_value(first, state)),

@@ -7,16 +7,19 @@ kernel or the database server lets go of when their process ends, however it end
 import contextlib
 import fcntl
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
 from rlbench.errors import ConfigError, RlbenchError
 from rlbench.tuning import quiet  # noqa: F401
+from rlbench.tuning.masking import MASK, secrets_of, without_secrets
 
 LOCK_POLL_SECONDS = 0.1
 MOST_MEETINGS = 10
@@ -44,19 +47,25 @@ def default_url(store: Path) -> str:
 
 
 def file_of(url: str) -> Path | None:
-    """The file behind a storage, where it is one."""
+    """The file behind a storage, where it is one, whatever links lead to it."""
     if url.startswith(JOURNAL):
-        return Path(url.removeprefix(JOURNAL)).expanduser().absolute()
-    if url.startswith(SQLITE) and url != SQLITE:
-        return Path(url.removeprefix(SQLITE)).expanduser().absolute()
-    return None
+        return _real(url.removeprefix(JOURNAL))
+    scheme, separator, rest = url.partition("://")
+    name, _, query = rest.removeprefix("/").partition("?")
+    if scheme.partition("+")[0] != "sqlite" or not separator or name in ("", ":memory:"):
+        return None
+    return _real(name.removeprefix("file:") if "uri=" in query else name)
+
+
+def _real(name: str) -> Path:
+    return Path(os.path.realpath(Path(name).expanduser()))
 
 
 def open_storage(url: str) -> BaseStorage:
     """The storage of this URL. Raises ConfigError, one line, where the URL is none or nobody answers there."""
     path = file_of(url)
     if path is not None and not path.parent.is_dir():
-        raise ConfigError(f"storage={url} cannot be reached: there is no folder {path.parent}")
+        raise ConfigError(f"storage={without_secrets(url)} cannot be reached: there is no folder {path.parent}")
     try:
         if url.startswith(JOURNAL):
             assert path is not None
@@ -65,9 +74,47 @@ def open_storage(url: str) -> BaseStorage:
         options: dict[str, Any] = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
         if not url.startswith("sqlite"):
             options = {"connect_args": {"connect_timeout": 10}, "pool_pre_ping": True}
-        return _made_together(lambda: RDBStorage(_with_driver(url), engine_kwargs=options))
+        made = _made_together(lambda: RDBStorage(_with_driver(url), engine_kwargs=options))
+        if path is not None:
+            _write_ahead(made)
+        return made
     except Exception as error:  # SQLAlchemy, its drivers, the file system and Optuna each have their own
-        raise ConfigError(f"storage={_without_password(url)} cannot be reached ({_one_line(error)})") from None
+        text = _one_line(error)
+        for secret in secrets_of(url):
+            text = text.replace(secret, MASK)
+        raise ConfigError(f"storage={without_secrets(url)} cannot be reached ({text})") from None
+
+
+def _write_ahead(storage: RDBStorage) -> None:
+    """Readers and a writer at once, and no sync for each of the many small changes; a killed process loses nothing.
+
+    A machine that loses power may lose the last changes, from which the same command goes on: https://www.sqlite.org/wal.html
+    """
+    import sqlalchemy
+
+    @sqlalchemy.event.listens_for(storage.engine, "connect")
+    def connected(connection: Any, record: object) -> None:
+        with contextlib.suppress(sqlite3.OperationalError):  # another tuner is changing the mode of the file right now
+            connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    storage.remove_session()
+    storage.engine.dispose()  # the connections that were made before
+    with storage.engine.connect():  # which fails here where it fails at all
+        pass
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[None]:
+    """Make one RlbenchError, one line, of a storage that does not answer any more."""
+    import sqlalchemy
+
+    try:
+        yield
+    except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError, OSError) as error:
+        raise RlbenchError(
+            f"the storage does not answer any more ({_one_line(error)}); the same command goes on"
+        ) from None
 
 
 def _made_together(make: Callable[[], RDBStorage]) -> RDBStorage:
@@ -90,22 +137,16 @@ def _with_driver(url: str) -> str:
     return f"postgresql+psycopg{separator}{rest}" if scheme in ("postgresql", "postgres") else url
 
 
-def _without_password(url: str) -> str:
-    head, at, tail = url.rpartition("@")
-    if not at or head.count(":") < 2:
-        return url
-    return f"{head.rpartition(':')[0]}:***@{tail}"
-
-
 def _one_line(error: BaseException) -> str:
     cause = error.__cause__ or error.__context__ or error
+    cause = getattr(cause, "orig", None) or cause  # the driver's own words, without the statement and where to read on
     text = " ".join(str(cause).split()) or type(cause).__name__
     return text if len(text) <= 200 else f"{text[:197]}..."
 
 
 def locks_of(storage: BaseStorage, url: str, study: str, store: Path) -> Locks:
     """The locks of a study: at the server for PostgreSQL, beside the file for a file, otherwise in the store."""
-    if isinstance(storage, RDBStorage) and url.startswith(POSTGRESQL):
+    if isinstance(storage, RDBStorage) and storage.engine.dialect.name == POSTGRESQL:
         return PostgresLocks(storage, study)
     path = file_of(url)
     folder = path.with_name(f"{path.name}.locks") if path is not None else store / "studies" / "locks"

@@ -5,6 +5,7 @@ it is read once for each variant. Knows nothing of Optuna.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 from rlbench.config.arguments import check_choice, did_you_mean
 from rlbench.config.experiment_file import mapping_of, packaged_experiments, read_mapping, value_text
 from rlbench.errors import ConfigError
+from rlbench.stats import smallest_sign_flip_p
 from rlbench.tuning.objective import Objective
 
 _RUN = ("env", "steps", "episodes", "seeds", "lanes")
@@ -33,6 +35,7 @@ KEYS = (
 SAMPLERS = ("tpe", "random", "gp", "grid", "cmaes")
 PRUNERS = ("none", "median", "halving", "hyperband", "wilcoxon")
 DEFAULT_SEEDS = "4"
+LEVEL = 0.05  # of a confirmation, over all its candidates
 
 T = TypeVar("T")
 
@@ -154,8 +157,44 @@ def _check(file: StudyFile, told: Mapping[str, Any]) -> None:
         raise ConfigError("sampler.startup, pruner.startup, pruner.warmup and pruner.least are at least 0")
     if file.pruner.factor < 2 or not 0 < file.pruner.p < 1:
         raise ConfigError("pruner.factor is at least 2, and pruner.p between 0 and 1")
-    if file.confirm.seeds < 0 or file.confirm.top < 1:
-        raise ConfigError("confirm.seeds is at least 0, and confirm.top at least 1")
+    if not 0 <= file.confirm.seeds <= 1000 or file.confirm.top < 1:
+        raise ConfigError("confirm.seeds is from 0 to 1000, and confirm.top at least 1")
+
+
+def check_effort(file: StudyFile, num_seeds: int, period: int, steps: int | None) -> None:
+    """Raise ConfigError for settings under which a pruner never stops a trial, or the confirmation never supports one."""
+    if file.pruner.kind == "wilcoxon" and 0.5**num_seeds >= file.pruner.p:
+        least = math.floor(-math.log2(file.pruner.p)) + 1
+        raise ConfigError(
+            f"pruner wilcoxon with {num_seeds} seeds has no p below {0.5**num_seeds:g}, so p={file.pruner.p:g} stops no trial;"
+            f" it needs at least {least} seeds"
+        )
+    if steps is not None:
+        last = (steps // period - 1) * period
+        key = {"median": "warmup", "halving": "least", "hyperband": "least"}.get(file.pruner.kind, "")
+        if key and getattr(file.pruner, key) > last:
+            raise ConfigError(
+                f"pruner.{key}={getattr(file.pruner, key)} stops no trial: the last decision of a run of {steps} steps is at {last}"
+            )
+    smallest = smallest_sign_flip_p(file.confirm.seeds) * file.confirm.top
+    if file.confirm.seeds and smallest > LEVEL:
+        least = 1 + math.ceil(math.log2(file.confirm.top / LEVEL))
+        raise ConfigError(
+            f"confirm: {file.confirm.seeds} seeds can support none of {file.confirm.top} candidates (the smallest corrected p is"
+            f" {smallest:.2g}): at least {least} seeds are needed, or 0 for no confirmation"
+        )
+
+
+def effort_notes(file_trials: int, sampler: SamplerSettings, pruner: PrunerSettings) -> list[str]:
+    """What is possible and probably not meant, one line each."""
+    notes = []
+    if sampler.kind in ("tpe", "gp", "cmaes") and sampler.startup >= file_trials:
+        notes.append(
+            f"sampler {sampler.kind} never learns: the first {sampler.startup} of {file_trials} trials are random"
+        )
+    if pruner.kind == "median" and pruner.startup >= file_trials:
+        notes.append(f"pruner median never stops a trial: it waits for {pruner.startup} finished of {file_trials}")
+    return notes
 
 
 def _words(data: Mapping[str, Any]) -> list[str]:

@@ -21,12 +21,12 @@ from rlbench.errors import ConfigError
 from rlbench.runner.plan import Task
 from rlbench.runner.rung_pool import RungPool
 from rlbench.store import Member, Store
-from rlbench.tuning.asking import propose
-from rlbench.tuning.ledger import CURVES, OWNER, REASON, RUNS, STOPPED, TWIN, Ledger
+from rlbench.tuning.asking import propose, pruner_of
+from rlbench.tuning.ledger import ASKED_AT, CURVES, OWNER, REASON, RUNS, STOPPED, TWIN, Ledger, told
 from rlbench.tuning.past_runs import past_runs
 from rlbench.tuning.request import Study
 from rlbench.tuning.settling import settle
-from rlbench.tuning.storage import Locks
+from rlbench.tuning.storage import Locks, answering
 from rlbench.tuning.trial_lanes import TrialLanes
 
 OTHERS_POLL_SECONDS = 1.0
@@ -107,7 +107,7 @@ class Tuner:
     @contextlib.contextmanager
     def _turn(self) -> Iterator[Ledger]:
         """Nobody else changes the study meanwhile, and what was left undone is done."""
-        with self.locks.turn(lambda: self.pool.interrupted):
+        with answering(), self.locks.turn(lambda: self.pool.interrupted):
             self._ledger = self._ledger or Ledger(self._storage, self.study)
             self._ledger.recover()
             yield self._ledger
@@ -129,24 +129,31 @@ class Tuner:
                 ledger.take_over(trial, self.name)
                 if needs_lanes:
                     self._seat(trial.number, self._runs(trial), trial.user_attrs.get(CURVES))
-        while len(trials) < self.study.trials and len(self._mine) < self.trials_at_once:
-            trials.append(self._ask(ledger, trials))
+        # A sampler that proposes what trains nothing would go on doing so until it is told something.
+        now = told(trials)
+        while (
+            len(trials) < self.study.trials
+            and len(self._mine) < self.trials_at_once
+            and not any(trial.user_attrs.get(ASKED_AT) == now for trial in trials)
+        ):
+            trials.append(self._ask(ledger, trials, now))
         self._record()
 
-    def _ask(self, ledger: Ledger, trials: Sequence[FrozenTrial]) -> FrozenTrial:
+    def _ask(self, ledger: Ledger, trials: Sequence[FrozenTrial], now: int) -> FrozenTrial:
         """The next trial. One with the runs of an earlier one is its twin: it ends as that one does, and nothing is trained twice."""
         study, number = self.study, len(trials)
-        proposal = propose(trials, study.space, study.sampler, study_seed=study.seed, name=study.name)
+        pruner = pruner_of(study.pruner, study.period, study.steps)
+        proposal = propose(trials, study.space, study.sampler, study_seed=study.seed, name=study.name, pruner=pruner)
         notes: dict[str, Any] = {OWNER: self.name}
         try:
             runs = study.runs(proposal.params, self._label(number), self.composer)
         except ConfigError as error:
-            return ledger.create(number, proposal, {**notes, REASON: f"impossible: {error}"})
+            return ledger.create(number, proposal, {**notes, ASKED_AT: now, REASON: f"impossible: {error}"})
         notes[RUNS] = [run.run_id for run in runs]
         same = (t.number for t in trials if t.user_attrs.get(RUNS) == notes[RUNS] and TWIN not in t.user_attrs)
         twin = next(same, None)
         if twin is not None:
-            return ledger.create(number, proposal, {**notes, TWIN: twin})
+            return ledger.create(number, proposal, {**notes, ASKED_AT: now, TWIN: twin})
         made = ledger.create(number, proposal, notes)
         self._seat(number, runs, None)
         return made

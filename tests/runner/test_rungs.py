@@ -130,6 +130,29 @@ def test_a_stop_ends_with_a_commit(tmp_path: Path, tasks: list[Task]) -> None:
     assert min(store.progress().values()) > 0
 
 
+def test_a_run_that_ends_while_it_is_looked_up_is_asked_for_again(tmp_path: Path, tasks: list[Task]) -> None:
+    store = opened(tmp_path / "store", tasks[:1])
+    other = rung_run(store)
+    other.add(tasks[:1])
+    late = rung_run(store)
+    seen: list[int] = []
+
+    class EndsMeanwhile(Store):
+        def outcomes(self) -> dict[str, dict[str, object]]:
+            before = super().outcomes()
+            if not seen:  # the other program ends the run just after this look
+                seen.append(len(before))
+                other.advance({tasks[0].run_id: 600})
+                other.commit()
+                other.close()
+            return before
+
+    late.store = EndsMeanwhile(store.layout)
+    assert late.add(tasks[:1])
+    assert seen == [0]
+    assert late.statuses == {tasks[0].run_id: "done"}
+
+
 def whole_round(tasks: list[Task], at: int) -> Round:
     return Round({one.run_id: at for one in tasks}, {}, [], tasks)
 

@@ -40,7 +40,7 @@ TINY: dict[str, Any] = {
     "trials": 8,
     "sampler": {"kind": "tpe", "startup": 4},
     "pruner": {"kind": "median", "startup": 2},
-    "confirm": {"top": 2, "seeds": 3},
+    "confirm": {"top": 1, "seeds": 6},
 }
 
 

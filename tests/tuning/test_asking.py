@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from rlbench.tuning.asking import Proposal, decide, distribution_of, propose
+from rlbench.tuning import asking
+from rlbench.tuning.asking import Proposal, decide, distribution_of, propose, pruner_of
 from rlbench.tuning.space import Parameter
 from rlbench.tuning.study_file import PrunerSettings, SamplerSettings
 from tests.tuning.toy_study import BRANCHED, GRID, LINE, frozen, tune
@@ -111,8 +113,46 @@ def test_halving_keeps_the_best_share_of_each_rung_and_remembers_it() -> None:
     found = decide(
         trials, range(6), PrunerSettings("halving", factor=3), name="toy", period=100, steps=900, seed_values={}
     )
-    assert [decision.prune for decision in found.values()] == [False, True, True, True, True, True]
+    assert [decision.prune for decision in found.values()] == [False, False, True, True, True, True]
     assert found[0].system_attrs == {"completed_rung_0": 6.0}
+
+
+@pytest.mark.parametrize("values", [[1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1], [3, 6, 1, 5, 2, 4]])
+def test_halving_does_not_depend_on_the_order_within_a_round(values: list[int]) -> None:
+    trials = [frozen(n, NOTHING, reported=curve(float(value))) for n, value in enumerate(values)]
+    settings = PrunerSettings("halving", factor=3)
+    for order in (range(6), range(5, -1, -1)):
+        found = decide(trials, list(order), settings, name="toy", period=100, steps=900, seed_values={})
+        assert sorted(values[n] for n, decision in found.items() if not decision.prune) == [5, 6]
+
+
+def test_halving_over_two_rungs_at_once_keeps_the_best_of_the_best() -> None:
+    trials = [frozen(n, NOTHING, reported=curve(float(n))) for n in range(9)]
+    settings = PrunerSettings("halving", factor=3, least=30)  # rungs at 30 and 90, and one report at 100
+    found = decide(trials, range(9), settings, name="toy", period=100, steps=900, seed_values={})
+    assert [n for n, decision in found.items() if not decision.prune] == [8]
+    assert {n: sorted(decision.system_attrs) for n, decision in found.items() if n > 4} == {
+        5: ["completed_rung_0"],
+        6: ["completed_rung_0", "completed_rung_1"],
+        7: ["completed_rung_0", "completed_rung_1"],
+        8: ["completed_rung_0", "completed_rung_1"],
+    }
+
+
+def test_a_sampler_is_given_the_bracket_of_its_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    class Looks(RandomSampler):
+        def before_trial(self, study: Any, trial: FrozenTrial) -> None:
+            seen.append(len(study.get_trials(deepcopy=False)))
+
+    monkeypatch.setattr(asking, "sampler_of", lambda *_: Looks(seed=0))
+    trials = [frozen(n, NOTHING, reported=curve(float(n))) for n in range(20)]
+    for kind in ("median", "hyperband"):
+        pruner = pruner_of(PrunerSettings(kind), 100, 900)
+        propose(trials, LINE, SamplerSettings("random"), study_seed=0, name="toy", pruner=pruner)
+    assert seen[0] == 21
+    assert 0 < seen[1] < 21
 
 
 def test_hyperband_prunes_in_some_bracket() -> None:

@@ -131,6 +131,29 @@ def test_a_candidate_with_a_lost_run_is_no_winner_and_a_lost_default_run_leaves_
     assert found.winner.against_default.n == 7
 
 
+def test_a_supported_candidate_wins_over_a_higher_score_that_is_only_luck() -> None:
+    lucky = [-8.0, 12.0, -8.0, 12.0, -8.0, 12.0, -8.0, 40.0]
+    found = confirm("d", [0.0] * 8, {"lucky": lucky, "steady": [3.0] * 8}, {"lucky": 9.0, "steady": 3.0}, "mean")
+    assert found.candidates[0].fresh.score > found.candidates[1].fresh.score
+    assert found.winner is not None
+    assert found.winner.label == "steady"
+    assert found.verdict == "supported"
+
+
+def test_the_winner_has_the_highest_of_the_scores_that_are_shown() -> None:
+    steady, outlier = [4.0, 5.0, 5.0, 6.0] * 2, [1.0, 2.0, 2.0, 90.0] * 2
+    found = confirm("d", [4.5, 5.5] * 4, {"outlier": outlier, "steady": steady}, {"outlier": 2.0, "steady": 5.0}, "iqm")
+    assert found.winner is not None
+    assert (found.winner.label, found.winner.fresh.score, found.winner.fresh.mean) == ("steady", 5.0, 5.0)
+    assert found.candidates[0].fresh.mean == 23.75  # which the test is about, and which is shown beside the score
+
+
+def test_a_candidate_of_which_every_run_was_lost_is_no_winner() -> None:
+    found = confirm("d", [1.0] * 8, {"lost": [22.0] * 8}, {"lost": 9.0}, "mean", {"lost": 8})
+    assert found.winner is None
+    assert (found.candidates[0].fresh.n, found.candidates[0].fresh.lost) == (8, 8)
+
+
 def test_too_few_seeds_say_that_they_could_show_nothing() -> None:
     found = confirm("d", [0.0, 0.1, 0.0], {"a": [9.0, 9.5, 9.0]}, {"a": 9.0}, "mean")
     assert found.verdict == "inconclusive"

@@ -7,9 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
 
-from rlbench.errors import ConfigError
-from rlbench.tuning.storage import FileLocks, default_url, file_of, locks_of, open_storage
+from rlbench.errors import ConfigError, RlbenchError
+from rlbench.tuning.masking import without_secrets
+from rlbench.tuning.storage import FileLocks, _with_driver, answering, default_url, file_of, locks_of, open_storage
+from tests.tuning.studies import request_of
 
 HOLDER = """
 import sys, pathlib
@@ -79,3 +83,73 @@ def test_a_lock_ends_with_its_process_however_it_ends(tmp_path: Path) -> None:
     assert not locks.is_alive("tuner-1")
     with locks.turn(lambda: True):
         pass
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "journal"])
+def test_two_paths_to_one_file_have_the_same_locks(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    head = "sqlite:///" if kind == "sqlite" else "journal:"
+    urls = [f"{head}{tmp_path}/{folder}/optuna.db" for folder in ("real", "link")]
+    one, other = (locks_of(open_storage(url), url, "tiny", tmp_path) for url in urls)
+    with one.live("tuner-1"):
+        assert other.is_alive("tuner-1")
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
+def test_postgresql_is_known_by_its_dialect_however_it_is_spelled(scheme: str, tmp_path: Path) -> None:
+    import sqlalchemy
+
+    url = f"{scheme}://tuner@127.0.0.1:1/studies"
+    storage = object.__new__(RDBStorage)  # no server is needed to know which one it would be
+    storage.engine = sqlalchemy.create_engine(_with_driver(url))
+    with pytest.raises(sqlalchemy.exc.OperationalError):  # it asks the server for its locks
+        locks_of(storage, url, "tiny", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://tuner:hidden@host/db", "postgresql://tuner:***@host/db"),
+        ("postgres://:hidden@host:5432/db", "postgres://:***@host:5432/db"),
+        ("postgresql+psycopg://tuner:hid@den/hidden@host/db", "postgresql+psycopg://tuner:***@host/db"),
+        ("postgresql://host/db?user=u&password=hidden&x=1", "postgresql://host/db?user=u&password=***&x=1"),
+        ("mysql://u@host/db?sslkey=hidden", "mysql://u@host/db?sslkey=***"),
+        ("sqlite:////a/b.db", "sqlite:////a/b.db"),
+        ("postgresql://tuner@host/db", "postgresql://tuner@host/db"),
+        ("journal:/a/b.log", "journal:/a/b.log"),
+    ],
+)
+def test_a_password_is_never_shown(url: str, shown: str, tmp_path: Path) -> None:
+    assert without_secrets(url) == shown
+    request = request_of(tmp_path, f"storage={url}")
+    assert request.storage == url
+    assert f"storage={shown}" in request.argv
+    assert "hidden" not in " ".join(request.argv)
+
+
+def test_a_storage_that_is_lost_is_one_line() -> None:
+    import sqlalchemy
+
+    for error in (
+        StorageInternalError("lost"),
+        sqlalchemy.exc.OperationalError("x", {}, OSError("gone")),
+        OSError("x"),
+    ):
+        with pytest.raises(RlbenchError, match="does not answer any more") as caught, answering():
+            raise error
+        assert "\n" not in str(caught.value)
+        assert caught.value.exit_code != 0
+
+
+def test_sqlite_writes_ahead(tmp_path: Path) -> None:
+    import sqlalchemy
+
+    storage = open_storage(f"sqlite:///{tmp_path}/optuna.db")
+    assert isinstance(storage, RDBStorage)
+    with storage.engine.connect() as connection:
+        told = [
+            connection.execute(sqlalchemy.text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous")
+        ]
+    assert told == ["wal", 1]
+    storage.engine.dispose()

@@ -115,9 +115,10 @@ def test_an_uninterrupted_study_has_its_trials_and_runs_and_says_what_it_found(w
             assert trial.value == pytest.approx(own["final_return"].mean())
     fresh = results.experiment("tiny").runs
     assert set(fresh["namespace"]) == {"train"}
-    assert set(fresh["seed"]) == {0, 1, 2}
+    seeds = sorted(set(fresh["seed"]))
+    assert seeds == list(range(seeds[0], seeds[0] + 6))
+    assert seeds[0] >= 1_000_000  # no count of seeds reaches them
     assert "optimism gap" in out
-    assert "inconclusive (smallest effect these seeds could show: no effect of any size)" in out
     assert (store / "reports" / "tiny" / "report.html").read_text().count("Optimism gap") >= 1
 
 

@@ -46,8 +46,16 @@ def test_a_count_of_seeds_is_different_seeds_in_studies_of_different_names(tmp_p
 def test_two_variants_are_two_studies_of_one_request(tmp_path: Path) -> None:
     request = request_of(tmp_path, variant=["soft_mse", "hard_mse"])
     assert [study.name for study in request.studies] == ["tiny.soft_mse", "tiny.hard_mse"]
-    assert request.studies[0].seeds == request.studies[1].seeds
+    assert not set(request.studies[0].seeds) & set(request.studies[1].seeds)
     assert request.tuning_experiment == "tiny.tuning"
+
+
+def test_the_confirmation_has_seeds_that_no_count_reaches_and_no_other_study_has(tmp_path: Path) -> None:
+    one, other = (request_of(tmp_path, name=name).fresh_seeds for name in ("one", "other"))
+    assert len(one) == TINY["confirm"]["seeds"]
+    assert min(*one, *other) >= 1_000_000
+    assert max(*one, *other) < 2**32
+    assert not set(one) & set(other)
 
 
 def test_a_command_wins_over_the_file(tmp_path: Path) -> None:
@@ -92,6 +100,11 @@ def test_lanes_are_shared_out_in_whole_trials(tmp_path: Path) -> None:
         ([], {"pruner": {"kind": "none", "warmup": 3}}, "pruner.warmup does not apply to none"),
         ([], {"pruner": "hyperband", "steps": None, "episodes": 10}, "needs a budget in steps"),
         ([], {"confirm": {"top": 0}}, "confirm.top"),
+        ([], {"variant": ["soft_mse", "hard_mse"], "seeds": "[3,5]"}, "each variant has seeds of its own"),
+        ([], {"pruner": "wilcoxon"}, "needs at least 4 seeds"),
+        ([], {"pruner": {"kind": "median", "warmup": 800}}, "the last decision of a run of 1000 steps is at 750"),
+        ([], {"pruner": {"kind": "halving", "least": 1000}}, "pruner.least=1000 stops no trial"),
+        ([], {"confirm": {"top": 3, "seeds": 6}}, "at least 7 seeds are needed"),
         ([], {"trails": 3}, "did you mean 'trials'?"),
         ([], {"variant": None}, "needs variant"),
         ([], {"variant": "soft_msee"}, "did you mean 'soft_mse'?"),
@@ -102,6 +115,21 @@ def test_wrong_input_is_one_line(tmp_path: Path, words: list[str], changes: dict
         request_of(tmp_path, *words, **changes)
     assert text in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_settings_that_can_work_are_taken_and_what_is_hardly_meant_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import rlbench.tune
+
+    request_of(tmp_path, pruner={"kind": "wilcoxon"}, seeds=4)
+    request_of(tmp_path, pruner={"kind": "median", "warmup": 750})
+    request_of(tmp_path, confirm={"top": 3, "seeds": 7})
+    write_study(tmp_path, sampler={"kind": "tpe", "startup": 8}, pruner={"kind": "median", "startup": 9})
+    assert rlbench.tune.main(["study=tiny", f"--config-dir={tmp_path}", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "note: sampler tpe never learns" in out
+    assert "note: pruner median never stops a trial" in out
 
 
 def test_an_unknown_study_names_the_nearest(tmp_path: Path) -> None:

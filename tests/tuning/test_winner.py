@@ -67,5 +67,13 @@ def test_what_matters_has_the_larger_share_for_both_evaluators_with_its_spread()
     assert importances(trials, repeats=5) == found
 
 
+def test_twins_do_not_count_twice_in_what_matters() -> None:
+    trials = tune(lambda params: -((params["x"] - 0.3) ** 2), 20)
+    twins = tune(lambda params: params["y"], 40)[20:]
+    for twin in twins:
+        twin.user_attrs["twin_of"] = 0
+    assert importances([*trials, *twins], repeats=2) == importances(trials, repeats=2) != []
+
+
 def test_too_few_trials_have_no_importances() -> None:
     assert importances(tune(lambda params: params["x"], LEAST_TRIALS - 1)) == []

@@ -65,11 +65,13 @@ def _told(record: Mapping[str, Any], study: Mapping[str, Any], ledger: Ledger) -
     """What was done, and the confirmation."""
     definition, states = study["definition"], [trial["state"] for trial in study["trials"]]
     counted = ", ".join(f"{states.count(state)} {told}" for state, told in _STATES.items())
+    distinct = sum(trial.get("twin_of") is None for trial in study["trials"])
     blocks: list[Block] = [
         Heading(study["study"]),
         paragraph(
             f"{text.plural(len(states), 'trial')} of {study['variant']} on {text.plural(len(definition['seeds']), 'tuning seed')}:"
-            f" {counted}. Maximised: {study['objective']}. Sampler {definition['sampler']['kind']}, pruner"
+            f" {counted}; {text.plural(distinct, 'distinct configuration')}."
+            f" Maximised: {study['objective']}. Sampler {definition['sampler']['kind']}, pruner"
             f" {definition['pruner']['kind']}."
         ),
     ]
@@ -80,12 +82,29 @@ def _told(record: Mapping[str, Any], study: Mapping[str, Any], ledger: Ledger) -
     says: list[Any] = [strong(found["verdict"].capitalize()), f": {winner}"]
     if found["winner"]:
         says.append(f" against the untuned {study['variant']} on {text.plural(record['seeds'], 'fresh seed')}")
-    if found["verdict"] != "supported":
+    verdicts = [(one["against_default"] or {}).get("verdict") for one in found["candidates"]]
+    if "supported" not in verdicts:
         says.append("; no tuned configuration is shown to be better than the default")
     blocks.append(paragraph([*says, "."]))
-    default = ledger.add(f"tuning/{study['study']}/default", estimate=found["default_score"])
+    default = ledger.add(
+        f"tuning/{study['study']}/default",
+        estimate=found["default_score"],
+        **{name: found.get(f"default_{name}") for name in ("mean", "n", "lost")},
+    )
     rows: list[list[Content]] = [
-        [f"{study['variant']}, untuned", text.NOTHING, ledger.show(default), text.NOTHING, "", "", "", ""]
+        [
+            f"{study['variant']}, untuned",
+            text.NOTHING,
+            ledger.show(default),
+            text.NOTHING,
+            ledger.show(default, "mean"),
+            "",
+            "",
+            "",
+            ledger.show(default, "n", "count"),
+            ledger.show(default, "lost", "count"),
+            "",
+        ]
     ]
     for one in found["candidates"]:
         rows.append(_candidate(study, one, found["winner"], ledger))
@@ -94,9 +113,12 @@ def _told(record: Mapping[str, Any], study: Mapping[str, Any], ledger: Ledger) -
         "Tuning score",
         "Fresh score",
         "Optimism gap",
+        "Fresh mean",
         "Minus the default",
         "95 % interval",
         "p (Holm)",
+        "Seeds",
+        "Lost runs",
     ]
     blocks += [
         table(
@@ -107,9 +129,10 @@ def _told(record: Mapping[str, Any], study: Mapping[str, Any], ledger: Ledger) -
             texts=["Verdict"],
         ),
         note(
-            "Optimism gap: what tuning saw less what fresh seeds give. Sign-flip tests of the mean difference on shared fresh seeds,"
-            " corrected by Holm over the candidates. The winner has the highest fresh mean of them, so its own fresh score is"
-            " slightly flattered too."
+            "Optimism gap: what tuning saw less what fresh seeds give, by the same statistic over seeds. Sign-flip tests of the"
+            " difference of the means on shared fresh seeds, corrected by Holm over the candidates. The winner has the highest fresh"
+            " score of the supported candidates, or of all where none is supported, so its own fresh score is slightly flattered"
+            " too. A lost run diverged, which counts as random play where that is known, or failed."
         ),
     ]
     return blocks
@@ -120,22 +143,26 @@ def _candidate(study: Mapping[str, Any], one: Mapping[str, Any], winner: str | N
     key = ledger.add(
         f"tuning/{study['study']}/{one['label']}",
         **{name: one[name] for name in ("tuning_score", "fresh_score", "optimism_gap")},
-        **{name: compared.get(name) for name in ("difference", "low", "high", "p_value", "adjusted_p", "n")},
+        **{name: one.get(name) for name in ("fresh_mean", "n", "lost")},
+        **{name: compared.get(name) for name in ("difference", "low", "high", "p_value", "adjusted_p")},
     )
     name: Content = [one["label"], " ", badge("winner", "green")] if one["label"] == winner else one["label"]
     scores: list[Content] = [
         ledger.show(key, "tuning_score"),
         ledger.show(key, "fresh_score"),
         ledger.show(key, "optimism_gap", "signed", "strong"),
+        ledger.show(key, "fresh_mean"),
     ]
+    seeds: list[Content] = [ledger.show(key, "n", "count"), ledger.show(key, "lost", "count")]
     if not compared:
-        return [name, *scores, "", "", "", "runs of it diverged or failed"]
+        return [name, *scores, "", "", "", *seeds, "runs of it diverged or failed"]
     return [
         name,
         *scores,
         ledger.show(key, "difference", "signed"),
         ledger.span(key, how="signed"),
         ledger.show(key, "adjusted_p", "p"),
+        *seeds,
         compared["verdict"],
     ]
 
