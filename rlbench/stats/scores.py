@@ -34,13 +34,17 @@ def checked_scores(scores: ArrayLike) -> Floats:
 def checked_columns(scores: Scores) -> list[Floats]:
     """Return one array [runs] float64 per environment, which may differ in length; raises as `checked_scores` does.
 
-    A mapping environment -> [runs] is one array per environment, whatever their lengths; everything else is
-    [runs, environments]. A list of arrays could mean either, and is a ValueError.
+    A mapping environment -> [runs] is one array per environment, whatever their lengths, and so is a list of unequal lengths,
+    which is no table; everything else is [runs, environments]. A list of arrays of one length could mean either, and is a
+    ValueError.
     """
-    if not isinstance(scores, Mapping):
+    if isinstance(scores, Mapping):
+        ragged = list(scores.values())
+    elif isinstance(scores, list | tuple) and len({_length(part) for part in scores}) > 1:
+        ragged = list(scores)
+    else:
         check_unambiguous(scores)
         return list(np.ascontiguousarray(checked_scores(scores).T))
-    ragged = list(scores.values())
     if not ragged:
         raise ValueError("scores are empty: no environments")
     return [one_column(part) for part in ragged]
