@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,19 @@ def write_report(results: Results, experiment: str, out: Path) -> Path:
 
 def write_summary(summary: Summary, out: Path) -> Path:
     """The same from a summary that is already there."""
-    for name, content in report_files(summary, build_report(summary, out)).items():
+    return _write_all(report_files(summary, build_report(summary, out)), out)
+
+
+def write_study_report(record: Mapping[str, Any], out: Path) -> Path:
+    """Write the report of a study without a confirmation, which has trials on tuning seeds and no experiment to report on."""
+    ledger = Ledger()
+    section = tuning_section(record, ledger)
+    facts = (badge("not confirmed on fresh seeds", "amber"),)
+    return _write_all(_page_files(Report(record["name"], record["question"], facts, (section,), ledger.records)), out)
+
+
+def _write_all(files: Mapping[str, str | bytes], out: Path) -> Path:
+    for name, content in files.items():
         _write(out / name, content)
     return out / "report.html"
 
@@ -87,14 +100,21 @@ def build_report(summary: Summary, out: Path | None = None) -> Report:
 
 def report_files(summary: Summary, report: Report) -> dict[str, str | bytes]:
     """File name -> content."""
-    head = {"experiment": summary.experiment, "question": summary.question, "statistics": report.statistics}
+    return {
+        **_page_files(report),
+        "runs.csv": _csv(tables.runs_frame(summary)),
+        "tables/curves.csv": _csv(tables.curves_frame(summary)),
+        "tables/run_curves.csv": _csv(tables.run_curves_frame(summary)),
+    }
+
+
+def _page_files(report: Report) -> dict[str, str | bytes]:
+    """The files that hold what is on the page."""
+    head = {"experiment": report.title, "question": report.question, "statistics": report.statistics}
     files: dict[str, str | bytes] = {
         "report.html": html_page(report),
         "report.md": markdown_page(report),
         "stats.json": json.dumps(head, indent=1, allow_nan=False) + "\n",
-        "runs.csv": _csv(tables.runs_frame(summary)),
-        "tables/curves.csv": _csv(tables.curves_frame(summary)),
-        "tables/run_curves.csv": _csv(tables.run_curves_frame(summary)),
     }
     for block in (block for section in report.sections for block in section.blocks):
         if isinstance(block, Figures):

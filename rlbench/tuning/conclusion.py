@@ -17,7 +17,7 @@ from rlbench.tuning.confirmation import SUPPORTED, Compared, Confirmation, Fresh
 from rlbench.tuning.finalists import Finalists, FreshRuns, finalists_of, fresh_runs, fresh_values
 from rlbench.tuning.importance import importances
 from rlbench.tuning.ledger import REASON, TWIN
-from rlbench.tuning.record import compared_record, study_record, write_file, write_record
+from rlbench.tuning.record import compared_record, finite, study_record, write_file, write_record
 from rlbench.tuning.request import TuneRequest, composer_of
 from rlbench.tuning.winner import variant_yaml
 
@@ -32,6 +32,9 @@ class Conclusion:
 
 def conclude(request: TuneRequest, outcomes: Sequence[Sequence[FrozenTrial]], store: Store) -> Conclusion:
     """Confirm, write down and report. Raises Interrupted when a stop was asked for; the same command goes on."""
+    from rlbench.reports import report_folder
+    from rlbench.reports.report import write_study_report
+
     with composer_of(request) as composer:
         finalists = [
             finalists_of(study, trials, request.confirm.top, composer)
@@ -79,7 +82,9 @@ def conclude(request: TuneRequest, outcomes: Sequence[Sequence[FrozenTrial]], st
     if request.confirm.seeds:
         page, is_lost = _report(request, store)
         lost |= is_lost
-        lines.append(f"report: {page}")
+    else:
+        page = write_study_report(finite(record), report_folder(store.root, request.name))
+    lines.append(f"report: {page}")
     lost |= not passes_audit(load(request.store).experiment(request.tuning_experiment))
     told = _in_words(finalists, confirmations, between, outcomes)
     told += [

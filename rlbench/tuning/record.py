@@ -75,7 +75,7 @@ def compared_record(compared: Compared) -> dict[str, Any]:
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
     """Write the record. Raises StoreError where it cannot be written."""
-    write_file(path, json.dumps(_finite(record), indent=1) + "\n")
+    write_file(path, json.dumps(finite(record), indent=1) + "\n")
 
 
 def write_file(path: Path, text: str) -> None:
@@ -89,10 +89,10 @@ def write_file(path: Path, text: str) -> None:
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """The value with None for what JSON cannot hold."""
     if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
+        return {key: finite(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
+        return [finite(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -16,7 +16,7 @@ from numpy.testing import assert_equal
 from tracking_toy import ToyStore
 from wandb_files import OfflineRun, offline_folders, offline_runs, read_offline_run
 
-from rlbench.store import Checkpoint, Finished, load
+from rlbench.store import Checkpoint, Finished, Member, load
 from rlbench.tracking import Follower, TrackingSettings, require_login
 from rlbench.tracking.ledger import destination_folder
 
@@ -57,6 +57,21 @@ def test_every_number_arrives(toy: ToyStore, followers: Followers) -> None:
             assert run.summary[name] == pytest.approx(row[name], rel=1e-12), name
         assert run.exit_code == (1 if row.seed == 1 else 0)
     assert log_lines(toy.path) == []
+
+
+def test_the_trials_of_a_study_are_grouped_by_the_study(toy: ToyStore, followers: Followers) -> None:
+    members = [
+        Member(run_id, f"soft_huber trial {place}", place, "cartpole", place)
+        for place, run_id in enumerate(toy.run_ids)
+    ]
+    toy.store.record_experiment("toy", {"name": "toy", "final_window": 3}, members, toy.specs)
+    toy.train([1000])
+    assert followers.run(toy.path) == 0
+    runs = assert_complete(toy)
+    assert {run.header.run_group for run in runs.values()} == {"cartpole"}
+    assert [(runs[run_id].config["study"], runs[run_id].config["trial"]) for run_id in toy.run_ids] == [
+        ("cartpole", place) for place in range(3)
+    ]
 
 
 def test_a_second_follower_finds_nothing_to_do(toy: ToyStore, followers: Followers) -> None:

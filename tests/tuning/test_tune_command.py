@@ -122,6 +122,73 @@ def test_an_uninterrupted_study_has_its_trials_and_runs_and_says_what_it_found(w
     assert (store / "reports" / "tiny" / "report.html").read_text().count("Optimism gap") >= 1
 
 
+def parsed(store: Path, name: str) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """What a study left: its record, the numbers of its report by key, and the page."""
+    import json
+
+    report = store / "reports" / name
+    record = json.loads((store / "studies" / f"{name}.json").read_text())
+    return record, json.loads((report / "stats.json").read_text())["statistics"], (report / "report.html").read_text()
+
+
+def test_two_variants_of_which_each_tunes_into_the_other(tmp_path: Path) -> None:
+    write_study(
+        tmp_path,
+        variant=["soft_mse", "soft_huber"],
+        steps=500,
+        space={"loss": ["mse", "huber"]},
+        sampler="grid",
+        pruner="none",
+        trials=2,
+    )
+    store = tmp_path / "store"
+    code, out, err = run(command(tmp_path, store))
+    assert code == 0, err
+    record, numbers, page = parsed(store, "tiny")
+    assert [study["study"] for study in record["studies"]] == ["tiny.soft_mse", "tiny.soft_huber"]
+    assert [[trial["state"] for trial in study["trials"]] for study in record["studies"]] == [["complete"] * 2] * 2
+    mse, huber = (study["confirmation"] for study in record["studies"])
+    # The only other configuration of each is the untuned one of the other: the same runs on the same fresh seeds.
+    assert mse["candidates"][0]["fresh_score"] == huber["default_score"]
+    assert huber["candidates"][0]["fresh_score"] == mse["default_score"]
+    runs = load(store).experiment("tiny").runs
+    assert len(runs) == 12
+    assert set(runs["seed"]) == set(record["fresh_seeds"])
+    for study in record["studies"]:
+        found, (one,) = study["confirmation"], study["confirmation"]["candidates"]
+        told_of = numbers[f"tuning/{study['study']}/{one['label']}"]
+        assert told_of["fresh_score"] == one["fresh_score"]
+        assert told_of["optimism_gap"] == one["tuning_score"] - one["fresh_score"]
+        assert (told_of["n"], told_of["lost"]) == (6, 0)
+        assert numbers[f"tuning/{study['study']}/default"]["estimate"] == found["default_score"]
+        assert one["label"] in page
+        assert found["winner"] == one["label"]
+    assert len(record["between_variants"]) == 2
+    assert "Better, or only better tuned?" in page
+    winners = {
+        label: (store / "studies" / f"{label}.yaml").read_text()
+        for label in ("tiny", "tiny.soft_mse", "tiny.soft_huber")
+    }
+    best = (
+        "tiny.soft_mse"
+        if mse["candidates"][0]["fresh_score"] >= huber["candidates"][0]["fresh_score"]
+        else "tiny.soft_huber"
+    )
+    assert winners["tiny"] == winners[best]
+    assert out.count("2 trials completed, 0 pruned, 0 failed; 2 distinct configurations") == 2
+
+
+def test_a_study_without_a_confirmation_has_a_report_of_how_it_was_tuned(tmp_path: Path) -> None:
+    write_study(tmp_path, steps=500, space={"loss": ["mse", "huber"]}, sampler="grid", trials=2, confirm={"seeds": 0})
+    code, out, err = run(command(tmp_path, tmp_path / "store"))
+    assert code == 0, err
+    record, _, page = parsed(tmp_path / "store", "tiny")
+    assert record["studies"][0]["confirmation"] is None
+    assert "not confirmed on fresh seeds" in page
+    assert "Maximised: iqm over seeds" in page
+    assert "report.html" in out
+
+
 def test_every_run_of_a_study_can_be_verified(whole: tuple[Path, str]) -> None:
     from rlbench.config import run_of
     from rlbench.verify import digest_alone
