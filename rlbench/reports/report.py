@@ -78,10 +78,10 @@ def build_report(summary: Summary, out: Path | None = None) -> Report:
     durations = durations_section(summary)
     films = films_section(summary, out) if out is not None else None
     sections = [
+        *([tuning_section(summary.study, ledger)] if summary.study else []),
         *([sequential_section(summary.plan, ledger)] if summary.plan else []),
         verdicts_section(summary, families, effects, ledger, design.is_declared),
         design_section(summary, design, families, ledger),
-        *([tuning_section(summary.study, ledger)] if summary.study else []),
         *(scoreboard_section(summary, env, slug(env, i), families, ledger) for i, env in enumerate(summary.envs)),
         factorial_section(design, effects, ledger),
         aggregates_section(summary, across_environments(summary), ledger),

@@ -7,6 +7,7 @@ report, and a text. The fresh seeds are the study's own: no trial has seen them,
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -44,7 +45,7 @@ def conclude(request: TuneRequest, outcomes: Sequence[Sequence[FrozenTrial]], st
     between: list[Compared] = []
     if request.confirm.seeds:
         planned = fresh_runs([cell for own in finalists for cell in own.cells], request.fresh_seeds)
-        _train(request, planned, store)
+        _train(request, finalists, planned, store)
         fresh = fresh_values(finalists, planned, load(request.store).experiment(request.name).runs)
         confirmations = [
             confirm(
@@ -93,7 +94,7 @@ def conclude(request: TuneRequest, outcomes: Sequence[Sequence[FrozenTrial]], st
     return Conclusion("\n".join([*told, *lines]), lost)
 
 
-def _train(request: TuneRequest, fresh: FreshRuns, store: Store) -> None:
+def _train(request: TuneRequest, finalists: Sequence[Finalists], fresh: FreshRuns, store: Store) -> None:
     """Train the finalists on fresh seeds, as any experiment is trained."""
     from rlbench.runner.job import Settings
     from rlbench.runner.launch import launch
@@ -109,7 +110,7 @@ def _train(request: TuneRequest, fresh: FreshRuns, store: Store) -> None:
         "cells": [{"variant": variant, "env": env, "overrides": {}} for variant, env in cells],
         "seeds": list(request.fresh_seeds),
         "final_window": request.studies[0].objective.window,
-        "comparisons": [],
+        "comparisons": _declared(finalists, {run.variant for run in planned}),
         "confirms": request.tuning_experiment,
         "command": ["python", "-m", "rlbench.tune", *request.argv],
     }
@@ -121,6 +122,20 @@ def _train(request: TuneRequest, fresh: FreshRuns, store: Store) -> None:
     tasks = [Task(run.run_id, run.variant, run.run) for run in planned]
     if launch(store, tasks, num_workers=request.workers, settings=settings, progress=Progress()).interrupted:
         raise Interrupted
+
+
+def _declared(finalists: Sequence[Finalists], labels: set[str]) -> list[dict[str, Any]]:
+    """What the report tests: each candidate against its untuned default, a family for each variant.
+
+    A label that stands for the same run as another one is not among the labels, and is left to the confirmation's own table.
+    """
+    found = []
+    for own in finalists:
+        default, *candidates = (cell.label for cell in own.cells)
+        pairs = [[candidate, default] for candidate in candidates if {candidate, default} <= labels]
+        if pairs:
+            found.append({"family": f"confirmation of {own.study.name}", "pairs": pairs})
+    return found
 
 
 def _between(confirmations: Sequence[Confirmation | None], values: dict[str, list[float]]) -> list[Compared]:
