@@ -17,6 +17,7 @@ from rlbench.lanes.clipping import ClipNorm, ClipValue, NoClip
 from rlbench.lanes.exploration import Exponential, Linear, Multiplicative
 from rlbench.lanes.losses import Huber, Squared
 from rlbench.lanes.networks import MLP
+from rlbench.lanes.observations import State
 from rlbench.lanes.optimizers import Adam, AdamW, RMSprop
 from rlbench.lanes.replay import Uniform
 from rlbench.lanes.targets import Periodic
@@ -50,6 +51,7 @@ PLAIN = {
     "detach_target": True,
     "update_clock": "run",
     "epsilon_draws": 1,
+    "observation": State(),
 }
 PARTS = ("network", "loss", "target", "optimizer", "clip", "exploration", "replay", "discount", "batch_size")
 
