@@ -2,6 +2,8 @@
 
 import functools
 import math
+import zlib
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -42,10 +44,16 @@ def window_frames() -> WindowFrames:
 
 
 @functools.cache
-def real_frames(kind: str, count: int) -> list[tuple[NDArray[np.uint8], int]]:
-    """Whole frames of both states of each pair, with the cart's column."""
+def packed_frames(kind: str, count: int) -> list[tuple[bytes, int]]:
+    """Whole frames of both states of each pair, compressed since thousands are several GB, with the cart's column."""
     both = states(kind, count).reshape(-1, 4)
-    return [(window_frames().frame(state), int(state[0] * 125 + 300)) for state in both]
+    return [(zlib.compress(window_frames().frame(state).tobytes(), 1), int(state[0] * 125 + 300)) for state in both]
+
+
+def real_frames(kind: str, count: int) -> Iterator[tuple[NDArray[np.uint8], int]]:
+    """The same, one at a time, as [400, 600, 3]."""
+    for packed, column in packed_frames(kind, count):
+        yield np.frombuffer(zlib.decompress(packed), np.uint8).reshape(400, 600, 3), column
 
 
 def compared(kind: str, window: Window, count: int) -> tuple[float, float]:
