@@ -43,7 +43,12 @@ def assert_same_as_in_company(case: str, seeds: Sequence[int], outcomes: Sequenc
         assert outcome.digest == reference[seed].digest
 
 
-@pytest.mark.parametrize("case", VARIANTS)
+# Pixels a second and third time take a minute.
+LONG = ("pixels_stacked_double", "pixels_validated")
+CASES = [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in VARIANTS]
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_the_company_learns_and_no_two_lanes_are_alike(case: str) -> None:
     """What the other tests compare has rows of every kind, many updates, and moved weights."""
     outcomes = in_company(case)
@@ -61,13 +66,13 @@ def test_the_company_learns_and_no_two_lanes_are_alike(case: str) -> None:
     assert len({outcome.digest for outcome in outcomes.values()}) == len(COMPANY)
 
 
-@pytest.mark.parametrize("case", VARIANTS)
+@pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("seed", [0, 4, 8])
 def test_alone_is_as_in_company(case: str, seed: int) -> None:
     assert_same_as_in_company(case, [seed], train([lane_run(case, seed)]))
 
 
-@pytest.mark.parametrize("case", VARIANTS)
+@pytest.mark.parametrize("case", CASES)
 def test_any_order_and_any_neighbours(case: str) -> None:
     seeds = [6, 21, 2, 0, 7, 33, 1]
     outcomes = train([lane_run(case, seed) for seed in seeds])
@@ -75,13 +80,13 @@ def test_any_order_and_any_neighbours(case: str) -> None:
     assert_same_as_in_company(case, [seed for seed, _ in known], [outcome for _, outcome in known])
 
 
-@pytest.mark.parametrize("case", VARIANTS)
+@pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("cuts", [(1,), (7, 64, 3), (39, 1)], ids=str)
 def test_any_cut_of_advance(case: str, cuts: tuple[int, ...]) -> None:
     assert_same_as_in_company(case, [5, 3], train([lane_run(case, seed) for seed in (5, 3)], cuts))
 
 
-@pytest.mark.parametrize("case", VARIANTS)
+@pytest.mark.parametrize("case", CASES)
 def test_the_whole_state_is_equal_on_the_way(case: str) -> None:
     """Replay memory, environment and counters too, while the lanes run."""
     company = Trainer([fresh(lane_run(case, seed)) for seed in (4, 1, 8)])
@@ -92,7 +97,7 @@ def test_the_whole_state_is_equal_on_the_way(case: str) -> None:
         assert state_digest(alone.lane(0).state) == state_digest(company.lane(slot).state)
 
 
-@pytest.mark.parametrize("case", VARIANTS)
+@pytest.mark.parametrize("case", CASES)
 def test_a_lane_goes_on_in_another_trainer(case: str) -> None:
     """Seeds 0, 1 and 2 run together; on the way 1 moves, as a value, into a trainer with a fresh and an older lane."""
     first, older = Trainer([fresh(lane_run(case, seed)) for seed in (0, 1, 2)]), Trainer([fresh(lane_run(case, 7))])
@@ -109,7 +114,7 @@ def test_a_lane_goes_on_in_another_trainer(case: str) -> None:
     assert_same_as_in_company(case, [0, 2], [outcomes[0], outcomes[2]])
 
 
-@pytest.mark.parametrize("case", VARIANTS)
+@pytest.mark.parametrize("case", CASES)
 def test_a_slot_is_filled_again_beside_an_older_lane(case: str) -> None:
     """Seed 21 leaves early, 3 takes its slot, and 8 a slot that was idle from the beginning; 5 is there all the time."""
     trainer = Trainer([fresh(lane_run(case, seed)) for seed in (5, 2, 21)])

@@ -42,6 +42,7 @@ def command(store: Path, module: str, *words: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler here: nothing is compiled")
+@pytest.mark.slow
 def test_compiled_runs_are_killed_continued_and_verified(tmp_path: Path) -> None:
     store = tmp_path / "store"
     process = command(store, "rlbench.run", *WORDS)

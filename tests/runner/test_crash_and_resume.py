@@ -70,7 +70,7 @@ def test_many_kills_at_random_moments(
     assert digests(tmp_path / "store") == uninterrupted_four
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_publishes_what_is_done_and_says_how_to_go_on(
     number: signal.Signals, uninterrupted: dict[tuple[str, int], str], tmp_path: Path
 ) -> None:

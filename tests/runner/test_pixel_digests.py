@@ -11,6 +11,8 @@ from rlbench.lanes.observing import observed
 from rlbench.store import load
 from tests.runner.commands import digests, kill, progress, run, start, wait_until
 
+pytestmark = pytest.mark.slow
+
 PIXELS = (
     "variant=soft_huber_pixel",
     "observation.rows=17",

@@ -56,6 +56,7 @@ def test_two_commands_on_one_store_share_the_work(together: dict[tuple[str, int]
     assert not episodes.duplicated(["run_id", "episode"]).any()
 
 
+@pytest.mark.slow
 def test_a_diverging_lane_is_recorded_and_the_others_do_not_notice(
     together: dict[tuple[str, int], str], tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from rlbench.tuning.space import Parameter
 from rlbench.tuning.study_file import PrunerSettings, SamplerSettings
 from tests.tuning.toy_study import BRANCHED, GRID, LINE, frozen, tune
 
-EVERY_SAMPLER = ["random", "tpe", "gp", "cmaes", "grid"]
+EVERY_SAMPLER = ["random", "tpe", pytest.param("gp", marks=pytest.mark.slow), "cmaes", "grid"]
 
 
 def bowl(params: Mapping[str, Any]) -> float:

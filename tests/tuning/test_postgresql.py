@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
@@ -69,9 +70,9 @@ def server() -> Iterator[str]:
         deadline = time.monotonic() + 60
         while True:
             try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                psycopg.connect(host="127.0.0.1", port=port, user="tuner", dbname="postgres", connect_timeout=1).close()
                 break
-            except OSError:
+            except psycopg.OperationalError:  # not listening yet, or "the database system is starting up"
                 assert running.poll() is None, (folder / "log").read_text()
                 assert time.monotonic() < deadline
                 time.sleep(0.05)  # a poll of the server, not a guess of how long it takes
