@@ -81,8 +81,9 @@ def _train_again(store: Any, run_id: str, outcomes: dict[str, dict[str, Any]]) -
 
 def digest_alone(run: Any, pruned_at: int | None = None) -> str:
     """The digest of a run trained as the only lane of a program, to its end or to the step at which a study pruned it."""
+    from rlbench.lanes.lane import Lane
     from rlbench.lanes.lane_state import final_weights, initial_state
-    from rlbench.lanes.trainer import Lane, Trainer
+    from rlbench.lanes.trainer import Trainer
     from rlbench.runner.books import advance_digest, end_of
     from rlbench.store import RowDigest, run_digest
 

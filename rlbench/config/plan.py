@@ -10,9 +10,9 @@ from typing import Any
 
 from rlbench.config.arguments import did_you_mean
 from rlbench.config.specification import resolved, run_id_of, spec_of
-from rlbench.envs.registry import describe
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import check
+from rlbench.lanes.observing import observed
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant, check_run
 
 NAMESPACE = "train"
@@ -54,9 +54,8 @@ def planned_runs(
         raise ConfigError(f"{len(cells)} cells with {len(seeds)} seeds each are too many runs; at most {LARGEST_PLAN}")
     planned: list[PlannedRun] = []
     labels: dict[str, str] = {}
-    checked: set[Environment] = set()
     for cell in cells:
-        first = check_cell(cell, namespace=namespace, env_members=env_members, checked=checked)
+        first = check_cell(cell, namespace=namespace, env_members=env_members)
         spec = spec_of(first)
         for seed in seeds:
             one = run_id_of({**spec, "seed": seed})
@@ -75,26 +74,23 @@ def check_cell(
     *,
     namespace: str = NAMESPACE,
     env_members: Collection[str] = (),
-    checked: set[Environment] | None = None,
 ) -> Run:
     """The cell's run of seed 0, resolved. Raises ConfigError for an impossible value, combination or environment.
 
-    `checked` holds environments that were looked up before; `env_members` are names that an unknown id may have meant.
+    `env_members` are names that an unknown id may have meant.
     """
     for part in ("env", "evaluation", "diagnostics"):
         check(getattr(cell, part), f"{part}.")
     run = cell.run(0, namespace)
     check_run(run)
-    checked = set() if checked is None else checked
-    if run.env not in checked:
-        _check_environment(run.env, env_members)
-        checked.add(run.env)
+    _check_environment(run, env_members)
     return resolved(run)
 
 
-def _check_environment(env: Environment, members: Collection[str]) -> None:
+def _check_environment(run: Run, members: Collection[str]) -> None:
+    env = run.env
     try:
-        limit = describe(env.id, env.max_env_steps).max_episode_steps
+        limit = observed(run).info.max_episode_steps
     except ConfigError:
         hint = "" if ":" in env.id or "-v" in env.id else did_you_mean(env.id, members)
         if not hint:

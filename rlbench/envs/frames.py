@@ -4,6 +4,7 @@ from rlbench.envs.cartpole_frames import Window, cartpole_frames
 from rlbench.envs.pixels import FrameRenderer
 
 DRAWN_BY_TENSORS = {"CartPole-v0": cartpole_frames, "CartPole-v1": cartpole_frames}
+WITH_CART = ("CartPole-v0", "CartPole-v1")  # whose crop can follow something
 
 
 def frame_renderer(env_id: str, window: Window) -> FrameRenderer | None:

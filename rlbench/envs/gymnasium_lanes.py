@@ -44,13 +44,13 @@ class GymnasiumLanes:
         Raises:
             ConfigError: no such environment, it cannot be created, or its spaces are not supported.
         """
-        first = open_environment(env_id, max_episode_steps)
         self.env_id = env_id
+        self._limit_override = max_episode_steps
+        first = self._open()
         self.num_lanes = num_lanes
-        self.obs_size, actions = check_spaces(env_id, first)
+        self.obs_size, actions = self._sizes(first)
         self.num_actions = int(actions.n)
         self.max_episode_steps = effective_max_episode_steps(first)
-        self._limit_override = max_episode_steps
         self._first_action = actions.start
         self._envs: list[gymnasium.Env[Any, Any] | None] = [first, *[None] * (num_lanes - 1)]
         self._logs: list[LaneSnapshot | None] = [None] * num_lanes
@@ -59,7 +59,7 @@ class GymnasiumLanes:
         """Start an episode in `lane` from `seed` (0 <= seed < 2**31) and return its first observation [D]."""
         obs, _ = self._env(lane).reset(seed=seed)
         self._logs[lane] = {"seed": seed, "actions": []}
-        return self._flatten(obs)
+        return self._seen(lane, obs, is_first=True)
 
     def step(
         self, actions: NDArray[np.int64], active: NDArray[np.bool_]
@@ -119,12 +119,23 @@ class GymnasiumLanes:
         # The sum keeps the integer type of the action space, as its own samples have.
         obs, reward, terminated, truncated, _ = self._env(lane).step(self._first_action + action)
         log["actions"].append(action)
-        return self._flatten(obs), float(reward), bool(terminated), bool(truncated)
+        return self._seen(lane, obs, is_first=False), float(reward), bool(terminated), bool(truncated)
+
+    def _open(self) -> gymnasium.Env[Any, Any]:
+        return open_environment(self.env_id, self._limit_override)
+
+    def _sizes(self, env: gymnasium.Env[Any, Any]) -> "tuple[int, spaces.Discrete[Any]]":
+        """Features of an observation, and the action space."""
+        return check_spaces(self.env_id, env)
+
+    def _seen(self, lane: int, obs: Any, *, is_first: bool) -> NDArray[np.float32]:
+        """What is seen [D] now that the environment of a lane gave this observation, the first one of an episode or not."""
+        return np.array(obs, np.float32).reshape(self.obs_size)
 
     def _env(self, lane: int) -> gymnasium.Env[Any, Any]:
         env = self._envs[lane]
         if env is None:
-            env = self._envs[lane] = open_environment(self.env_id, self._limit_override)
+            env = self._envs[lane] = self._open()
         return env
 
     def _log(self, lane: int) -> LaneSnapshot:
@@ -133,9 +144,6 @@ class GymnasiumLanes:
             raise RlbenchError(f"lane {lane} of '{self.env_id}' was not reset yet; reset it first")
         return log
 
-    def _flatten(self, obs: Any) -> NDArray[np.float32]:
-        return np.array(obs, np.float32).reshape(self.obs_size)
-
     def _not_deterministic(self, evidence: str) -> RlbenchError:
         return RlbenchError(
             f"environment '{self.env_id}' is not a deterministic function of its reset seed ({evidence}), "
@@ -143,8 +151,11 @@ class GymnasiumLanes:
         )
 
 
-def open_environment(env_id: str, max_episode_steps: int | None) -> gymnasium.Env[Any, Any]:
-    """Create one environment, without rendering and with `max_episode_steps` in place of the registered limit if given.
+def open_environment(
+    env_id: str, max_episode_steps: int | None, render_mode: str | None = None
+) -> gymnasium.Env[Any, Any]:
+    """Create one environment, rendering in this mode (None: not at all), with `max_episode_steps` in place of the registered limit
+    if given.
 
     Raises:
         ConfigError: no such environment, its module does not import, it cannot be created, or the limit is below 1.
@@ -152,9 +163,9 @@ def open_environment(env_id: str, max_episode_steps: int | None) -> gymnasium.En
     check_step_limit(max_episode_steps)
     spec = find_spec(env_id)
     # The specification in place of the id keeps Gymnasium from warning about old versions such as CartPole-v0.
-    without_window = {"render_mode": None} if "render_mode" in spec.kwargs else {}
+    rendering = {"render_mode": render_mode} if render_mode is not None or "render_mode" in spec.kwargs else {}
     try:
-        return gymnasium.make(spec, max_episode_steps, disable_env_checker=True, **without_window)
+        return gymnasium.make(spec, max_episode_steps, disable_env_checker=True, **rendering)
     except Exception as error:
         raise ConfigError(f"environment '{env_id}' cannot be created: {_first_line(error)}") from error
 
@@ -166,17 +177,23 @@ def check_spaces(env_id: str, env: gymnasium.Env[Any, Any]) -> "tuple[int, space
     Raises:
         ConfigError: the actions are not discrete, or the observation is not a box of at least one number.
     """
-    actions, observation = env.action_space, env.observation_space
-    if not isinstance(actions, spaces.Discrete):
-        raise ConfigError(
-            f"environment '{env_id}' has actions {_on_one_line(actions)}; only Discrete actions are supported"
-        )
+    actions, observation = check_actions(env_id, env), env.observation_space
     if not isinstance(observation, spaces.Box) or math.prod(observation.shape) == 0:
         raise ConfigError(
             f"environment '{env_id}' has observations {_on_one_line(observation)}; "
             "only a Box of at least one number is supported"
         )
     return math.prod(observation.shape), actions
+
+
+def check_actions(env_id: str, env: gymnasium.Env[Any, Any]) -> "spaces.Discrete[Any]":
+    """Return the action space of `env`. Raises ConfigError where the actions are not discrete."""
+    actions = env.action_space
+    if not isinstance(actions, spaces.Discrete):
+        raise ConfigError(
+            f"environment '{env_id}' has actions {_on_one_line(actions)}; only Discrete actions are supported"
+        )
+    return actions
 
 
 def effective_max_episode_steps(env: gymnasium.Env[Any, Any]) -> int | None:

@@ -4,10 +4,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlbench.envs.gymnasium_frames import FramedGymnasiumLanes
 from rlbench.envs.gymnasium_lanes import GymnasiumLanes, LaneSnapshot
+from rlbench.lanes.frame_memory import look_up, store_frame
+from rlbench.lanes.observations import Pixel
+from rlbench.lanes.observing import observed, window_of
 from rlbench.lanes.streams import reset_seed
 from rlbench.lanes.update import Tensors
-from rlbench.lanes.variant import Environment
+from rlbench.lanes.variant import Environment, Run
 
 
 class HostEnvironments:
@@ -22,16 +26,20 @@ class HostEnvironments:
         validation_limit: int | None,
     ) -> None:
         """`num_evaluated` episodes are evaluated at once; the limits are those of an evaluation and of a validation episode."""
-        self.training_envs = GymnasiumLanes(env.id, num_slots, env.max_env_steps)
-        self.evaluation_envs = GymnasiumLanes(env.id, num_evaluated, evaluation_limit)
-        self._validation = (env.id, num_slots, validation_limit)
+        self._env_id = env.id
+        self.training_envs = self._lanes(num_slots, env.max_env_steps)
+        self.evaluation_envs = self._lanes(num_evaluated, evaluation_limit)
+        self._validation = (num_slots, validation_limit)
         self._validation_envs: GymnasiumLanes | None = None
+
+    def _lanes(self, count: int, max_env_steps: int | None) -> GymnasiumLanes:
+        return GymnasiumLanes(self._env_id, count, max_env_steps)
 
     @property
     def validation_envs(self) -> GymnasiumLanes:
         """One environment per slot for validation, made when the first lane validates."""
         if self._validation_envs is None:
-            self._validation_envs = GymnasiumLanes(*self._validation)
+            self._validation_envs = self._lanes(*self._validation)
         return self._validation_envs
 
     def place(self, slot: int, note: LaneSnapshot | None, state: Tensors) -> None:
@@ -39,7 +47,7 @@ class HostEnvironments:
         if note is None:
             self._reset(slot, state)
         else:
-            self.training_envs.restore(slot, note, state["obs"][slot].numpy())
+            self.training_envs.restore(slot, note, self._expected(slot, state).numpy())
 
     def note(self, slot: int) -> LaneSnapshot:
         """What restores the slot's environment: the seed of its last reset and the actions since."""
@@ -53,6 +61,7 @@ class HostEnvironments:
             & (state["episodes"] < state["budget_episodes"])
         )
         obs_t, reward, terminated, truncated = self.training_envs.step(action.numpy(), active.numpy())
+        obs_t = self._kept(obs_t, active, state)
         names = ("obs_t", "reward", "terminated", "truncated")
         return {
             name: torch.from_numpy(value)
@@ -68,5 +77,59 @@ class HostEnvironments:
 
     def _reset(self, slot: int, state: Tensors) -> None:
         seed, namespace, episode = (int(state[name][slot]) for name in ("seed", "namespace", "episodes"))
-        obs = self.training_envs.reset(slot, reset_seed(seed, namespace, episode))
-        state["obs"][slot] = torch.from_numpy(obs)
+        first = self.training_envs.reset(slot, reset_seed(seed, namespace, episode))
+        state["obs"][slot] = self._begun(slot, torch.from_numpy(first), state)
+
+    def _expected(self, slot: int, state: Tensors) -> Tensor:
+        """What the environment of a slot showed last, [D]."""
+        return state["obs"][slot]
+
+    def _kept(self, obs_t: np.ndarray, active: Tensor, state: Tensors) -> np.ndarray:
+        """The engine's observations [L, D] of what the environments of active lanes [L] bool show after a step."""
+        return obs_t
+
+    def _begun(self, slot: int, first: Tensor, state: Tensors) -> Tensor:
+        """The engine's observation [D] of what the environment of a slot shows at the beginning of an episode."""
+        return first
+
+
+class FramedEnvironments(HostEnvironments):
+    """The same on frames, which are stored in the lanes' state: the engine's observation is where (see `frame_memory`)."""
+
+    def __init__(
+        self,
+        env: Environment,
+        num_slots: int,
+        num_evaluated: int,
+        evaluation_limit: int | None,
+        validation_limit: int | None,
+        pixel: Pixel,
+    ) -> None:
+        self.pixel = pixel
+        super().__init__(env, num_slots, num_evaluated, evaluation_limit, validation_limit)
+
+    def _lanes(self, count: int, max_env_steps: int | None) -> GymnasiumLanes:
+        return FramedGymnasiumLanes(self._env_id, count, max_env_steps, window_of(self.pixel), self.pixel.frames)
+
+    def _expected(self, slot: int, state: Tensors) -> Tensor:
+        return look_up(state["frames"][slot : slot + 1], state["obs"][slot : slot + 1]).flatten()
+
+    def _kept(self, obs_t: np.ndarray, active: Tensor, state: Tensors) -> np.ndarray:
+        places = state["obs"].clone()
+        for slot in torch.nonzero(active)[:, 0].tolist():
+            newest = torch.from_numpy(obs_t[slot]).unflatten(0, (self.pixel.frames, -1))[-1]
+            places[slot] = torch.tensor([*places[slot, 1:].tolist(), store_frame(state, slot, newest)])
+        return places.numpy()
+
+    def _begun(self, slot: int, first: Tensor, state: Tensors) -> Tensor:
+        place = store_frame(state, slot, first.unflatten(0, (self.pixel.frames, -1))[-1])
+        return torch.full((self.pixel.frames,), float(place))
+
+
+def host_environments(
+    run: Run, num_slots: int, num_evaluated: int, evaluation_limit: int | None, validation_limit: int | None
+) -> HostEnvironments:
+    """The environments of runs like this one; see `HostEnvironments`."""
+    sizes = (run.env, num_slots, num_evaluated, evaluation_limit, validation_limit)
+    pixel = observed(run).pixel
+    return HostEnvironments(*sizes) if pixel is None else FramedEnvironments(*sizes, pixel)

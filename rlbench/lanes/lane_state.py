@@ -12,6 +12,7 @@ from torch import Tensor
 from rlbench.lanes.chunks import parameter_count
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.episodic import episodic_state
+from rlbench.lanes.frame_memory import empty_memory, frame_bytes
 from rlbench.lanes.noise import first_states
 from rlbench.lanes.observing import observed
 from rlbench.lanes.replay import ROW_EXTRAS
@@ -67,6 +68,8 @@ def initial_state(run: Run) -> Tensors:
         state["env"] = first_states(env, state["seed"], state["namespace"], state["episodes"], count(0))
     else:
         state["obs"] = torch.zeros(1, info.obs_size)
+        if seen.pixel is not None:
+            state |= empty_memory(seen.pixel, variant.replay.capacity)
     return state
 
 
@@ -110,4 +113,6 @@ def bytes_per_lane(run: Run) -> int:
     rule = run.variant.validation
     kept = isinstance(rule, EpisodeValidation) and rule.keep_best
     copies = 2 + len(run.variant.optimizer.slots([])) + kept + (not run.variant.detach_target)
-    return 4 * (weights * copies + run.variant.replay.capacity * (2 * info.obs_size + ROW_EXTRAS)) + 256
+    seen, capacity = observed(run), run.variant.replay.capacity
+    frames = frame_bytes(seen.pixel, capacity) if seen.pixel is not None and seen.stores_frames else 0
+    return frames + 4 * (weights * copies + capacity * (2 * info.obs_size + ROW_EXTRAS)) + 256

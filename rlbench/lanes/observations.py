@@ -14,6 +14,8 @@ from torch import Tensor
 
 from rlbench.lanes.choice import Choice, structural
 
+MOST_PLACES = 1 << 24  # whole numbers that float32 has all of: stored frames are found by theirs
+
 
 @dataclasses.dataclass(frozen=True)
 class State(Choice):
@@ -43,12 +45,26 @@ class Pixel(Choice):
     )
     invert: bool = structural(False, "whether patches are negatives, in which white is 0")
     frames: int = structural(2, "patches of an observation; differences take two", ">= 1")
+    renderer: str = structural(
+        "tensors",
+        "who draws the frames: tensor operations, where there are any for the environment, or the environment itself",
+        allowed=("tensors", "gymnasium"),
+        later=True,
+    )
+
+    @property
+    def colours(self) -> int:
+        """Channels of a patch."""
+        return 3 if self.colour == "rgb" else 1
 
     @property
     def channels(self) -> int:
         """Channels of an observation."""
-        colours = 3 if self.colour == "rgb" else 1
-        return colours * {"difference": 1, "both": 2, "stack": self.frames}[self.combine]
+        return self.colours * {"difference": 1, "both": 2, "stack": self.frames}[self.combine]
+
+    def ring_size(self, capacity: int) -> int:
+        """Frames that a lane stores for so many transitions: a step has one, and one more where an episode begins."""
+        return 2 * capacity + self.frames + 1
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -16,7 +16,8 @@ from rlbench.lanes.variant import Environment, Run
 class Observed:
     """`info` and `env` as the engine sees them: with pixels, an observation is the numbers that determine its frames.
 
-    `shape` is what the network gets: (D,), or channels, rows and columns. `renderer` and `pixel` are None without pixels.
+    `shape` is what the network gets: (D,), or channels, rows and columns. `pixel` is None without pixels. `renderer` is None without
+    tensor operations that draw: the numbers are then the places of frames that a lane has stored (see `rlbench.lanes.frame_memory`).
     """
 
     info: EnvInfo
@@ -25,22 +26,35 @@ class Observed:
     renderer: FrameRenderer | None = None
     pixel: Pixel | None = None
 
+    @property
+    def stores_frames(self) -> bool:
+        """Whether what is seen are frames of the environment's own, which lanes have to store."""
+        return self.pixel is not None and self.renderer is None
+
 
 def observed(run: Run) -> Observed:
-    """What the run's agent sees."""
-    return _observed(run.env, run.variant.observation)
+    """What the run's agent sees. One that does not learn looks at nothing, so it gets the state."""
+    return _observed(run.env, _observation(run))
+
+
+def _observation(run: Run) -> State | Pixel:
+    return run.variant.observation if run.variant.network.learns else State()
 
 
 def observed_env(run: Run, max_env_steps: int | None) -> LaneEnv | None:
     """The tensor environment as the run's agent sees it, with another time limit; None where there is none."""
-    env = lane_env(run.env.id, max_env_steps)
-    if env is None:
+    if observed(run).env is None:
         return None
-    return _observed(Environment(run.env.id, max_env_steps), run.variant.observation).env
+    return _observed(Environment(run.env.id, max_env_steps), _observation(run)).env
 
 
 @functools.cache
 def _observed(env: Environment, observation: State | Pixel) -> Observed:
+    if isinstance(observation, Pixel) and observation.renderer == "gymnasium":
+        from rlbench.envs.gymnasium_frames import describe_rendered  # Gymnasium takes 0.3 s to import
+
+        info = dataclasses.replace(describe_rendered(env.id, env.max_env_steps), obs_size=observation.frames)
+        return Observed(info, None, observation.shape, None, observation)
     info, inner = describe(env.id, env.max_env_steps), lane_env(env.id, env.max_env_steps)
     if isinstance(observation, State):
         return Observed(info, inner, (info.obs_size,))

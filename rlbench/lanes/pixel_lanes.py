@@ -15,6 +15,7 @@ from rlbench.envs.lane_env import LaneEnv
 from rlbench.lanes.compiling import compiled
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.evaluation import Step
+from rlbench.lanes.frame_memory import look_up
 from rlbench.lanes.networks import Params
 from rlbench.lanes.observing import Observed
 from rlbench.lanes.replay import ROW_EXTRAS
@@ -43,14 +44,15 @@ def forward_passes(cohort_key: Hashable) -> ForwardPasses:
 
 
 class PixelLanes:
-    """Acting, learning and evaluating on pixels. `seen` says who draws what."""
+    """Acting, learning and evaluating on pixels. `seen` says who draws what.
+
+    Where lanes store frames, `env` and `renderer` are None: the engine's observations are places in the lanes' memories, and what
+    evaluation and validation hand over are patches.
+    """
 
     def __init__(self, seen: Observed, network: Conv, cohort_key: Hashable) -> None:
         assert seen.pixel is not None
-        assert seen.renderer is not None
-        assert seen.env is not None
-        self.env: LaneEnv = seen.env
-        self.pixel, self.renderer, self.network = seen.pixel, seen.renderer, network
+        self.env, self.pixel, self.renderer, self.network = seen.env, seen.pixel, seen.renderer, network
         self._passes = forward_passes(cohort_key)
 
     def actions(self, state: Tensors, explores: Tensor, uniform_action: Tensor) -> Tensor:
@@ -61,7 +63,13 @@ class PixelLanes:
             & (state["episodes"] < state["budget_episodes"])
         )
         mode = self.network.norm_acting
-        return self._choose(self._passes.acting, mode, state, state["env"], active & ~explores, uniform_action)
+
+        def pixels_of(slots: Tensor) -> Tensor:
+            if self.env is None:
+                return self.pixel.observation(look_up(state["frames"], state["obs"][slots], slots))
+            return self.observations(self.env.observe(state["env"][slots]))
+
+        return self._choose(self._passes.acting, mode, state, pixels_of, active & ~explores, uniform_action)
 
     def validation_step(self, step: ValidationStep) -> ValidationStep:
         """A step of validation episodes whose greedy actions are those on pixels, with the running statistics."""
@@ -77,26 +85,45 @@ class PixelLanes:
             returns: Tensor,
             lengths: Tensor,
         ) -> None:
+            def pixels_of(slots: Tensor) -> Tensor:
+                return self.observations(env.observe(state[slots]))
+
             forward, greedy = self._passes.evaluating, going & ~explores
-            action = self._choose(forward, "evaluation", lanes, state, greedy, uniform_action)
+            action = self._choose(forward, "evaluation", lanes, pixels_of, greedy, uniform_action)
             step(lanes, variant, env, explores, action, state, going, returns, lengths)
 
         return seen_step
+
+    def validation_actions(
+        self, lanes: Tensors, variant: Variant, explores: Tensor, uniform_action: Tensor, obs: Tensor
+    ) -> Tensor:
+        """`acting.choose` of validation episodes on patches obs [L, K C rows columns]."""
+        forward = self._passes.evaluating
+        return self._choose(
+            forward, "evaluation", lanes, lambda slots: self.observations(obs[slots]), ~explores, uniform_action
+        )
+
+    def evaluation_actions(self, lanes: Tensors, variant: Variant, obs: Tensor, uniform_action: Tensor) -> Tensor:
+        """`evaluation.greedy_actions` on patches obs [L, E, K C rows columns]."""
+        return self.greedy(lanes, obs)
 
     def _choose(
         self,
         forward: Callable[..., tuple[Tensor, Params]],
         mode: str,
         lanes: Tensors,
-        env_state: Tensor,
+        pixels_of: Callable[[Tensor], Tensor],
         is_greedy: Tensor,
         action: Tensor,
     ) -> Tensor:
-        """`action` [L] int64, or the greedy one of states [L, S] where is_greedy [L] bool; in training mode statistics are written."""
+        """`action` [L] int64, or the greedy one where is_greedy [L] bool; in training mode statistics are written.
+
+        pixels_of: what the network sees of the lanes in slots [n] int64, [n, C, rows, columns].
+        """
         greedy = torch.nonzero(is_greedy)[:, 0]
         if len(greedy) == 0:
             return action
-        pixels = self.observations(self.env.observe(env_state[greedy]))
+        pixels = pixels_of(greedy)
         action = action.clone()
         params, statistics = group(lanes, "online"), group(lanes, "online_norm")
         for i, slot in enumerate(greedy.tolist()):
@@ -145,16 +172,23 @@ class PixelLanes:
         """What the network sees of obs [N, K P]: [N, C, rows, columns] float32."""
         return self.pixel.observation(self._patches(obs))
 
-    def transitions(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """What the network sees before and after transitions, rows [L, B, 2 K P + 3] -> [L, B, C, rows, columns] float32 each."""
+    def transitions(self, rows: Tensor, frames: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What the network sees before and after transitions, rows [L, B, 2 K P + 3] -> [L, B, C, rows, columns] float32 each.
+
+        frames: the memories of these lanes where they store frames, [L, R, C, rows, columns] uint8.
+        """
         features = (rows.shape[2] - ROW_EXTRAS) // 2
-        newest = rows[..., 2 * features - self.renderer.num_drawn : 2 * features]
-        drawn = torch.cat([rows[..., :features], newest], 2).flatten(0, 1)
-        before, after = self.pixel.transition(self._patches(drawn))
+        size = 1 if self.renderer is None else self.renderer.num_drawn
+        shown = torch.cat([rows[..., :features], rows[..., 2 * features - size : 2 * features]], 2)
+        if frames is not None:
+            return self.pixel.transition(look_up(frames, shown))
+        before, after = self.pixel.transition(self._patches(shown.flatten(0, 1)))
         return before.unflatten(0, rows.shape[:2]), after.unflatten(0, rows.shape[:2])
 
     def _patches(self, drawn: Tensor) -> Tensor:
-        """Patches [N, frames, colours, rows, columns] of drawn [N, frames * P]."""
+        """Patches [N, frames, colours, rows, columns] of drawn [N, frames * P], or of themselves, flattened, where nothing is drawn."""
+        if self.renderer is None:
+            return drawn.view(len(drawn), -1, self.pixel.colours, self.pixel.rows, self.pixel.columns)
         return self.renderer(drawn.reshape(-1, self.renderer.num_drawn)).unflatten(0, (len(drawn), -1))
 
 

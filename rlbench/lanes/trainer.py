@@ -8,89 +8,34 @@ random numbers are drawn ahead, then each step is one call for all lanes and one
 an evaluation, a diagnostics row or the end of its budget, so nothing inside a span looks at a value.
 """
 
-import dataclasses
-import functools
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rlbench.envs.gymnasium_lanes import LaneSnapshot
-from rlbench.lanes import acting, episodic, evaluation, validating
+from rlbench.lanes import episodic, validating
 from rlbench.lanes.choice import numbers, stack, with_numbers
 from rlbench.lanes.chunks import chunk_width, chunks
-from rlbench.lanes.compiling import compiled
-from rlbench.lanes.environments import HostEnvironments
-from rlbench.lanes.lane_state import ENDLESS, join, take
-from rlbench.lanes.noise import MAX_SPAN, acting_noise, replay_places, span_length
+from rlbench.lanes.computations import chunk_computations, computations
+from rlbench.lanes.environments import host_environments
+from rlbench.lanes.evaluator import Evaluator
+from rlbench.lanes.lane import Events, Lane
+from rlbench.lanes.lane_state import join, take
+from rlbench.lanes.noise import MAX_SPAN, acting_noise, span_length
 from rlbench.lanes.observing import observed, observed_env
 from rlbench.lanes.pixel_lanes import pixel_lanes
+from rlbench.lanes.recording import close_span, collect_episodes
+from rlbench.lanes.schedule import due_updates, no_updates, steps_to_event
 from rlbench.lanes.targets import Periodic
-from rlbench.lanes.update import Tensors, group, is_due, move_target, update
+from rlbench.lanes.update import Tensors, is_due
 from rlbench.lanes.validation import EpisodeValidation
 from rlbench.lanes.variant import Run, Variant
 
 VALIDATING_SPAN = 64  # steps to draw ahead where validations cut spans short
-
-
-@dataclasses.dataclass(frozen=True)
-class Lane:
-    """One run as a value: its specification, its state ([1, ...] tensors), and what its environment needs to be restored (or None)."""
-
-    run: Run
-    state: Tensors
-    env_note: LaneSnapshot | None = None
-
-
-@dataclasses.dataclass
-class Events:
-    """What happened to one lane: rows in the order of their time, without the run's name."""
-
-    episodes: list[tuple[int, int, int, float, bool]] = dataclasses.field(default_factory=list)
-    """(episode, env_steps at its end, length, episode return, terminated)"""
-    evaluations: list[tuple[int, int, float, int]] = dataclasses.field(default_factory=list)
-    """(env_steps, episode, episode return, length)"""
-    diagnostics: list[tuple[int, int, float, float, float, float, float, float]] = dataclasses.field(
-        default_factory=list
-    )
-    """(env_steps, updates, loss, q_mean, q_max, grad_norm, epsilon, target_distance)"""
-    status: str | None = None
-    """done or diverged once the lane has ended"""
-
-
-class Computations:
-    """The compiled computations of all slots at once."""
-
-    def __init__(self) -> None:
-        self.tick = compiled(acting.tick, ("explores", "uniform_action", "first_states", "base_episodes"))
-        self.choose = compiled(acting.choose, ("explores", "uniform_action", "obs"))
-        self.absorb = compiled(acting.absorb)
-        self.validation_step = compiled(
-            validating.validation_step, ("explores", "uniform_action", "state", "going", "returns", "lengths")
-        )
-
-
-class ChunkComputations:
-    """The compiled computations of a chunk of lanes."""
-
-    def __init__(self) -> None:
-        self.update = compiled(update, ("rows",))
-        self.move_target = compiled(move_target, ("moves",))
-        self.evaluation_step = compiled(evaluation.evaluation_step, ("state", "going", "uniform_action"))
-        self.greedy_actions = compiled(evaluation.greedy_actions, ("obs", "uniform_action"))
-
-
-@functools.cache
-def computations(cohort_key: Hashable, num_slots: int) -> Computations:
-    """One set for each structure and number of slots: compiled once in a process, shared by all its trainers."""
-    return Computations()
-
-
-@functools.cache
-def chunk_computations(cohort_key: Hashable, width: int) -> ChunkComputations:
-    """One set for each structure and chunk width."""
-    return ChunkComputations()
+# What acting does not look at: it is not handed to compiled computations.
+NOT_FOR_ACTING = ("target", "optimizer.", "power.", "replay", "frames", "last.", "best.", "best_norm.")
 
 
 class Trainer:
@@ -105,10 +50,9 @@ class Trainer:
         self.info, self.env = seen.info, seen.env
         self.learns = first.variant.network.learns
         self.pixels = pixel_lanes(seen, first.variant, first.cohort_key())
-        self.num_eval_episodes = first.evaluation.episodes
         rule = first.variant.validation
         limits = self._limit(first.evaluation.max_env_steps), self._limit(getattr(rule, "max_env_steps", None))
-        self.evaluation_env, self.validation_env = (observed_env(first, limit) for limit in limits)
+        evaluation_env, self.validation_env = (observed_env(first, limit) for limit in limits)
         self.width = chunk_width(first)
         self.layout = chunks(len(lanes), self.width)
         num_slots = self.layout[-1][0] + self.layout[-1][1]
@@ -117,12 +61,14 @@ class Trainer:
         self.state["alive"][len(lanes) :] = False
         self.slots: list[Run | None] = [lane.run for lane in lanes] + [None] * len(idle)
         self.variant: Variant = stack([lane.run.variant for lane in lanes] + [first.variant] * len(idle))
+        episodes = first.evaluation.episodes
         self.host = None
         if self.env is None:
-            self.host = HostEnvironments(first.env, num_slots, self.width * self.num_eval_episodes, *limits)
+            self.host = host_environments(first, num_slots, self.width * episodes, *limits)
             for slot, lane in enumerate(lanes):
                 self.host.place(slot, lane.env_note, self.state)
         self._key = first.cohort_key()
+        self._evaluator = Evaluator(self._key, self.width, episodes, evaluation_env, self.host, self.pixels)
         self._all = computations(self._key, num_slots)
         self._learns_by_episode = self.learns and episodic.learns_by_episode(first.variant)
         self._watches_episodes = episodic.watches_episodes(first.variant, first.budget)
@@ -145,18 +91,18 @@ class Trainer:
         self._each = [chunk_computations(self._key, width) for _, width in self.layout]
         for start, width in self.layout:
             window = slice(start, start + width)
-            own = {name: tensor[window] for name, tensor in self.state.items() if name not in ("env", "obs")}
+            own = {name: tensor[window] for name, tensor in self.state.items() if name not in ("env", "obs", "frames")}
             self._chunks.append((own, with_numbers(self.variant, {k: v[window] for k, v in values.items()})))
-        self._acting = {
-            k: v
-            for k, v in self.state.items()
-            if not k.startswith(("target", "optimizer.", "power.", "replay", "last.", "best.", "best_norm."))
-        }
+        self._acting = {k: v for k, v in self.state.items() if not k.startswith(NOT_FOR_ACTING)}
 
     @property
     def running(self) -> list[int]:
         """Slots whose run has not ended."""
         return [slot for slot, run in enumerate(self.slots) if run is not None]
+
+    def _runs(self, slots: Sequence[int]) -> list[tuple[int, Run]]:
+        """The (slot, run) of these slots, none of which is idle."""
+        return [(slot, run) for slot in slots if (run := self.slots[slot]) is not None]
 
     def lane(self, slot: int) -> Lane:
         """The run in a slot as a value of its own."""
@@ -194,22 +140,9 @@ class Trainer:
             going = [slot for slot in self.running if events[slot].status is None]
             if not going:
                 break
-            span = min(ticks, self._longest_span, self._steps_to_event(going))
+            span = min(ticks, self._longest_span, steps_to_event(self.state, self._runs(going)))
             ticks -= self._run_span(span, events)
         return events
-
-    def _steps_to_event(self, going: list[int]) -> int:
-        env_steps = self.state["env_steps"].numpy()
-        ticks = ENDLESS
-        for slot in going:
-            run, steps = self.slots[slot], int(env_steps[slot])
-            assert run is not None
-            distance = run.evaluation.period - steps % run.evaluation.period
-            distance = min(distance, run.diagnostics.period - steps % run.diagnostics.period)
-            if run.budget.steps is not None:
-                distance = min(distance, run.budget.steps - steps)
-            ticks = min(ticks, distance)
-        return ticks
 
     @torch.no_grad()
     def _run_span(self, span: int, events: dict[int, Events]) -> int:
@@ -218,7 +151,10 @@ class Trainer:
         base, base_episodes = state["env_steps"].numpy().copy(), state["episodes"].numpy().copy()
         noise = acting_noise(state, self.variant, span, self.info.num_actions, self.env)
         episodes = state["episodes"].clone()
-        due, places = self._due(base, span)
+        due, places = no_updates(span)
+        if self.learns and not self._learns_by_episode:
+            occupied = np.array([run is not None for run in self.slots])
+            due, places = due_updates(state, self.variant, occupied, self.layout, base, span)
         record = torch.zeros(span, len(base), 4, dtype=torch.float64)
         replay = state["replay"].view(-1, state["replay"].shape[2]) if self.learns else None
         rule = self.variant.target
@@ -248,7 +184,13 @@ class Trainer:
             if self._watches_episodes and bool(ended[:, 0].any()) and self._end_episodes(ended):
                 span = t + 1
                 break
-        self._collect(base, base_episodes, record[:span].numpy(), noise.epsilon.numpy(), events)
+        collect_episodes(state, base, base_episodes, record[:span].numpy(), events)
+        running = self._runs(self.running)
+        evaluated = close_span(state, running, base, noise.epsilon.numpy(), self.learns, events)
+        runs = dict(running)
+        ordinals = [int(state["env_steps"][slot]) // runs[slot].evaluation.period for slot in evaluated]
+        for slot, rows in self._evaluator.evaluate(state, self.variant, evaluated, ordinals):
+            events[slot].evaluations += rows
         return span
 
     def _update(self, chunk: int, place: Tensor, replay: Tensor) -> None:
@@ -265,7 +207,9 @@ class Trainer:
         if self.pixels is None:
             self._each[chunk].update(*self._chunks[chunk], rows)
         else:
-            self._each[chunk].update(*self._chunks[chunk], rows, self.pixels.transitions(rows))
+            start, width = self.layout[chunk]
+            frames = self.state["frames"][start : start + width] if "frames" in self.state else None
+            self._each[chunk].update(*self._chunks[chunk], rows, self.pixels.transitions(rows, frames))
 
     def _learn_by_episode(self, ended: Tensor, replay: Tensor) -> None:
         due = episodic.mark_due(self.state, self.variant, ended)
@@ -289,7 +233,8 @@ class Trainer:
                 validating.validate_tensor_env(step, episodes, self.validation_env)
             else:
                 assert self.host is not None
-                validating.validate_gymnasium(self._all.choose, episodes, self.host.validation_envs)
+                choose = self._all.choose if self.pixels is None else self.pixels.validation_actions
+                validating.validate_gymnasium(choose, episodes, self.host.validation_envs)
 
         return episodic.end_episodes(
             self.state, self.variant, self._counts_warmup, ended, self.info.num_actions, play, self._move
@@ -306,26 +251,6 @@ class Trainer:
         self.host.reset_ended(described[2], self.state, outcome["obs_t"])
         return described
 
-    def _due(self, base: np.ndarray, span: int) -> tuple[list[list[tuple[int, int]]], Tensor]:
-        """The updates of a span: for each step the (update step, chunk) in which some lane may learn; and the places of the minibatches,
-        [update steps, updates per period, lanes, batch] int64."""
-        if not self.learns or self._learns_by_episode:
-            return [[]] * span, torch.zeros(0)
-        variant = self.variant
-        steps = base[None] + np.arange(1, span + 1)[:, None]
-        occupied = np.array([run is not None for run in self.slots])
-        lane_due = occupied & (steps >= variant.replay.warmup) & (steps % variant.update_period == 0)
-        by_chunk = np.stack([lane_due[:, start : start + width].any(1) for start, width in self.layout], 1)
-        update_steps = np.flatnonzero(by_chunk.any(1))
-        per_period = variant.updates_per_period
-        done = self.state["updates"].numpy() // variant.steps_per_minibatch
-        earlier = (np.cumsum(lane_due, 0) - lane_due)[update_steps] * per_period + done
-        ordinals = (earlier[:, None] + np.arange(per_period)[:, None]).reshape(-1, len(base))
-        sizes = np.repeat(steps[update_steps], per_period, 0)
-        places = replay_places(self.state, variant, ordinals, sizes).unflatten(0, (len(update_steps), per_period))
-        which = {int(t): i for i, t in enumerate(update_steps)}
-        return [[(which[t], int(chunk)) for chunk in np.flatnonzero(row)] for t, row in enumerate(by_chunk)], places
-
     def _move_targets(self, episode_ended: Tensor) -> None:
         rule = self.variant.target
         assert isinstance(rule, Periodic)
@@ -339,106 +264,3 @@ class Trainer:
         for (start, width), each, (lanes, variant) in zip(self.layout, self._each, self._chunks, strict=True):
             if moves[start : start + width].any():
                 each.move_target(lanes, variant, moves[start : start + width])
-
-    def _collect(
-        self,
-        base: np.ndarray,
-        base_episodes: np.ndarray,
-        record: np.ndarray,
-        epsilons: np.ndarray,
-        events: dict[int, Events],
-    ) -> None:
-        state = self.state
-        env_steps, diverged_at = state["env_steps"].numpy(), state["diverged_at"].numpy()
-        ended_t, ended_slot = np.nonzero(record[:, :, 0])
-        seen = base_episodes.copy()
-        for t, slot in zip(ended_t.tolist(), ended_slot.tolist(), strict=True):
-            at = int(base[slot]) + t + 1
-            if slot not in events or 0 <= diverged_at[slot] < at:
-                continue
-            _, length, episode_return, terminated = record[t, slot].tolist()
-            events[slot].episodes.append((int(seen[slot]), at, int(length), episode_return, bool(terminated)))
-            seen[slot] += 1
-        at_evaluation: list[int] = []
-        for slot in self.running:
-            run, at = self.slots[slot], int(env_steps[slot])
-            assert run is not None
-            if at == base[slot] or events[slot].status is not None:
-                continue
-            evaluates, diagnoses = at % run.evaluation.period == 0, at % run.diagnostics.period == 0
-            ends = at >= int(state["budget_steps"][slot]) or state["episodes"][slot] >= state["budget_episodes"][slot]
-            if diverged_at[slot] < 0 and (evaluates or diagnoses or ends) and self._weights_are_broken(slot):
-                state["diverged_at"][slot] = at
-                state["alive"][slot] = False
-            if diverged_at[slot] >= 0:
-                events[slot].status = "diverged"
-                continue
-            if evaluates or (ends and run.evaluation.at_end):
-                at_evaluation.append(slot)
-            if diagnoses:
-                events[slot].diagnostics.append(self._diagnose(slot, epsilons[slot, at - int(base[slot]) - 1]))
-            if ends:
-                events[slot].status = "done"
-                if "best.0" in state:
-                    episodic.take_best(state, slot)
-        if at_evaluation:
-            self._evaluate(at_evaluation, events)
-
-    def _weights_are_broken(self, slot: int) -> bool:
-        """Whether an update gave weights that are not finite; looked at before a row describes them."""
-        return any(not bool(p[slot].isfinite().all()) for p in group(self.state, "online"))
-
-    def _diagnose(self, slot: int, epsilon: float) -> tuple[int, int, float, float, float, float, float, float]:
-        state = self.state
-        if not self.learns:
-            nan = float("nan")
-            return int(state["env_steps"][slot]), 0, nan, nan, nan, nan, float(epsilon), nan
-        loss, q_mean, q_max, grad_norm = (
-            float(state[f"last.{name}"][slot]) for name in ("loss", "q_mean", "q_max", "grad_norm")
-        )
-        squares = [
-            float(((o[slot].double() - t[slot].double()) ** 2).sum())
-            for o, t in zip(group(state, "online"), group(state, "target"), strict=False)
-        ]
-        counts = int(state["env_steps"][slot]), int(state["updates"][slot])
-        return *counts, loss, q_mean, q_max, grad_norm, float(epsilon), sum(squares) ** 0.5
-
-    def _evaluate(self, slots: list[int], events: dict[int, Events]) -> None:
-        for begin in range(0, len(slots), self.width):
-            some = slots[begin : begin + self.width]
-            width = chunks(len(some), self.width)[0][1]
-            padded = torch.tensor(some + [some[0]] * (width - len(some)))
-            ordinal = torch.tensor([self._ordinal(int(slot)) for slot in padded])
-            each = chunk_computations(self._key, width)
-            lanes = evaluation.evaluation_lanes(self.state, padded, ordinal)
-            if self.evaluation_env is not None:
-                step: evaluation.Step = each.evaluation_step
-                if self.pixels is not None:
-                    step = self.pixels.evaluation_step(step)
-                returns, lengths = evaluation.evaluate_tensor_env(
-                    step, lanes, self.variant_of(padded), self.evaluation_env, self.num_eval_episodes
-                )
-            else:
-                assert self.host is not None
-                returns, lengths = evaluation.evaluate_gymnasium(
-                    each.greedy_actions,
-                    lanes,
-                    self.variant_of(padded),
-                    self.host.evaluation_envs,
-                    self.num_eval_episodes,
-                )
-            for row, slot in enumerate(some):
-                at = int(self.state["env_steps"][slot])
-                pairs = zip(returns[row].tolist(), lengths[row].tolist(), strict=True)
-                events[slot].evaluations += [
-                    (at, episode, value, length) for episode, (value, length) in enumerate(pairs)
-                ]
-
-    def _ordinal(self, slot: int) -> int:
-        run = self.slots[slot]
-        assert run is not None
-        return int(self.state["env_steps"][slot]) // run.evaluation.period
-
-    def variant_of(self, slots: Tensor) -> Variant:
-        """The stacked variant of the chosen slots [n] int64."""
-        return with_numbers(self.variant, {name: tensor[slots] for name, tensor in numbers(self.variant).items()})

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import ClassVar
 
-from rlbench.envs.frames import DRAWN_BY_TENSORS
+from rlbench.envs.frames import DRAWN_BY_TENSORS, WITH_CART
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice, check, number, structural, structure
 from rlbench.lanes.clipping import ClipNorm, ClipValue, NoClip
@@ -11,7 +11,7 @@ from rlbench.lanes.convolution import Conv
 from rlbench.lanes.exploration import Constant, Exponential, Linear, Multiplicative
 from rlbench.lanes.losses import Huber, Squared
 from rlbench.lanes.networks import MLP, UniformPolicy
-from rlbench.lanes.observations import Pixel, State
+from rlbench.lanes.observations import MOST_PLACES, Pixel, State
 from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
 from rlbench.lanes.replay import Uniform
 from rlbench.lanes.targets import NoTarget, Periodic
@@ -179,10 +179,19 @@ def _check_sight(run: Run) -> None:
         return
     if isinstance(network, MLP):
         raise ConfigError("observation=pixel needs a network that convolves: give network=conv or network=dqn2015")
-    if run.env.id not in DRAWN_BY_TENSORS:
+    if pixel.renderer == "tensors" and run.env.id not in DRAWN_BY_TENSORS:
         raise ConfigError(
-            f"observation=pixel: environment '{run.env.id}' cannot be rendered here; there is a renderer for:"
-            f" {', '.join(DRAWN_BY_TENSORS)}"
+            f"observation=pixel: tensors draw {', '.join(DRAWN_BY_TENSORS)} and not '{run.env.id}';"
+            " observation.renderer=gymnasium takes the environment's own frames"
+        )
+    capacity = run.variant.replay.capacity
+    if pixel.renderer == "gymnasium" and pixel.ring_size(capacity) > MOST_PLACES:
+        raise ConfigError(
+            f"replay.capacity {capacity} is too large for stored frames (observation.renderer=gymnasium); at most 8000000"
+        )
+    if pixel.follow and run.env.id not in WITH_CART:
+        raise ConfigError(
+            f"observation.follow follows the cart of CartPole; for '{run.env.id}' give observation.follow=false"
         )
     if pixel.top >= pixel.bottom:
         raise ConfigError(

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlbench.lanes.compiling import platform_name
+from rlbench.lanes.lane import Events, Lane
 from rlbench.lanes.lane_state import final_weights, initial_state
-from rlbench.lanes.trainer import Events, Lane
 from rlbench.lanes.update import Tensors
 from rlbench.runner.plan import Task, total_steps
 from rlbench.runner.progress import VariantProgress

@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rlbench.lanes.trainer import Events, Lane, Trainer
+from rlbench.lanes.lane import Events, Lane
+from rlbench.lanes.trainer import Trainer
 from rlbench.runner.books import Books, OtherPlatformError
 from rlbench.runner.plan import Job
 from rlbench.runner.progress import VariantProgress

@@ -6,7 +6,6 @@ In: the runs that are still to do. Out: for every worker a list of jobs; a job i
 import dataclasses
 from collections.abc import Sequence
 
-from rlbench.envs.registry import describe
 from rlbench.lanes.chunks import parameter_count
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.lane_state import bytes_per_lane
@@ -45,7 +44,7 @@ def steps_of(run: Run) -> int:
     if run.budget.steps is not None:
         return run.budget.steps
     assert run.budget.episodes is not None
-    return run.budget.episodes * (describe(run.env.id, run.env.max_env_steps).max_episode_steps or EPISODE_STEPS_GUESS)
+    return run.budget.episodes * (observed(run).info.max_episode_steps or EPISODE_STEPS_GUESS)
 
 
 def total_steps(runs: Sequence[Run]) -> int:

@@ -80,7 +80,7 @@ def fresh_runs(cells: Sequence[Cell], seeds: Sequence[int]) -> FreshRuns:
     planned: dict[str, PlannedRun] = {}
     run_ids: dict[str, list[str]] = {}
     for cell in cells:
-        first = check_cell(cell, checked={cell.env})
+        first = check_cell(cell)
         spec = spec_of(first)
         run_ids[cell.label] = [run_id_of({**spec, "seed": seed}) for seed in seeds]
         for seed, run_id in zip(seeds, run_ids[cell.label], strict=True):

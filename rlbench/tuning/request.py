@@ -77,13 +77,13 @@ class Study:
         cells, _ = expand({**self.settings, **settings_of(params)}, composer)
         overrides = dict(params)
         cell = dataclasses.replace(cells[0], label=label, overrides=overrides)
-        check_cell(cell, namespace=NAMESPACE, checked={cell.env})
+        check_cell(cell, namespace=NAMESPACE)
         return cell
 
     def runs(self, params: Mapping[str, Value], label: str, composer: Composer) -> list[PlannedRun]:
         """The runs of a trial, one a seed. Raises ConfigError as `cell` does."""
         cell = self.cell(params, label, composer)
-        first = check_cell(cell, namespace=NAMESPACE, checked={cell.env})
+        first = check_cell(cell, namespace=NAMESPACE)
         spec = spec_of(first)
         return [
             PlannedRun(dataclasses.replace(first, seed=seed), label, index, run_id_of({**spec, "seed": seed}))
@@ -92,7 +92,7 @@ class Study:
 
     def definition(self) -> dict[str, Any]:
         """What must not change while a study goes on, as JSON."""
-        spec = spec_of(check_cell(self.base, namespace=NAMESPACE, checked={self.base.env}))
+        spec = spec_of(check_cell(self.base, namespace=NAMESPACE))
         del spec["seed"], spec["namespace"]
         return {
             "run": spec,
@@ -367,7 +367,7 @@ def _paths(before: Any, after: Mapping[str, Any]) -> Iterator[str]:
 
 def first_run(study: Study) -> Run:
     """The run of the untuned variant on the first tuning seed."""
-    run = check_cell(study.base, namespace=NAMESPACE, checked={study.base.env})
+    run = check_cell(study.base, namespace=NAMESPACE)
     return dataclasses.replace(run, seed=study.seeds[0])
 
 

@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from rlbench.config import resolve
 from rlbench.envs.cartpole_frames import Window, cartpole_frames
 from rlbench.lanes.convolution import Conv
+from rlbench.lanes.lane import Lane
 from rlbench.lanes.lane_state import initial_state
 from rlbench.lanes.observing import observed
-from rlbench.lanes.trainer import Lane, Trainer
+from rlbench.lanes.trainer import Trainer
 
 TUTORIAL = Window(top=0.4, bottom=0.8, width=0.6, follow=True, rows=40, columns=90)
 LANES = 64
@@ -113,7 +114,7 @@ def bench_updates() -> dict[str, float]:
     def lane_update() -> None:
         assert trainer.pixels is not None
         lanes, variant = trainer._chunks[0]
-        trainer._each[0].update(lanes, variant, stored.clone(), trainer.pixels.transitions(stored))
+        trainer._each[0].update(lanes, variant, stored.clone(), trainer.pixels.transitions(stored, None))
 
     with torch.no_grad():
         lane_update()

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 NUM_PLACES = 5
 STEP_REWARD, GOAL_REWARD = -0.1, 1.0
-CHAIN_ID = "RlbenchChain-v0"
+CHAIN_ID, SEEN_CHAIN_ID = "RlbenchChain-v0", "RlbenchSeenChain-v0"
+HEIGHT, WIDTH = 12, 20
 TIME_LIMIT = 12
 
 
@@ -41,6 +42,35 @@ class Chain(gymnasium.Env[NDArray[np.float32], np.int64]):
         return np.eye(NUM_PLACES, dtype=np.float32)[self.place]
 
 
+class SeenChain(Chain):
+    """The chain with a picture: a white column for the place, in red where the step counter is odd."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__()
+        self.render_mode, self.count = render_mode, 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        self.count = 0
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action: np.int64) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        self.count += 1
+        return super().step(action)
+
+    def render(self) -> NDArray[np.uint8]:  # type: ignore[override]
+        return picture(self.place, self.count)
+
+
+def picture(place: int, count: int) -> NDArray[np.uint8]:
+    """The frame [HEIGHT, WIDTH, 3] at this place after `count` steps of an episode."""
+    frame = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    columns = slice(place * WIDTH // NUM_PLACES, (place + 1) * WIDTH // NUM_PLACES)
+    frame[:, columns] = (255, 10 * (count % 25), 0) if count % 2 else (255, 255, 10 * (count % 25))
+    return frame
+
+
 def best_values(discount: float) -> NDArray[np.float64]:
     """Optimal action values [places, 2], by value iteration to convergence."""
     values = np.zeros((NUM_PLACES, 2))
@@ -54,11 +84,12 @@ def best_values(discount: float) -> NDArray[np.float64]:
 
 
 @contextmanager
-def registered_chain() -> Iterator[str]:
-    """The id of the environment, which Gymnasium knows meanwhile."""
+def registered_chain(*, seen: bool = False) -> Iterator[str]:
+    """The id of the environment, with or without a picture, which Gymnasium knows meanwhile."""
     register: Any = gymnasium.register
-    register(CHAIN_ID, entry_point=Chain, max_episode_steps=TIME_LIMIT)
+    name, entry_point = (SEEN_CHAIN_ID, SeenChain) if seen else (CHAIN_ID, Chain)
+    register(name, entry_point=entry_point, max_episode_steps=TIME_LIMIT)
     try:
-        yield CHAIN_ID
+        yield name
     finally:
-        del gymnasium.registry[CHAIN_ID]
+        del gymnasium.registry[name]

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 
 from rlbench.lanes.exploration import Constant
+from rlbench.lanes.lane import Events, Lane
 from rlbench.lanes.lane_state import initial_state
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.replay import Uniform
-from rlbench.lanes.trainer import Events, Lane, Trainer
+from rlbench.lanes.trainer import Trainer
 from rlbench.lanes.update import Tensors
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
 
@@ -22,7 +23,7 @@ SMALL = Variant(
     network=MLP(units=(16,)), batch_size=8, exploration=Constant(0.5), replay=Uniform(capacity=200, warmup=20)
 )
 # A lane that has ended goes on stepping its environment, unrecorded, while its neighbours run.
-GOES_ON_AFTER_THE_END = ("env", "obs", "length", "episode_return", "replay", "active", "due")
+GOES_ON_AFTER_THE_END = ("env", "obs", "length", "episode_return", "replay", "active", "due", "frames", "frames_stored")
 
 
 def small_run(

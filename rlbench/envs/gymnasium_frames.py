@@ -1,0 +1,125 @@
+"""Gymnasium environments seen on their own frames: rendered to arrays, cropped and resized by Pillow, the last K of them.
+
+The frame is a constant of the state as far as the environment keeps to it; nothing is drawn on a screen.
+Must never keep more than the last K patches of a lane: whoever replays stores them.
+"""
+
+import functools
+import os
+import warnings
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+from PIL import Image
+
+from rlbench.envs.cartpole_frames import Window
+from rlbench.envs.gymnasium_lanes import (
+    GymnasiumLanes,
+    check_actions,
+    effective_max_episode_steps,
+    open_environment,
+)
+from rlbench.envs.registry import EnvInfo
+from rlbench.errors import ConfigError
+
+RENDER_MODE = "rgb_array"
+
+
+def open_rendered(env_id: str, max_episode_steps: int | None) -> gymnasium.Env[Any, Any]:
+    """Create one environment that renders to arrays, and reset it. Raises ConfigError where it does not."""
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame looks for a display otherwise
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the environment does not know this mode: said below, if it is so
+        env = open_environment(env_id, max_episode_steps, RENDER_MODE)
+    try:
+        env.reset(seed=0)
+        frame: Any = env.render()
+    except Exception as error:  # whatever the environment's own code raises
+        env.close()
+        told = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"environment '{env_id}' does not render to an array: {told}") from None
+    if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.dtype != np.uint8:
+        env.close()
+        raise ConfigError(f"environment '{env_id}' does not render to an array: it gives {type(frame).__name__}")
+    return env
+
+
+@functools.cache
+def describe_rendered(env_id: str, max_episode_steps: int | None = None) -> EnvInfo:
+    """`registry.describe` of an environment seen on its own frames; obs_size is 0, any observation space will do.
+
+    Raises ConfigError as `describe` does, and where it does not render.
+    """
+    plain = open_environment(env_id, max_episode_steps)
+    modes = plain.metadata.get("render_modes") or []
+    plain.close()
+    if RENDER_MODE not in modes:
+        raise ConfigError(
+            f"observation=pixel: environment '{env_id}' cannot render to an array; its render modes: {', '.join(modes) or 'none'}"
+        )
+    env = open_rendered(env_id, max_episode_steps)
+    try:
+        actions = check_actions(env_id, env)
+        return EnvInfo(env_id, 0, int(actions.n), effective_max_episode_steps(env), fast=False)
+    finally:
+        env.close()
+
+
+def patch_of(frame: NDArray[np.uint8], window: Window, column: int | None = None) -> NDArray[np.uint8]:
+    """A frame [height, width, 3] cropped and resized by Pillow's bicubic filter: [C, rows, columns], C is 3 or 1 (grey).
+
+    The crop is centred on `column` and pushed inside at the borders, as in PyTorch's tutorial of 2019; None is the middle of the frame.
+    """
+    height, width = frame.shape[:2]
+    view = max(1, round(window.width * width))
+    start = (width - view) // 2 if column is None else min(max(column - view // 2, 0), width - view)
+    rows = slice(round(window.top * height), round(window.bottom * height))
+    image = Image.fromarray(np.ascontiguousarray(frame[rows, start : start + view, :3]))
+    if window.grey:
+        image = image.convert("L")
+    small = np.asarray(image.resize((window.columns, window.rows), Image.Resampling.BICUBIC))
+    return small[None] if window.grey else small.transpose(2, 0, 1)
+
+
+def cart_column(env: gymnasium.Env[Any, Any], width: int) -> int:
+    """The column of CartPole's cart in a frame of this width."""
+    cartpole: Any = env.unwrapped
+    return int(cartpole.state[0] * width / (2 * cartpole.x_threshold) + width / 2)
+
+
+def rendered_patch(env: gymnasium.Env[Any, Any], window: Window) -> NDArray[np.uint8]:
+    """What the window shows of an environment now, [C, rows, columns]."""
+    frame: Any = env.render()
+    return patch_of(frame, window, cart_column(env, frame.shape[1]) if window.follow else None)
+
+
+class FramedGymnasiumLanes(GymnasiumLanes):
+    """`GymnasiumLanes` whose observation is the last K patches, oldest first, each [C, rows, columns] of 0 to 255, flattened.
+
+    Before the first step every earlier patch is the first one.
+    """
+
+    def __init__(
+        self, env_id: str, num_lanes: int, max_episode_steps: int | None, window: Window, num_frames: int
+    ) -> None:
+        """Raises ConfigError as `GymnasiumLanes`, and where the environment does not render."""
+        self.window, self.num_frames = window, num_frames
+        self.patch_size = (1 if window.grey else 3) * window.rows * window.columns
+        super().__init__(env_id, num_lanes, max_episode_steps)
+        self._last: list[NDArray[np.float32]] = [np.zeros(self.obs_size, np.float32) for _ in range(num_lanes)]
+
+    def _open(self) -> gymnasium.Env[Any, Any]:
+        return open_rendered(self.env_id, self._limit_override)
+
+    def _sizes(self, env: gymnasium.Env[Any, Any]) -> "tuple[int, spaces.Discrete[Any]]":
+        return self.num_frames * self.patch_size, check_actions(self.env_id, env)
+
+    def _seen(self, lane: int, obs: Any, *, is_first: bool) -> NDArray[np.float32]:
+        patch = rendered_patch(self._env(lane), self.window).astype(np.float32).ravel()
+        earlier = np.tile(patch, self.num_frames - 1) if is_first else self._last[lane][self.patch_size :]
+        self._last[lane] = np.concatenate([earlier, patch])
+        return self._last[lane]
