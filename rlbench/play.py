@@ -17,6 +17,7 @@ from rlbench.config.arguments import check_choice, parse_arguments, run_command
 from rlbench.errors import EXIT_OK, ConfigError
 
 if TYPE_CHECKING:
+    from rlbench.lanes.observations import Pixel
     from rlbench.playing.choosing import Choice
     from rlbench.playing.episodes import Moment
     from rlbench.store import Results
@@ -68,7 +69,9 @@ def _play(argv: Sequence[str]) -> int:
     title = f"{choice.variant}, seed {choice.seed}"
     out = Path(words["out"]) if "out" in words else Path(words["store"]) / "play"
     if "frames" in counts:
-        paths = [_write_sheet(moments, counts["frames"], title, out / f"{choice.run_id}_frames.png")]
+        paths = [
+            _write_sheet(moments, counts["frames"], title, stage.eyes.seen.pixel, out / f"{choice.run_id}_frames.png")
+        ]
     else:
         paths = _write_film(moments, title, stage.fps, out / choice.run_id)
     returns = [list(own)[-1].episode_return for _, own in groupby(moments, lambda one: one.episode)]
@@ -123,13 +126,13 @@ def _write_film(moments: Sequence[Moment], title: str, fps: int, stem: Path) -> 
     return paths
 
 
-def _write_sheet(moments: Sequence[Moment], count: int, title: str, path: Path) -> Path:
-    from rlbench.playing.drawing import draw_sheet
+def _write_sheet(moments: Sequence[Moment], count: int, title: str, pixel: Pixel | None, path: Path) -> Path:
     from rlbench.playing.films import write_png
+    from rlbench.playing.sheets import draw_sheet
 
     count = min(count, len(moments))
     chosen = [moments[round(place * (len(moments) - 1) / max(1, count - 1))] for place in range(count)]
-    write_png(draw_sheet(chosen, f"{title}: what the network sees"), path)
+    write_png(draw_sheet(chosen, f"{title}: what the network sees", pixel), path)
     return path
 
 

@@ -12,8 +12,9 @@ import rlbench
 from rlbench import play
 from rlbench.config import run_of
 from rlbench.playing.choosing import load_policy
-from rlbench.playing.drawing import draw_moment, draw_sheet, limits
+from rlbench.playing.drawing import draw_moment, limits
 from rlbench.playing.episodes import Moment, Stage
+from rlbench.playing.sheets import draw_sheet
 from rlbench.reports import write_report
 from rlbench.store import load
 from tests.runner.commands import SMALL, SMALL_UNIFORM, run

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from rlbench.config.arguments import check_choice, did_you_mean
-from rlbench.envs.registry import describe
 from rlbench.errors import ConfigError
+from rlbench.lanes.convolution import Conv
 from rlbench.lanes.networks import MLP
+from rlbench.lanes.observing import observed
 from rlbench.lanes.variant import Run
 
 if TYPE_CHECKING:
@@ -77,17 +78,15 @@ def load_policy(results: Results, run: Run, run_id: str) -> torch.nn.Module:
     network, path = run.variant.network, results.weights_path(run_id)
     if not network.learns:
         raise ConfigError(f"run {run_id} has no network, its actions are random: there is nothing to watch")
-    if not isinstance(network, MLP):
-        raise ConfigError(f"run {run_id} has a network of kind {network.kind}; only mlp can be watched")
     if not path.exists():
         raise ConfigError(f"run {run_id} has no weights: {path} is not there")
-    info = describe(run.env.id, run.env.max_env_steps)
-    module = network.module(obs_size=info.obs_size, num_actions=info.num_actions)
+    module = plain_module(run)
     try:
         weights = results.weights(run_id)
     except Exception as error:  # whatever the file's reader raises
         raise ConfigError(f"{path} is no weights file: {_first_line(error)}") from None
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    expected = {name: shape for name, shape in expected.items() if not name.endswith("num_batches_tracked")}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if found != expected:
         raise ConfigError(f"{path} holds the weights of another network: {_shapes(found)}, not {_shapes(expected)}")
@@ -95,6 +94,16 @@ def load_policy(results: Results, run: Run, run_id: str) -> torch.nn.Module:
         raise ConfigError(f"{path} or the run's rows were altered: they do not give the digest of run {run_id}")
     module.load_state_dict(weights)
     return module.eval()
+
+
+def plain_module(run: Run) -> torch.nn.Module:
+    """The plain PyTorch module into which the run's stored weights load."""
+    seen, network = observed(run), run.variant.network
+    if isinstance(network, Conv):
+        channels, rows, columns = seen.shape
+        return network.module(obs_shape=(channels, rows, columns), num_actions=seen.info.num_actions)
+    assert isinstance(network, MLP)
+    return network.module(obs_size=seen.info.obs_size, num_actions=seen.info.num_actions)
 
 
 def _shapes(shapes: dict[str, tuple[int, ...]]) -> str:

@@ -1,4 +1,4 @@
-"""Pictures of moments: the frame with the Q-values beside it, and a sheet of what the network sees.
+"""A picture of a moment: the frame with the Q-values beside it.
 
 In: `Moment`s. Out: Pillow images. Never: reads a file, or plays a step.
 """
@@ -21,7 +21,7 @@ _MARGIN = 14
 _TRACE = 60  # steps of Q-values behind the current one
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
@@ -49,19 +49,19 @@ def draw_moment(moment: Moment, recent: Sequence[Moment], axis: tuple[float, flo
     pen, left = ImageDraw.Draw(picture), frame.width + _MARGIN
     right = frame.width + PANEL_WIDTH - _MARGIN
     pen.line([(frame.width, 0), (frame.width, FRAME_HEIGHT)], fill=GRID)
-    pen.text((left, 8), _shortened(title, 26), font=_font(12), fill=INK)
-    pen.text((left, 25), f"episode {moment.episode}, step {moment.step}", font=_font(11), fill=MUTED)
-    pen.text((left, 39), f"return {moment.episode_return:g}", font=_font(11), fill=MUTED)
+    pen.text((left, 8), shortened(title, 26), font=font(12), fill=INK)
+    pen.text((left, 25), f"episode {moment.episode}, step {moment.step}", font=font(11), fill=MUTED)
+    pen.text((left, 39), f"return {moment.episode_return:g}", font=font(11), fill=MUTED)
     top, from_zero = 62, (min(0.0, axis[0]), max(0.0, axis[1]))
-    pen.text((left, top), "Q-values", font=_font(11), fill=INK)
+    pen.text((left, top), "Q-values", font=font(11), fill=INK)
     room = min(24, (FRAME_HEIGHT - top - 110) // len(moment.q_values))
     for action, value in enumerate(moment.q_values.tolist()):
         y = top + 18 + action * room
         is_chosen = action == moment.action
         zero, end = (_along(x, from_zero, left + 14, right - 46) for x in (0.0, value))
         pen.rectangle([min(zero, end), y + 2, max(zero, end), y + room - 7], fill=CHOSEN if is_chosen else OTHER)
-        pen.text((left, y), str(action), font=_font(11), fill=INK if is_chosen else MUTED)
-        pen.text((right, y), f"{value:.2f}", font=_font(11), fill=INK if is_chosen else MUTED, anchor="ra")
+        pen.text((left, y), str(action), font=font(11), fill=INK if is_chosen else MUTED)
+        pen.text((right, y), f"{value:.2f}", font=font(11), fill=INK if is_chosen else MUTED, anchor="ra")
     _draw_lines(pen, recent, axis, (left, FRAME_HEIGHT - 88, right, FRAME_HEIGHT - 14))
     return picture
 
@@ -86,39 +86,5 @@ def _along(value: float, axis: tuple[float, float], left: float, right: float) -
     return left + (right - left) * (value - axis[0]) / (axis[1] - axis[0])
 
 
-def _shortened(text: str, most: int) -> str:
+def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def draw_sheet(moments: Sequence[Moment], title: str) -> Image.Image:
-    """What the network sees at these moments, a column each: the frame for the reader, and below it every feature as a bar.
-
-    A feature's bar is as long as its value in units of the largest absolute value among these moments.
-    """
-    features = len(moments[0].obs)
-    thumbs = [scaled(moment.frame, 120) for moment in moments]
-    wide = max(190, *(thumb.width for thumb in thumbs)) + 16
-    per_row = min(4, len(moments))
-    rows = -(-len(moments) // per_row)
-    row_height = 15
-    tall = 120 + 44 + row_height * min(features, 24) + 18
-    sheet = Image.new("RGB", (per_row * wide + 16, rows * tall + 40), PAPER)
-    pen = ImageDraw.Draw(sheet)
-    pen.text((16, 10), title, font=_font(14), fill=INK)
-    largest = np.maximum(np.abs(np.stack([moment.obs for moment in moments])).max(0), 1e-12)
-    for place, (moment, thumb) in enumerate(zip(moments, thumbs, strict=True)):
-        left, top = 16 + (place % per_row) * wide, 40 + (place // per_row) * tall
-        sheet.paste(thumb, (left, top))
-        values = ", ".join(f"{value:.2f}" for value in moment.q_values)
-        pen.text((left, top + 124), f"step {moment.step}: action {moment.action}", font=_font(11), fill=INK)
-        pen.text((left, top + 138), _shortened(f"Q {values}", 34), font=_font(11), fill=MUTED)
-        middle, reach = left + 86, 42
-        for feature in range(min(features, 24)):
-            y = top + 158 + feature * row_height
-            value = float(moment.obs[feature])
-            end = middle + reach * value / float(largest[feature])
-            pen.text((left, y), f"obs {feature}", font=_font(10), fill=MUTED)
-            pen.line([(middle, y), (middle, y + row_height - 3)], fill=GRID)
-            pen.rectangle([min(middle, end), y + 2, max(middle, end), y + row_height - 5], fill=CHOSEN)
-            pen.text((left + wide - 24, y), f"{value:+.3f}", font=_font(10), fill=INK, anchor="ra")
-    return sheet

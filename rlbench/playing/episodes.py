@@ -5,19 +5,20 @@ In: a run and its network. Out: `Moment`s. The episodes begin from evaluation se
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
-from gymnasium import spaces
 from numpy.typing import NDArray
+from torch import Tensor
 
-from rlbench.envs.gymnasium_lanes import check_spaces, find_spec
-from rlbench.errors import ConfigError
+from rlbench.envs.gymnasium_frames import open_rendered, rendered_patch
+from rlbench.envs.gymnasium_lanes import check_actions
 from rlbench.lanes.lane_state import namespace_number
+from rlbench.lanes.observing import observed, window_of
 from rlbench.lanes.streams import EVALUATION, reset_seed
 from rlbench.lanes.variant import Run
 
@@ -32,10 +33,32 @@ class Moment:
     episode: int
     step: int
     frame: NDArray[np.uint8]  # [height, width, 3]
-    obs: NDArray[np.float32]  # [D]
+    obs: NDArray[np.float32]  # [D], or [C, rows, columns] of pixels
     q_values: NDArray[np.float64]  # [A]
     action: int
     episode_return: float  # until now
+
+
+class Eyes:
+    """What a run's network sees of its environment: the observation as numbers [D], or pixels [C, rows, columns], float32."""
+
+    def __init__(self, run: Run, env: gymnasium.Env[Any, Any]) -> None:
+        self.seen, self.env = observed(run), env
+        self._last: list[Tensor] = []
+
+    def look(self, obs: Any, *, is_first: bool) -> Tensor:
+        """What is seen now that the environment gave this observation, the first one of an episode or not."""
+        pixel, renderer = self.seen.pixel, self.seen.renderer
+        if pixel is None:
+            return torch.from_numpy(np.array(obs, np.float32).reshape(self.seen.info.obs_size))
+        if renderer is None:
+            patch = torch.from_numpy(rendered_patch(self.env, window_of(pixel)).astype(np.float32))
+        else:
+            cartpole: Any = self.env.unwrapped
+            state = torch.tensor(np.asarray(cartpole.state, np.float64))
+            patch = renderer(renderer.drawn(state)[None])[0]
+        self._last = [patch] * pixel.frames if is_first else [*self._last[1:], patch]
+        return pixel.observation(torch.stack(self._last))
 
 
 class Stage:
@@ -43,24 +66,9 @@ class Stage:
 
     def __init__(self, run: Run) -> None:
         """Raises ConfigError for an environment that cannot be created or cannot render."""
-        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame looks for a display otherwise
-        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-        spec = find_spec(run.env.id)
-        try:
-            env = gymnasium.make(spec, run.env.max_env_steps, disable_env_checker=True, render_mode="rgb_array")
-            env.reset(seed=0)
-            frame = env.render()
-        except Exception as error:  # whatever the environment's own code raises
-            told = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ConfigError(f"environment '{run.env.id}' does not render to an array: {told}") from None
-        if not isinstance(frame, np.ndarray) or frame.ndim != 3:
-            raise ConfigError(
-                f"environment '{run.env.id}' does not render to an array: it gives {type(frame).__name__}"
-            )
-        self.env, self.run = env, run
-        self.obs_size, actions = check_spaces(run.env.id, env)
-        self.first_action = int(actions.start)
-        assert isinstance(env.action_space, spaces.Discrete)
+        self.env, self.run = open_rendered(run.env.id, run.env.max_env_steps), run
+        self.first_action = int(check_actions(run.env.id, self.env).start)
+        self.eyes = Eyes(run, self.env)
 
     @property
     def fps(self) -> int:
@@ -73,20 +81,16 @@ class Stage:
         for episode in range(num_episodes):
             obs, _ = self.env.reset(seed=reset_seed(self.run.seed, namespace, ORDINAL, episode))
             total, step, is_over = 0.0, 0, False
-            while not is_over and step < max_steps:
-                flat = np.asarray(obs, np.float32).reshape(self.obs_size)
+            while True:
+                seen = self.eyes.look(obs, is_first=step == 0)
                 with torch.no_grad():
-                    q_values = policy(torch.from_numpy(flat.copy())).double().numpy()
+                    q_values = policy(seen[None])[0].double().numpy()
                 action, frame = int(q_values.argmax()), np.asarray(self.env.render(), np.uint8)
-                yield Moment(episode, step, frame, flat, q_values, action, total)
+                yield Moment(episode, step, frame, seen.numpy(), q_values, action, total)
+                if is_over or step == max_steps:
+                    break
                 obs, reward, terminated, truncated, _ = self.env.step(self.first_action + action)
                 total, step, is_over = total + float(reward), step + 1, terminated or truncated
-            last = np.asarray(obs, np.float32).reshape(self.obs_size)
-            with torch.no_grad():
-                q_values = policy(torch.from_numpy(last.copy())).double().numpy()
-            yield Moment(
-                episode, step, np.asarray(self.env.render(), np.uint8), last, q_values, int(q_values.argmax()), total
-            )
 
     def close(self) -> None:
         """Close the environment."""
