@@ -125,6 +125,7 @@ def test_a_store_in_a_place_that_is_a_file_is_one_clear_error(tmp_path: Path) ->
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_a_file_size_limit_reached_while_training_is_one_clear_error_and_what_was_published_stays(
     tmp_path: Path,
 ) -> None:
@@ -193,6 +194,7 @@ def test_a_setting_of_the_algorithm_beside_a_variant_object_is_refused(tmp_path:
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.slow
 def test_the_exit_code_is_about_the_runs_of_this_command(tmp_path: Path) -> None:
     store = tmp_path / "store"
     assert run(store, "variant=hard_mse", "optimizer.lr=1e30", "seeds=1", *SMALL)[0] == 3
@@ -201,6 +203,7 @@ def test_the_exit_code_is_about_the_runs_of_this_command(tmp_path: Path) -> None
     assert "diverged" not in err
 
 
+@pytest.mark.slow
 def test_a_run_begun_on_another_platform_is_left_alone_and_the_others_are_trained(tmp_path: Path) -> None:
     store = tmp_path / "store"
     words = ("variant=hard_mse", "seeds=2", "steps=4000", *SMALL[1:], "checkpoint_seconds=0.1", "workers=1")

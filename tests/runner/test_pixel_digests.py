@@ -1,4 +1,7 @@
-"""Contract: a pixel run's digest is the same alone, among seven others, and killed and resumed; its weights load into a plain module."""
+"""Contract: a pixel run's digest is the same alone, among seven others, and killed and resumed; its weights load into a plain module.
+
+With frames drawn when they are seen, and with the environment's own frames, which are stored.
+"""
 
 from pathlib import Path
 
@@ -35,31 +38,37 @@ PIXELS = (
 )
 
 
+@pytest.fixture(scope="module", params=["tensors", "gymnasium"])
+def words(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """The settings of a small pixel run, with each of the renderers."""
+    return (*PIXELS, f"observation.renderer={request.param}")
+
+
 @pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def company(words: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight seeds side by side."""
     store = tmp_path_factory.mktemp("company") / "store"
-    code, _, err = run(store, *PIXELS, "seeds=8")
+    code, _, err = run(store, *words, "seeds=8")
     assert code == 0, err
     assert len(set(digests(store).values())) == 8
     return store
 
 
-def test_alone_is_as_among_seven_others(company: Path, tmp_path: Path) -> None:
-    assert run(tmp_path / "store", *PIXELS, "seeds=[5]")[0] == 0
+def test_alone_is_as_among_seven_others(company: Path, words: tuple[str, ...], tmp_path: Path) -> None:
+    assert run(tmp_path / "store", *words, "seeds=[5]")[0] == 0
     found = digests(tmp_path / "store")
     assert found == {key: digest for key, digest in digests(company).items() if key[1] == 5}
     assert len(found) == 1
 
 
-def test_killed_and_resumed_is_as_uninterrupted(company: Path, tmp_path: Path) -> None:
+def test_killed_and_resumed_is_as_uninterrupted(company: Path, words: tuple[str, ...], tmp_path: Path) -> None:
     store = tmp_path / "store"
-    process = start(store, *PIXELS, "seeds=[5,2]")
+    process = start(store, *words, "seeds=[5,2]")
     wait_until(process, lambda: len(progress(store)) == 2 and min(progress(store).values()) > 100)
     kill(process)
     went_on_from = dict(progress(store))
     assert min(went_on_from.values()) > 100
-    code, _, err = run(store, *PIXELS, "seeds=[5,2]")
+    code, _, err = run(store, *words, "seeds=[5,2]")
     assert code == 0, err
     assert "from their last checkpoint" in err
     found = digests(store)
@@ -67,10 +76,10 @@ def test_killed_and_resumed_is_as_uninterrupted(company: Path, tmp_path: Path) -
     assert len(found) == 2
 
 
-def test_final_weights_load_into_a_plain_module(company: Path) -> None:
+def test_final_weights_load_into_a_plain_module(company: Path, words: tuple[str, ...]) -> None:
     runs = load(company).runs
     assert (runs["updates"] == 86).all()
-    planned = resolve([*PIXELS]).planned[0].run
+    planned = resolve([*words]).planned[0].run
     network = planned.variant.network
     assert isinstance(network, Conv)
     channels, rows, columns = observed(planned).shape

@@ -98,6 +98,7 @@ def followers(store: Path) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds the follower's process in /proc")
 def test_a_paused_follower_a_second_command_and_diverging_lanes_at_once(
     together: dict[tuple[str, int], str], tmp_path: Path

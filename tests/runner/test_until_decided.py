@@ -47,6 +47,7 @@ def words(tmp_path: Path) -> tuple[str, ...]:
     return ("--config-dir", str(tmp_path / "own"), "experiment=mine", "until_decided=true", *TINY)
 
 
+@pytest.mark.slow
 def test_a_plan_killed_after_its_first_look_goes_on_and_decides_as_its_runs_say(
     words: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -131,6 +131,7 @@ def parsed(store: Path, name: str) -> tuple[dict[str, Any], dict[str, Any], str]
     return record, json.loads((report / "stats.json").read_text())["statistics"], (report / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_two_variants_of_which_each_tunes_into_the_other(tmp_path: Path) -> None:
     write_study(
         tmp_path,
