@@ -1,7 +1,8 @@
 """Which environments can be drawn without a window: their renderers by id."""
 
-from rlbench.envs.cartpole_frames import Window, cartpole_frames
+from rlbench.envs.cartpole_frames import cartpole_frames
 from rlbench.envs.pixels import FrameRenderer
+from rlbench.envs.window import Window
 
 DRAWN_BY_TENSORS = {"CartPole-v0": cartpole_frames, "CartPole-v1": cartpole_frames}
 

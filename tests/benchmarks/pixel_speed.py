@@ -18,7 +18,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from rlbench.config import resolve
-from rlbench.envs.cartpole_frames import Window, cartpole_frames
+from rlbench.envs.cartpole_frames import cartpole_frames
+from rlbench.envs.window import Window
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.lane_state import initial_state
 from rlbench.lanes.observing import observed

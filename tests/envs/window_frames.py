@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rlbench.envs.cartpole_frames import Window
+from rlbench.envs.window import Window
 
 
 class WindowFrames:
