@@ -104,3 +104,21 @@ class SpanPainter:
         signed = signed.expand(len(left), -1, -1).reshape(-1, 2 * taps)
         found = F.embedding_bag(index, self.table, mode="sum", per_sample_weights=signed)
         return found.view(len(left), count, self.columns)
+
+    def paint_seen(self, left: Tensor, right: Tensor) -> Tensor:
+        """As `paint`, of few lines: only the patch rows that see a span that is not empty are computed."""
+        lines = torch.arange(self.num_lines)
+        is_drawn = right > left
+        first = torch.where(is_drawn, lines, self.num_lines).amin(1, keepdim=True)
+        last = torch.where(is_drawn, lines, -1).amax(1, keepdim=True)
+        taps = self.weights.shape[1]
+        seen = torch.nonzero((self.first_line <= last) & (self.first_line + taps > first))
+        which, row = seen.unbind(1)
+        ends = torch.stack([right, torch.minimum(left, right)], 2)
+        place = ends.mul_(SUBPIXELS).round_().clamp_(0, self.width * SUBPIXELS).int()
+        index = place[which[:, None], self.lines[row]].view(-1, 2 * taps)
+        signed = torch.stack([self.weights, -self.weights], 2)[row].view(-1, 2 * taps)
+        found = F.embedding_bag(index, self.table, mode="sum", per_sample_weights=signed)
+        patches = torch.zeros(len(left) * self.rows, self.columns)
+        patches[which * self.rows + row] = found
+        return patches.view(len(left), self.rows, self.columns)
