@@ -1,8 +1,8 @@
 """Acrobot's window as patches: both joint angles in, resized crops out, as tensor operations without a window toolkit.
 
-Follows gymnasium/envs/classic_control/acrobot.py (1.4.0), `render`: 500x500 white, a black line at the height to reach, then for each link
-a bar whose corners are cut to whole pixels and a disc on its joint, each over what was drawn before. A scan line sees an arm, which is a bar
-and its disc, as one span; spans of both arms that overlap are joined, so that painted spans add up without ever covering twice.
+Follows gymnasium/envs/classic_control/acrobot.py (1.4.0), `render`: 500x500 white, a black line at the height to reach, then for each
+link a bar whose corners are cut to whole pixels and a disc on its joint, each over what was drawn before. A scan line sees an arm, which is
+a bar and its disc, as one span; spans of both arms that overlap are joined, so that painted spans add up without ever covering twice.
 """
 
 import functools
@@ -29,7 +29,7 @@ BAR = (
 )  # corners along and across a link
 BAR_COLOUR, DISC_COLOUR, WHITE = (0.0, 204.0, 204.0), (204.0, 204.0, 0.0), 255.0
 FAR = 1e6
-PATCHES_AT_ONCE = 32  # their intermediate results fill a 2 MB cache
+PATCHES_AT_ONCE = 64  # with 32, starting operations costs a third more, and more than 64 gain little
 
 Spans = tuple[Tensor, Tensor]  # left and right [N, lines] float32 in pixel edges; empty where right <= left
 
@@ -90,7 +90,10 @@ class AcrobotFrames:
         """angles [N, 2] float64 -> patches [N, C, rows, columns] in place."""
         count = len(angles)
         bars, elbow = self._bars(angles)
-        shoulder_disc, elbow_disc = self._disc(torch.full((1, 2), float(MIDDLE), dtype=torch.float64)), self._disc(elbow)
+        shoulder_disc, elbow_disc = (
+            self._disc(torch.full((1, 2), float(MIDDLE), dtype=torch.float64)),
+            self._disc(elbow),
+        )
         inner, outer = joined((bars[0][0], bars[1][0]), shoulder_disc), joined((bars[0][1], bars[1][1]), elbow_disc)
         hidden = shoulder_disc[0].maximum(outer[0]), shoulder_disc[1].minimum(outer[1])
         overlap = (inner[0] < outer[1]) & (outer[0] < inner[1])

@@ -28,7 +28,12 @@ WHEEL_RADIUS = 8
 FLAG_HEIGHT = 50
 FLAG = ((0, -10), (0, 0), (25, -5))  # corners about the top of its pole
 WHEEL_GREY, FLAG_COLOUR, WHITE = 128.0, (204.0, 204.0, 0.0), 255.0
-LEFT, RIGHT, BELOW, ABOVE = 30, 31, 20, 32  # pixels about the car's place, itself the first on the right and above, that it may cover
+LEFT, RIGHT, BELOW, ABOVE = (
+    30,
+    31,
+    20,
+    32,
+)  # pixels about the car's place, itself the first on the right and above, that it may cover
 BORDER = 80  # pixels beyond the window in which a part of the car is still inside
 POSITIONS = 2**17  # among which the different frames are looked for
 FRAMES_AT_ONCE = 64  # while the table is made: intermediate results stay below 1 MB each
@@ -41,7 +46,9 @@ def height(position: Tensor) -> Tensor:
 
 def car_pixels(position: Tensor) -> Tensor:
     """Whole pixels of the car's corners, of its wheels and of its place, [N, 7, 2] float64: column, and row from below; position: [N]."""
-    place = torch.stack([(position - MIN_POSITION) * PIXELS_PER_UNIT, CLEARANCE + height(position) * PIXELS_PER_UNIT], 1)
+    place = torch.stack(
+        [(position - MIN_POSITION) * PIXELS_PER_UNIT, CLEARANCE + height(position) * PIXELS_PER_UNIT], 1
+    )
     turned_sine, turned_cosine = (part[:, None] for part in sine_cosine(cosine(3 * position)))
     x, y = torch.tensor((*CAR_CORNERS, *AXLES, (0.0, 0.0)), dtype=torch.float64).unbind(1)
     turned = torch.stack([turned_cosine * x - turned_sine * y, turned_sine * x + turned_cosine * y], 2)
@@ -182,7 +189,9 @@ class MountainCarFrames:
         columns = (x[:, None] - BORDER + torch.arange(behind.shape[2])).float()
         seen = behind * (1 - polygon_coverage(pixels[:, :4], rows, columns))
         for wheel in (4, 5):
-            seen = torch.lerp(seen, torch.tensor(WHEEL_GREY), disc_coverage(pixels[:, wheel], WHEEL_RADIUS, rows, columns))
+            seen = torch.lerp(
+                seen, torch.tensor(WHEEL_GREY), disc_coverage(pixels[:, wheel], WHEEL_RADIUS, rows, columns)
+            )
         return seen
 
 

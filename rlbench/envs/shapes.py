@@ -55,7 +55,10 @@ def disc_half_widths(radius: int) -> Tensor:
 
 
 def disc_coverage(middle: Tensor, radius: int, y: Tensor, x: Tensor) -> Tensor:
-    """What is covered of pixels, [N, rows, columns] float32. middle: [N, 2] whole numbers, column and row; y: [N, rows], x: [N, columns]."""
+    """What a disc covers of pixels, [N, rows, columns] float32.
+
+    middle: [N, 2] float64 whole numbers, column and row; y: [N, rows] and x: [N, columns] float32, the pixels' rows and columns.
+    """
     half = torch.cat([disc_half_widths(radius), torch.full((1,), -1.0)])
     row = (y - middle[:, 1:]).long() + radius
     row = torch.where((row < 0) | (row > 2 * radius), -1, row)

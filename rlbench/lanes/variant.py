@@ -3,7 +3,7 @@
 import dataclasses
 from typing import ClassVar
 
-from rlbench.envs.frames import DRAWN_BY_TENSORS
+from rlbench.envs.frames import DRAWN_BY_TENSORS, FOLLOWED
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice, check, number, structural, structure
 from rlbench.lanes.clipping import ClipNorm, ClipValue, NoClip
@@ -183,6 +183,11 @@ def _check_sight(run: Run) -> None:
         raise ConfigError(
             f"observation=pixel: environment '{run.env.id}' cannot be rendered here; there is a renderer for:"
             f" {', '.join(DRAWN_BY_TENSORS)}"
+        )
+    if pixel.follow and run.env.id not in FOLLOWED:
+        raise ConfigError(
+            f"observation.follow=true is for {' and '.join(FOLLOWED)}, whose cart it follows; for the whole frame of '{run.env.id}' give"
+            " observation.follow=false observation.top=0 observation.bottom=1 observation.width=1"
         )
     if pixel.top >= pixel.bottom:
         raise ConfigError(
