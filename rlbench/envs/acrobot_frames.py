@@ -68,6 +68,8 @@ class AcrobotFrames:
         if first_row <= SIDE - 1 - LINE_ROW < last_row:
             weights = bicubic_weights(last_row - first_row, window.rows).float()
             self.line_weight = weights[:, SIDE - 1 - LINE_ROW - first_row].contiguous()
+        seen = torch.nonzero(self.line_weight)[:, 0].tolist() or [0]
+        self.line_rows = slice(seen[0], seen[-1] + 1)
         # Half a disc's width on the middle scan line of `step` ones, by how far its lowest is above the disc's: its mean over them.
         half = torch.nn.functional.pad(disc_half_widths(RADIUS), (step, step))
         self.half_widths = half.unfold(0, step, 1).mean(1)
@@ -101,16 +103,24 @@ class AcrobotFrames:
         apart = emptied(outer, overlap)
         parts = [union, apart, elbow_disc, hidden]
         left, right = (torch.stack([part[side] for part in parts]) - self.start for side in (0, 1))
-        cover = self.painter.paint_seen(left[..., :-1].flatten(0, 1), right[..., :-1].flatten(0, 1))
-        cover = cover.unflatten(0, (len(parts), count))
-        either = cover[0].add_(cover[1])
-        discs = cover[2].sub_(cover[3])
+        place, cover = self.painter.paint_rows(left[..., :-1].flatten(0, 1), right[..., :-1].flatten(0, 1))
+        size = count * self.window.rows
+        either, discs = torch.zeros(2, size, self.window.columns)
+        for target, plus, minus, sign in ((either, 0, 1, 1.0), (discs, 2, 3, -1.0)):
+            ends = torch.searchsorted(place, torch.tensor([plus, plus + 1, minus, minus + 1]) * size).tolist()
+            target[place[ends[0] : ends[1]] - plus * size] = cover[ends[0] : ends[1]]
+            second = place[ends[2] : ends[3]] - minus * size
+            target[second] = target[second].add_(cover[ends[2] : ends[3]], alpha=sign)
+        shape = (count, self.window.rows, self.window.columns)
+        either, discs = either.view(shape), discs.view(shape)
         patches.copy_(self.base.expand_as(patches))
         ends = left[:2, :, -1].flatten(), left.maximum(right)[:2, :, -1].flatten()
         on_line = self.painter.span(*ends).unflatten(0, (2, count))
-        white_again = self.line_weight[:, None] * on_line.sum(0)
+        patches[:, :, self.line_rows] += (WHITE * self.line_weight[self.line_rows, None] * on_line.sum(0))[:, None]
         for channel, bar, disc in zip(patches.unbind(1), self.bar_colour, self.disc_colour, strict=True):
-            channel.add_(either, alpha=bar - WHITE).add_(discs, alpha=disc - bar).add_(white_again, alpha=WHITE)
+            channel.add_(either, alpha=bar - WHITE)
+            if disc != bar:
+                channel.add_(discs, alpha=disc - bar)
         patches.clamp_(0, WHITE).round_()
 
     def _bars(self, angles: Tensor) -> tuple[Spans, Tensor]:
@@ -138,7 +148,7 @@ class AcrobotFrames:
         """What does not move, [C, rows, columns] float32: the line to reach, and that the disc of the shoulder is not a bar."""
         shoulder = self._disc(torch.full((1, 2), float(MIDDLE), dtype=torch.float64))
         left, right = (side[:, :-1] - self.start for side in shoulder)
-        disc = self.painter.paint_seen(left, right)[0]
+        disc = self.painter.paint(left, right)[0]
         bar, colour = (torch.tensor(each)[:, None, None] for each in (self.bar_colour, self.disc_colour))
         return WHITE - WHITE * self.line_weight[:, None] + (colour - bar) * disc
 

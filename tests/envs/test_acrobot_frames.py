@@ -92,10 +92,10 @@ def test_the_bounds_see_missing_links_and_a_second_angle(monkeypatch: pytest.Mon
     assert steps > 0.5
     renderer = AcrobotFrames(WHOLE)
 
-    def nothing(self: SpanPainter, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        return torch.zeros(len(left), self.rows, self.columns)
+    def nothing(self: SpanPainter, left: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.zeros(0, dtype=torch.int64), torch.zeros(0, self.columns)
 
-    monkeypatch.setattr(SpanPainter, "paint_seen", nothing)
+    monkeypatch.setattr(SpanPainter, "paint_rows", nothing)
     frames, steps = pairs("episode", 120).errors(renderer, WHOLE)
     assert frames > 0.5
     assert steps > 0.5
@@ -119,12 +119,16 @@ def test_patches_are_whole_numbers_of_eight_bits() -> None:
 
 
 @pytest.mark.parametrize(("height", "rows"), [(30, 10), (100, 7), (37, 12)])
-def test_painting_what_is_seen_is_painting(height: int, rows: int) -> None:
+def test_painting_the_rows_that_see_something_is_painting(height: int, rows: int) -> None:
     painter = SpanPainter(height=height, width=48, rows=rows, columns=16)
     left = torch.randint(-5, 50, (6, painter.num_lines)).float()
     right = left + torch.randint(-9, 30, left.shape).float()
     right[1], right[2, 3:] = -5.0, -5.0
-    torch.testing.assert_close(painter.paint_seen(left, right), painter.paint(left, right), atol=1e-6, rtol=0)
+    place, found = painter.paint_rows(left, right)
+    assert len(place) < 6 * rows
+    patches = torch.zeros(6 * rows, 16)
+    patches[place] = found
+    torch.testing.assert_close(patches.view(6, rows, 16), painter.paint(left, right), atol=1e-6, rtol=0)
 
 
 def test_one_renderer_a_window() -> None:

@@ -1,5 +1,6 @@
 """MountainCar drawn from its table against Gymnasium's own window, through the same crop and resize."""
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -78,7 +79,9 @@ def test_any_size_and_crop(name: str) -> None:
 
 def test_the_bounds_see_a_missing_car_and_one_that_does_not_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     still = MountainCarFrames(WHOLE)
-    still.blocks = still.rounded.flatten()[still.corner[:, None] + still.inner].to(torch.uint8)
+    table = still.table
+    empty = still.rounded.flatten()[table.corner[:, None] + table.inner].to(torch.uint8)
+    still.table = dataclasses.replace(table, blocks=empty)
     frames, steps = pairs("anywhere", 120).errors(still, WHOLE)
     assert frames > 0.5
     assert steps > 0.5
