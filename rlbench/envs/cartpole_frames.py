@@ -6,14 +6,15 @@ edges. What does not turn (cart, axle, line) is a table by the cart's column; th
 The axle is taken to lie on the pole, which it does but for corners of single pixels.
 """
 
-import dataclasses
 import functools
 
 import torch
 from torch import Tensor
 
 from rlbench.envs.resampling import SpanPainter, bicubic_weights
+from rlbench.envs.shapes import polygon_spans
 from rlbench.envs.trig import sine_cosine
+from rlbench.envs.window import Window, in_grey
 
 WIDTH, HEIGHT = 600, 400
 PIXELS_PER_UNIT = WIDTH / 4.8
@@ -35,29 +36,8 @@ AXLE_HALF_WIDTHS = (
     3.5,
     2.0,
 )  # of the rows 102 to 112, in pixels about the middle of one
-FAR_LEFT = torch.tensor([-1e6, 0.0], dtype=torch.float64)[
-    :, None, None
-]  # a line left of everything, as offset and slope
 BEYOND = 32  # pixels beyond the window in which a part of the cart is still seen
 PATCHES_AT_ONCE = 32  # their intermediate results fill half of a 1 MB cache
-
-
-@dataclasses.dataclass(frozen=True)
-class Window:
-    """The part of the frame that is kept, in fractions of it, and the size to which it is resized."""
-
-    top: float
-    bottom: float
-    width: float
-    follow: bool
-    rows: int
-    columns: int
-    grey: bool = False
-
-
-def in_grey(colour: tuple[float, float, float]) -> float:
-    """The luminance of a colour, as Pillow converts to L (ITU-R 601-2)."""
-    return (colour[0] * 19595 + colour[1] * 38470 + colour[2] * 7471) / 65536
 
 
 def pole_edges(cart: Tensor, theta: Tensor) -> Tensor:
@@ -65,30 +45,6 @@ def pole_edges(cart: Tensor, theta: Tensor) -> Tensor:
     sine, cosine = (part[:, None] for part in sine_cosine(-theta))
     x, y = torch.tensor(POLE_CORNERS, dtype=torch.float64).unbind(1)
     return torch.stack([cosine * x - sine * y + cart[:, None], sine * x + cosine * y + AXLE_Y], 2).trunc_()
-
-
-def polygon_spans(corners: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """What SDL_gfx fills of a convex polygon, smoothed edges included: left and right [N, rows] float32 in pixel edges.
-
-    corners: [N, corners, 2] float64 whole numbers, clockwise with rows counted from below; rows: [rows] float64. Empty spans have
-    right <= left. A filled scan line reaches from the nearest pixel to the nearest pixel, and smoothing adds the rest of the next one.
-    """
-    following = corners.roll(-1, 1)
-    rise = following[..., 1] - corners[..., 1]
-    slope = (following[..., 0] - corners[..., 0]) / torch.where(rise == 0, 1.0, rise)
-    offset = corners[..., 0] - slope * corners[..., 1]
-    # Clockwise, an edge that goes up bounds the left and one that goes down the right.
-    y = rows.float()
-    left = torch.where(rise > 0, torch.stack([offset, slope]), FAR_LEFT).float()[..., None]
-    right = torch.where(rise < 0, torch.stack([offset, slope]), -FAR_LEFT).float()[..., None]
-    most_left = (left[0] + left[1] * y).amax(1)
-    most_right = (right[0] + right[1] * y).amin(1)
-    floor, ceiling = most_left.floor(), most_right.ceil()
-    inside = (y >= corners[..., 1].amin(1, keepdim=True)) & (y <= corners[..., 1].amax(1, keepdim=True))
-    inside &= most_left <= most_right
-    begin = torch.where(most_left - floor < 0.5, floor, most_left)
-    end = torch.where(ceiling - most_right <= 0.5, ceiling, most_right) + 1
-    return begin, torch.where(inside, end, begin)
 
 
 class CartPoleFrames:

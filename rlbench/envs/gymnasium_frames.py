@@ -15,7 +15,6 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from PIL import Image
 
-from rlbench.envs.cartpole_frames import Window
 from rlbench.envs.gymnasium_lanes import (
     GymnasiumLanes,
     check_actions,
@@ -23,6 +22,7 @@ from rlbench.envs.gymnasium_lanes import (
     open_environment,
 )
 from rlbench.envs.registry import EnvInfo
+from rlbench.envs.window import Window
 from rlbench.errors import ConfigError
 
 RENDER_MODE = "rgb_array"

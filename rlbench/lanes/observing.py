@@ -3,11 +3,11 @@
 import dataclasses
 import functools
 
-from rlbench.envs.cartpole_frames import Window
 from rlbench.envs.frames import frame_renderer
 from rlbench.envs.lane_env import LaneEnv
 from rlbench.envs.pixels import FramedEnv, FrameRenderer
 from rlbench.envs.registry import EnvInfo, describe, lane_env
+from rlbench.envs.window import Window
 from rlbench.lanes.observations import Pixel, State
 from rlbench.lanes.variant import Environment, Run
 

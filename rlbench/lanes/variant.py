@@ -3,7 +3,7 @@
 import dataclasses
 from typing import ClassVar
 
-from rlbench.envs.frames import DRAWN_BY_TENSORS, WITH_CART
+from rlbench.envs.frames import DRAWN_BY_TENSORS, FOLLOWED
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice, check, number, structural, structure
 from rlbench.lanes.clipping import ClipNorm, ClipValue, NoClip
@@ -189,9 +189,10 @@ def _check_sight(run: Run) -> None:
         raise ConfigError(
             f"replay.capacity {capacity} is too large for stored frames (observation.renderer=gymnasium); at most 8000000"
         )
-    if pixel.follow and run.env.id not in WITH_CART:
+    if pixel.follow and run.env.id not in FOLLOWED:
         raise ConfigError(
-            f"observation.follow follows the cart of CartPole; for '{run.env.id}' give observation.follow=false"
+            f"observation.follow=true is for {' and '.join(FOLLOWED)}, whose cart it follows; for the whole frame of '{run.env.id}' give"
+            " observation.follow=false observation.top=0 observation.bottom=1 observation.width=1"
         )
     if pixel.top >= pixel.bottom:
         raise ConfigError(

@@ -5,6 +5,7 @@ The plain loop keeps the tutorial's stored frames (tensors in a deque, concatena
 """
 
 import collections
+import functools
 import os
 import random
 import statistics
@@ -18,7 +19,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from rlbench.config import resolve
-from rlbench.envs.cartpole_frames import Window, cartpole_frames
+from rlbench.envs.cartpole_frames import cartpole_frames
+from rlbench.envs.frames import frame_renderer
+from rlbench.envs.window import Window
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.lane import Lane
 from rlbench.lanes.lane_state import initial_state
@@ -26,6 +29,11 @@ from rlbench.lanes.observing import observed
 from rlbench.lanes.trainer import Trainer
 
 TUTORIAL = Window(top=0.4, bottom=0.8, width=0.6, follow=True, rows=40, columns=90)
+WHOLE = Window(top=0.0, bottom=1.0, width=1.0, follow=False, rows=40, columns=90)
+WHOLE_FRAMES = {
+    "MountainCar-v0": [(-1.2, 0.6), (-0.07, 0.07)],
+    "Acrobot-v1": [(-1.5, 1.5), (-1.5, 1.5), (-2.0, 2.0), (-2.0, 2.0)],
+}  # where states are drawn from
 LANES = 64
 ROUNDS = 5
 UPDATES = 12
@@ -70,6 +78,39 @@ def bench_renderer() -> dict[str, float]:
         flush=True,
     )
     return microseconds
+
+
+def bench_whole_frames() -> dict[str, dict[str, float]]:
+    """The same for environments that are drawn whole, at 64 lanes: microseconds a frame."""
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    rng = np.random.default_rng(0)
+    found = {}
+    for env_id, most in WHOLE_FRAMES.items():
+        env = gymnasium.make(env_id, render_mode="rgb_array")
+        env.reset(seed=0)
+        states = rng.uniform([low for low, _ in most], [high for _, high in most], (LANES, len(most)))
+        render = frame_renderer(env_id, WHOLE)
+        assert render is not None
+        drawn = render.drawn(torch.from_numpy(states))
+
+        def window_frame(state: np.ndarray, env: gymnasium.Env = env) -> np.ndarray:
+            env.unwrapped.state = state  # type: ignore[attr-defined]
+            whole = Image.fromarray(np.asarray(env.render()))
+            return np.asarray(whole.resize((90, 40), Image.Resampling.BICUBIC)).transpose(2, 0, 1).astype(np.float32)
+
+        render(drawn), window_frame(states[0])
+        window, tensors = [], []
+        for _ in range(ROUNDS):
+            window.append(statistics.mean(seconds_of(lambda s=s: window_frame(s), 1) for s in states[:20]))  # type: ignore[misc]
+            tensors.append(seconds_of(functools.partial(render, drawn), 10) / LANES)
+        one = {"window": 1e6 * statistics.median(window), "acting": 1e6 * statistics.median(tensors)}
+        found[env_id] = one
+        print(
+            f"{env_id} at {LANES} lanes: {one['acting']:.1f} us a frame; window renderer {one['window']:.0f} us:"
+            f" {one['window'] / one['acting']:.0f}x (goal 50x)",
+            flush=True,
+        )
+    return found
 
 
 class PlainUpdate:
@@ -144,4 +185,8 @@ def bench_updates() -> dict[str, float]:
 
 def bench_pixels() -> dict[str, object]:
     """Everything about pixels."""
-    return {"renderer_microseconds": bench_renderer(), "update_milliseconds": bench_updates()}
+    return {
+        "renderer_microseconds": bench_renderer(),
+        "whole_frame_microseconds": bench_whole_frames(),
+        "update_milliseconds": bench_updates(),
+    }

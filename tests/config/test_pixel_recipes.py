@@ -118,7 +118,10 @@ def test_the_dqn_of_2015() -> None:
 REFUSALS = {
     "variant=hard_mse observation=pixel": "observation=pixel needs a network that convolves: give network=conv",
     "variant=hard_mse network=conv": "network=conv sees pixels only: give observation=pixel",
-    "variant=hard_mse_pixel env=MountainCar-v0": "tensors draw CartPole-v0, CartPole-v1 and not 'MountainCar-v0'",
+    "variant=hard_mse_pixel env=MountainCarContinuous-v0": "and not 'MountainCarContinuous-v0'",
+    "variant=hard_mse_pixel env=mountain_car": "observation.follow=true is for CartPole-v0 and CartPole-v1, whose cart it follows; for the"
+    " whole frame of 'MountainCar-v0' give observation.follow=false observation.top=0 observation.bottom=1 observation.width=1",
+    "variant=hard_mse_pixel env=acrobot": "for the whole frame of 'Acrobot-v1' give observation.follow=false",
     "variant=hard_mse_pixel observation.rows=20": "leaves convolution 3 with 2 x 20 pixels for a kernel of 5: it has no output",
     "variant=hard_mse_pixel observation.rows=0": "observation.rows must be >= 1",
     "variant=hard_mse_pixel observation.top=0.9": "observation.top 0.9 must be above observation.bottom 0.8",

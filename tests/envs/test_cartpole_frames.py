@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rlbench.envs.cartpole import CartPole
-from rlbench.envs.cartpole_frames import CartPoleFrames, Window, cartpole_frames
+from rlbench.envs.cartpole_frames import CartPoleFrames, cartpole_frames
 from rlbench.envs.resampling import SUBPIXELS, SpanPainter, bicubic_weights
+from rlbench.envs.window import Window
 
 from window_frames import WindowFrames, relative_errors  # isort: skip
 

@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from rlbench.config import resolve
-from rlbench.envs.cartpole_frames import Window
 from rlbench.envs.gymnasium_frames import FramedGymnasiumLanes, describe_rendered
+from rlbench.envs.window import Window
 from rlbench.errors import ConfigError
 
 from window_frames import WindowFrames  # isort: skip

@@ -1,15 +1,18 @@
 """Gymnasium's own frames through the window toolkit, cropped and resized by Pillow: what the tensor renderers are held against."""
 
 import os
+import zlib
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 import gymnasium
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from rlbench.envs.cartpole_frames import Window
+from rlbench.envs.pixels import FrameRenderer
+from rlbench.envs.window import Window
 
 
 class WindowFrames:
@@ -59,3 +62,23 @@ def relative_errors(
     frames = np.abs(own - real).mean() / np.abs(real - background).mean()
     steps = np.abs((own[1] - own[0]) - (real[1] - real[0])).mean() / np.abs(real[1] - real[0]).mean()
     return float(frames), float(steps)
+
+
+class FramePairs:
+    """Pairs of successive states, both [2, N, S] float64, with the window's whole frames, compressed since thousands are several GB."""
+
+    def __init__(self, frames: WindowFrames, both: NDArray[np.float64], background: NDArray[np.uint8]) -> None:
+        self.both, self.background = both, background
+        self.packed = [zlib.compress(frames.frame(state).tobytes(), 1) for state in both.reshape(-1, both.shape[2])]
+
+    def errors(self, renderer: FrameRenderer, window: Window) -> tuple[float, float]:
+        """The relative errors of a renderer's frames and of their differences."""
+        states = torch.from_numpy(self.both.reshape(-1, self.both.shape[2]))
+        own = renderer(renderer.drawn(states)).numpy()
+        real = np.empty_like(own)
+        for i, packed in enumerate(self.packed):
+            frame = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(self.background.shape)
+            real[i] = WindowFrames.resized(frame, window)
+        background = WindowFrames.resized(self.background, window).astype(np.float32)
+        shape = (*self.both.shape[:2], *own.shape[1:])
+        return relative_errors(own.reshape(shape), real.reshape(shape), background)
