@@ -14,16 +14,31 @@ from rlbench.envs.lane_env import LaneEnv
 
 
 class FrameRenderer(Protocol):
-    """Frames as a pure function of `num_drawn` numbers of a state; patches have `channels` channels."""
+    """Frames as a pure function of `num_drawn` numbers of a state; patches have `channels` channels.
+
+    Drawing is `composed(*painted(*placed(drawn)))`: the first and last step gain from a compiler, the second calls a library.
+    """
 
     num_drawn: int
     channels: int
+
+    def __hash__(self) -> int:
+        """One renderer is one key."""
 
     def drawn(self, state: Tensor) -> Tensor:
         """What a frame shows of states [..., S] float64: [..., P] float32."""
 
     def __call__(self, drawn: Tensor) -> Tensor:
         """drawn [N, P] float32 -> patches [N, channels, rows, columns] float32, whole numbers 0 to 255."""
+
+    def placed(self, drawn: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """drawn [N, P] float32 -> where things are."""
+
+    def painted(self, place: Tensor, pole: Tensor, over: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What `placed` says -> what they cover."""
+
+    def composed(self, place: Tensor, pole: Tensor, over: Tensor | None) -> Tensor:
+        """What `painted` says -> patches."""
 
 
 @final

@@ -2,6 +2,7 @@
 
 Activations lie in the order [B, rows, columns, channels], so that every pass runs through memory once and channels fill vectors.
 Sums go over the places of an image first and over images then: an image stays in the cache between its channels' sums.
+What is computed for each channel is stacked, so that the compiler stores it and does not compute it again for each place.
 """
 
 from typing import Any
@@ -41,7 +42,8 @@ class NormAndReLU(torch.autograd.Function):
         mean = _channel_sums(x) / count
         centred = x - mean
         variance = _channel_sums(centred * centred) / count
-        y = torch.relu(centred * (weight / (variance + NORM_EPS).sqrt()) + bias)
+        scale, shift = torch.stack([weight / (variance + NORM_EPS).sqrt(), bias])
+        y = torch.relu(centred * scale + shift)
         return y.permute(0, 3, 1, 2), mean, variance
 
     @staticmethod
@@ -54,12 +56,15 @@ class NormAndReLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, weight, y, mean, variance = ctx.saved_tensors
-        deviation = (variance + NORM_EPS).sqrt()
         gradient = torch.where(y > 0, gradient, 0.0).permute(0, 2, 3, 1)
-        normed = (x.permute(0, 2, 3, 1) - mean) * (1 / deviation)
+        centred = x.permute(0, 2, 3, 1) - mean
         count = x.numel() // x.shape[1]
-        of_bias, of_weight = _channel_sums(gradient), _channel_sums(gradient * normed)
-        of_x = (gradient - of_bias / count - normed * (of_weight / count)) * (weight / deviation)
+        inverse = 1 / (variance + NORM_EPS).sqrt()
+        of_bias, of_weight = _channel_sums(gradient), _channel_sums(gradient * centred) * inverse
+        scale, slope, shift = torch.stack(
+            [weight * inverse, of_weight * weight * inverse * inverse / count, of_bias * weight * inverse / count]
+        )
+        of_x = gradient * scale - centred * slope - shift
         return of_x.permute(0, 3, 1, 2), of_weight, of_bias
 
 

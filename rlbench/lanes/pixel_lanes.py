@@ -14,6 +14,7 @@ from torch import Tensor
 from rlbench.envs.lane_env import LaneEnv
 from rlbench.lanes.compiling import compiled
 from rlbench.lanes.convolution import Conv
+from rlbench.lanes.drawing import drawing
 from rlbench.lanes.evaluation import Step
 from rlbench.lanes.networks import Params
 from rlbench.lanes.observing import Observed
@@ -150,7 +151,8 @@ class PixelLanes:
         features = (rows.shape[2] - ROW_EXTRAS) // 2
         newest = rows[..., 2 * features - self.renderer.num_drawn : 2 * features]
         drawn = torch.cat([rows[..., :features], newest], 2).flatten(0, 1)
-        before, after = self.pixel.transition(self._patches(drawn))
+        drawn = drawn.unflatten(1, (-1, self.renderer.num_drawn))
+        before, after = drawing(self.renderer, self.pixel, len(drawn))(drawn)
         return before.unflatten(0, rows.shape[:2]), after.unflatten(0, rows.shape[:2])
 
     def _patches(self, drawn: Tensor) -> Tensor:
