@@ -123,11 +123,11 @@ class CartPoleFrames:
 
     def __call__(self, drawn: Tensor) -> Tensor:
         """drawn [N, 2] float32 -> patches [N, C, rows, columns] float32."""
-        parts = self.painted(*self.placed(drawn))
+        place, pole, over = self.painted(*self.placed(drawn))
         patches = torch.empty(len(drawn), self.channels, self.window.rows, self.window.columns)
         for begin in range(0, len(drawn), PATCHES_AT_ONCE):
             some = slice(begin, begin + PATCHES_AT_ONCE)
-            patches[some] = self.composed(*(None if part is None else part[some] for part in parts))  # type: ignore[arg-type]
+            self._compose(place[some], pole[some], None if over is None else over[some], patches[some])
         return patches
 
     def placed(self, drawn: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -164,6 +164,15 @@ class CartPoleFrames:
                 + WHITE * F.pad(over, (0, 0, self.cart_rows.start, self.window.rows - self.cart_rows.stop))[:, None]
             )
         return patches.clamp(0, WHITE).round()
+
+    def _compose(self, place: Tensor, pole: Tensor, over: Tensor | None, patches: Tensor) -> None:
+        """`composed` without a compiler, into patches [N, C, rows, columns]: in place, which is twice as fast."""
+        torch.index_select(self.base, 0, place, out=patches)
+        for colour, channel in zip(self.pole_colour, patches.unbind(1), strict=True):
+            channel.add_(pole, alpha=colour - WHITE)
+        if over is not None:
+            patches[:, :, self.cart_rows].add_(over[:, None], alpha=WHITE)
+        patches.clamp_(0, WHITE).round_()
 
     def _base(self) -> Tensor:
         """What is seen without a pole, by the cart's column in the window plus BEYOND: [width + 2 BEYOND + 1, C, rows, columns]."""
