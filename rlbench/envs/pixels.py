@@ -5,7 +5,7 @@ transitions holds numbers and no frames. Must never render by itself.
 """
 
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -19,11 +19,29 @@ class FrameRenderer(Protocol):
     num_drawn: int
     channels: int
 
+    def __hash__(self) -> int:
+        """One renderer is one key."""
+
     def drawn(self, state: Tensor) -> Tensor:
         """What a frame shows of states [..., S] float64: [..., P] float32."""
 
     def __call__(self, drawn: Tensor) -> Tensor:
         """drawn [N, P] float32 -> patches [N, channels, rows, columns] float32, whole numbers 0 to 255."""
+
+
+@runtime_checkable
+class StagedRenderer(FrameRenderer, Protocol):
+    """One that draws in three steps, `composed(*painted(*placed(drawn)))`: the first and last gain from a compiler, the second calls a
+    library."""
+
+    def placed(self, drawn: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """drawn [N, P] float32 -> where things are."""
+
+    def painted(self, place: Tensor, pole: Tensor, over: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What `placed` says -> what they cover."""
+
+    def composed(self, place: Tensor, pole: Tensor, over: Tensor | None) -> Tensor:
+        """What `painted` says -> patches."""
 
 
 @final

@@ -91,21 +91,28 @@ class SpanPainter:
 
     def paint(self, left: Tensor, right: Tensor, rows: slice | None = None) -> Tensor:
         """Coverage [N, rows, columns] float32 of spans left, right [N, lines] float32 in pixels; empty where right <= left."""
-        rows = slice(0, self.rows) if rows is None else rows
-        weights = self.weights[rows]
-        count, taps = weights.shape
-        ends = torch.stack([right, torch.minimum(left, right)], 2)
-        place = ends.mul_(SUBPIXELS).round_().clamp_(0, self.width * SUBPIXELS).int().flatten(1)
-        if self.apart:
-            before, after = self.padding
-            place = F.pad(place, (2 * before, 2 * after))
-            index = place.unfold(1, 2 * taps, 2 * self.apart)[:, rows].reshape(-1, 2 * taps)
-        else:
-            index = place.view(len(left), -1, 2)[:, self.lines[rows]].view(-1, 2 * taps)
-        signed = torch.stack([weights, -weights], 2).view(1, count, 2 * taps)
-        signed = signed.expand(len(left), -1, -1).reshape(-1, 2 * taps)
+        return self.covered(self.ends(left, right), slice(0, self.rows) if rows is None else rows)
+
+    def ends(self, left: Tensor, right: Tensor) -> Tensor:
+        """Rows of the table for the ends of spans left, right [N, lines] float32 in pixels, [N, 2, lines] int32: right, then left."""
+        ends = torch.stack([right, torch.minimum(left, right)], 1)
+        return (ends * SUBPIXELS).round().clamp(0, self.width * SUBPIXELS).int()
+
+    def covered(self, ends: Tensor, rows: slice) -> Tensor:
+        """Coverage [N, rows, columns] float32 of spans with these ends [N, 2, lines] int32."""
+        count, taps = self.weights[rows].shape
+        apart = self.apart
+        seen = F.pad(ends, self.padding).unfold(2, taps, apart)[:, :, rows] if apart else ends[:, :, self.lines[rows]]
+        index = seen.transpose(1, 2).reshape(-1, 2 * taps)
+        signed = self._signed_weights(len(ends), rows.start, rows.stop)
         found = F.embedding_bag(index, self.table, mode="sum", per_sample_weights=signed)
-        return found.view(len(left), count, self.columns)
+        return found.view(len(ends), count, self.columns)
+
+    @functools.lru_cache(maxsize=4)  # noqa: B019  a painter lives as long as its process
+    def _signed_weights(self, count: int, first: int, end: int) -> Tensor:
+        """The weights of the table's rows for `count` patches, [count * rows, 2 * taps] float32."""
+        weights = self.weights[first:end]
+        return torch.cat([weights, -weights], 1).repeat(count, 1)
 
     def paint_rows(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
         """As `paint`, of few lines: only the patch rows that see a span. Their places in [N * rows], [K] int64, and [K, columns]."""

@@ -16,12 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rlbench.errors import ConfigError
+from rlbench.lanes.batch_norm import NormAndReLU, folded, running
 from rlbench.lanes.choice import Choice, structural
 from rlbench.lanes.networks import Params
 from rlbench.lanes.streams import Stream, uniform_table
 
-NORM_EPS = 1e-5
-NORM_MOMENTUM = 0.1
 MODES = ("training", "evaluation")
 
 
@@ -125,16 +124,23 @@ class Conv(Choice):
         """The same for one lane: its parameters and statistics without the lanes' axis, x [B, C, rows, columns]."""
         after: Params = []
         at = 0
+        # In this order of memory the library's convolutions are fastest, and batch norms run along channels.
+        x = x.contiguous(memory_format=torch.channels_last)
         for layer, (kernel, stride) in enumerate(zip(self.kernels, self.strides, strict=True)):
-            weight, bias = params[at], params[at + 1]
+            weight, bias = params[at].view(-1, x.shape[1], kernel, kernel), params[at + 1]
             at += 2
-            x = F.conv2d(x, weight.view(-1, x.shape[1], kernel, kernel), bias[0], stride)
-            if self.batch_norm:
-                norm = params[at], params[at + 1]
-                at += 2
-                x, moved = _batch_norm(x, *norm, statistics[2 * layer], statistics[2 * layer + 1], mode)
-                after += moved
-            x = torch.relu(x)
+            if not self.batch_norm:
+                x = torch.relu(F.conv2d(x, weight, bias[0], stride))
+                continue
+            norm = params[at], params[at + 1]
+            at += 2
+            seen = statistics[2 * layer], statistics[2 * layer + 1]
+            if mode == "evaluation":
+                weight, bias = folded(weight, bias, *norm, *seen)
+                x = torch.relu(F.conv2d(x, weight, bias[0], stride))
+            else:
+                x, mean, variance = NormAndReLU.apply(F.conv2d(x, weight, None, stride), *norm)
+                after += running(seen, mean + bias, variance, x.numel() // x.shape[1])
         x = x.flatten(1)
         for weight, bias in zip(params[at:-2:2], params[at + 1 : -2 : 2], strict=True):
             x = torch.relu(torch.mm(x, weight.T) + bias)
@@ -175,24 +181,3 @@ class Conv(Choice):
         for fan_in, fan_out in itertools.pairwise((self.features(obs_shape), *self.hidden, num_actions)):
             layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
         return nn.Sequential(*layers[:-1])
-
-
-def _batch_norm(
-    x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, mode: str
-) -> tuple[Tensor, Params]:
-    """torch.nn.BatchNorm2d on x [B, C, rows, columns], the rest [1, C]; also the running statistics after it (empty in evaluation)."""
-    shape = (1, -1, 1, 1)
-    if mode == "evaluation":
-        scale = weight / (variance + NORM_EPS).sqrt()
-        return x * scale.view(shape) + (bias - mean * scale).view(shape), []
-    count = x.numel() // x.shape[1]
-    own_mean = x.sum((0, 2, 3)) / count
-    centred = x - own_mean.view(shape)
-    own_variance = (centred * centred).sum((0, 2, 3)) / count
-    with torch.no_grad():
-        moved = [
-            torch.lerp(mean, own_mean[None].detach(), NORM_MOMENTUM),
-            torch.lerp(variance, own_variance[None].detach() * (count / (count - 1)), NORM_MOMENTUM),
-        ]
-    scale = weight[0] / (own_variance + NORM_EPS).sqrt()
-    return centred * scale.view(shape) + bias.view(shape), moved

@@ -14,6 +14,7 @@ from torch import Tensor
 from rlbench.envs.lane_env import LaneEnv
 from rlbench.lanes.compiling import compiled
 from rlbench.lanes.convolution import Conv
+from rlbench.lanes.drawing import drawing
 from rlbench.lanes.evaluation import Step
 from rlbench.lanes.frame_memory import look_up
 from rlbench.lanes.networks import Params
@@ -180,9 +181,11 @@ class PixelLanes:
         features = (rows.shape[2] - ROW_EXTRAS) // 2
         size = 1 if self.renderer is None else self.renderer.num_drawn
         shown = torch.cat([rows[..., :features], rows[..., 2 * features - size : 2 * features]], 2)
-        if frames is not None:
+        if self.renderer is None:
+            assert frames is not None
             return self.pixel.transition(look_up(frames, shown))
-        before, after = self.pixel.transition(self._patches(shown.flatten(0, 1)))
+        drawn = shown.flatten(0, 1).unflatten(1, (-1, size))
+        before, after = drawing(self.renderer, self.pixel, len(drawn))(drawn)
         return before.unflatten(0, rows.shape[:2]), after.unflatten(0, rows.shape[:2])
 
     def _patches(self, drawn: Tensor) -> Tensor:

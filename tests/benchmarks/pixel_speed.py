@@ -23,8 +23,10 @@ from rlbench.envs.cartpole_frames import cartpole_frames
 from rlbench.envs.frames import frame_renderer
 from rlbench.envs.window import Window
 from rlbench.lanes.convolution import Conv
+from rlbench.lanes.drawing import drawing
 from rlbench.lanes.lane import Lane
 from rlbench.lanes.lane_state import initial_state
+from rlbench.lanes.observations import Pixel
 from rlbench.lanes.observing import observed
 from rlbench.lanes.trainer import Trainer
 
@@ -56,7 +58,7 @@ def window_patch(env: gymnasium.Env, state: np.ndarray) -> np.ndarray:
 
 
 def bench_renderer() -> dict[str, float]:
-    """Frames a second of 64 lanes at once, one core, and of the window; in turn, medians."""
+    """Frames a second of 64 lanes at once, one core, and of the window; in turn, medians. Sampling makes observations of them too."""
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     env = gymnasium.make("CartPole-v1", render_mode="rgb_array")
     env.reset(seed=0)
@@ -65,12 +67,13 @@ def bench_renderer() -> dict[str, float]:
     states = rng.uniform([-1, -1, -0.2, -1], [1, 1, 0.2, 1], (384, 4))
     drawn = render.drawn(torch.from_numpy(states))
     few = drawn[:LANES].clone()
-    render(drawn), window_patch(env, states[0])
+    sample, minibatch = drawing(render, Pixel(), len(drawn) // 3), drawn.view(-1, 3, 2)
+    render(drawn), sample(minibatch), window_patch(env, states[0])
     found: dict[str, list[float]] = {"window": [], "acting": [], "sampling": []}
     for _ in range(ROUNDS):
         found["window"].append(statistics.mean(seconds_of(lambda s=s: window_patch(env, s), 1) for s in states[:20]))  # type: ignore[misc]
         found["acting"].append(seconds_of(lambda: render(few), 10) / LANES)
-        found["sampling"].append(seconds_of(lambda: render(drawn), 5) / len(drawn))
+        found["sampling"].append(seconds_of(lambda: sample(minibatch), 5) / len(drawn))
     microseconds = {name: 1e6 * statistics.median(values) for name, values in found.items()}
     print(
         f"frames a second at {LANES} lanes: {1e6 / microseconds['acting']:,.0f}; window renderer {1e6 / microseconds['window']:,.0f}:"

@@ -90,11 +90,10 @@ def test_any_size_and_crop(name: str, kind: str) -> None:
 
 
 def test_the_bounds_see_a_missing_pole_and_a_moved_cart(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nothing(self: SpanPainter, left: torch.Tensor, right: torch.Tensor, rows: slice | None = None) -> torch.Tensor:
-        count = self.rows if rows is None else rows.stop - rows.start
-        return torch.zeros(len(left), count, self.columns)
+    def nothing(self: SpanPainter, ends: torch.Tensor, rows: slice) -> torch.Tensor:
+        return torch.zeros(len(ends), rows.stop - rows.start, self.columns)
 
-    monkeypatch.setattr(SpanPainter, "paint", nothing)
+    monkeypatch.setattr(SpanPainter, "covered", nothing)
     frames, steps = compared("episode", TUTORIAL, 120)
     assert frames > 0.2
     assert steps > 0.5

@@ -91,13 +91,9 @@ def trials_in(url: str, name: str = "tiny") -> list[FrozenTrial]:
     # A reader that makes no tables, which would meet the tuner that is making them.
     storage = optuna.storages.RDBStorage(url, skip_compatibility_check=True, skip_table_creation=True)
     try:
-        study_id = storage.get_study_id_from_name(name)
+        return storage.get_all_trials(storage.get_study_id_from_name(name))
     except KeyError:
         return []
-    finally:
-        storage.remove_session()
-    try:
-        return storage.get_all_trials(study_id)
     finally:
         storage.remove_session()
         storage.engine.dispose()

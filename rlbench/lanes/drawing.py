@@ -1,0 +1,54 @@
+"""The frames of a minibatch, drawn by compiled code: what the network sees before and after each transition.
+
+A minibatch has a fixed size, so that its drawing can be compiled; whoever acts draws any number of frames without.
+"""
+
+import functools
+
+import torch
+from torch import Tensor
+
+from rlbench.envs.pixels import FrameRenderer, StagedRenderer
+from rlbench.lanes.compiling import compiled
+from rlbench.lanes.observations import Pixel
+
+
+def placed(renderer: StagedRenderer, drawn: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    """`renderer.placed`."""
+    return renderer.placed(drawn)
+
+
+def composed(
+    renderer: StagedRenderer, pixel: Pixel, place: Tensor, pole: Tensor, over: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """`renderer.composed` of N transitions' frames, as observations before and after."""
+    return observations(pixel, renderer.composed(place, pole, over))
+
+
+def observations(pixel: Pixel, patches: Tensor) -> tuple[Tensor, Tensor]:
+    """Patches of N transitions' frames -> before and after [N, C, rows, columns], laid out with channels last."""
+    before, after = pixel.transition(patches.unflatten(0, (-1, pixel.frames + 1)))
+    return before.contiguous(memory_format=torch.channels_last), after.contiguous(memory_format=torch.channels_last)
+
+
+class Drawing:
+    """Draws minibatches of one size: in compiled stages where the renderer has stages."""
+
+    def __init__(self, renderer: FrameRenderer, pixel: Pixel) -> None:
+        self.renderer, self.pixel = renderer, pixel
+        self._staged = renderer if isinstance(renderer, StagedRenderer) else None
+        self._placed, self._composed = compiled(placed), compiled(composed)
+        self._observations = compiled(observations)
+
+    def __call__(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
+        """drawn [N, frames + 1, P] float32, oldest first -> before and after [N, C, rows, columns] float32."""
+        renderer = self._staged
+        if renderer is None:
+            return self._observations(self.pixel, self.renderer(drawn.flatten(0, 1)))
+        return self._composed(renderer, self.pixel, *renderer.painted(*self._placed(renderer, drawn.flatten(0, 1))))
+
+
+@functools.cache
+def drawing(renderer: FrameRenderer, pixel: Pixel, count: int) -> Drawing:
+    """One for each renderer, kind of observation, and size of a minibatch."""
+    return Drawing(renderer, pixel)
