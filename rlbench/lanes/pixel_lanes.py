@@ -173,7 +173,7 @@ class PixelLanes:
         """What the network sees of obs [N, K P]: [N, C, rows, columns] float32."""
         return self.pixel.observation(self._patches(obs))
 
-    def transitions(self, rows: Tensor, frames: Tensor | None) -> tuple[Tensor, Tensor]:
+    def transitions(self, rows: Tensor, frames: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """What the network sees before and after transitions, rows [L, B, 2 K P + 3] -> [L, B, C, rows, columns] float32 each.
 
         frames: the memories of these lanes where they store frames, [L, R, C, rows, columns] uint8.

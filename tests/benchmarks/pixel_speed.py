@@ -158,7 +158,7 @@ def bench_updates() -> dict[str, float]:
     def lane_update() -> None:
         assert trainer.pixels is not None
         lanes, variant = trainer._chunks[0]
-        trainer._each[0].update(lanes, variant, stored.clone(), trainer.pixels.transitions(stored, None))
+        trainer._each[0].update(lanes, variant, stored.clone(), trainer.pixels.transitions(stored))
 
     with torch.no_grad():
         lane_update()
