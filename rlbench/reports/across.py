@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from rlbench.envs.scores import normalise
 from rlbench.errors import ConfigError
-from rlbench.reports.summary import Cell, Summary
+from rlbench.reports.cells import Cell
+from rlbench.reports.summary import Summary
 from rlbench.stats import (
     Interval,
     Profile,

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbench.deciding.plan_state import Watched
-from rlbench.reports.summary import Cell, Summary
+from rlbench.reports.cells import Cell
+from rlbench.reports.summary import Summary
 from rlbench.stats import (
     Comparison,
     Equivalence,

@@ -29,7 +29,7 @@ from rlbench.reports.canvas import (
     render,
     write,
 )
-from rlbench.reports.summary import Cell
+from rlbench.reports.cells import Cell
 from rlbench.reports.text import number, shortened
 
 # What has a final return worth a mark; that of a run under way is only where it stands.

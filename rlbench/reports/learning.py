@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rlbench.reports.summary import Cell, Summary
+from rlbench.reports.cells import Cell
+from rlbench.reports.summary import Summary
 from rlbench.stats import align_previous
 
 Floats = NDArray[np.float64]

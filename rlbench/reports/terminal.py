@@ -12,7 +12,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from rlbench.reports.summary import STATUSES, Cell, Summary, summarise
+from rlbench.reports.cells import STATUSES, Cell
+from rlbench.reports.summary import Summary, summarise
 from rlbench.reports.text import number, span
 
 if TYPE_CHECKING:

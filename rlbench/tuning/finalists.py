@@ -18,7 +18,7 @@ from rlbench.envs.scores import normalisation
 from rlbench.errors import ConfigError
 from rlbench.tuning.confirmation import score
 from rlbench.tuning.ledger import CURVES, TWIN
-from rlbench.tuning.request import Study
+from rlbench.tuning.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd

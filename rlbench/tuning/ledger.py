@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from rlbench.errors import ConfigError
 from rlbench.tuning.asking import Proposal
-from rlbench.tuning.request import Study, differences
+from rlbench.tuning.study import Study, differences
 
 DEFINITION, PENDING = "definition", "pending"
 OWNER, TWIN, RUNS, CURVES, REASON, STOPPED = "owner", "twin_of", "runs", "curves", "reason", "stopped_at"

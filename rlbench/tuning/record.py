@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 from rlbench.errors import StoreError
 from rlbench.tuning.confirmation import Compared, Confirmation
 from rlbench.tuning.importance import Importance
-from rlbench.tuning.request import Study
+from rlbench.tuning.study import Study
 
 
 def study_record(

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rlbench.tuning import ledger as log
 from rlbench.tuning.asking import decide
 from rlbench.tuning.ledger import CURVES, OWNER, REASON, STOPPED, TWIN, Operation
-from rlbench.tuning.request import Study
+from rlbench.tuning.study import Study
 from rlbench.tuning.trial_lanes import End, TrialLanes
 
 

@@ -24,9 +24,9 @@ from rlbench.store import Member, Store
 from rlbench.tuning.asking import propose, pruner_of
 from rlbench.tuning.ledger import ASKED_AT, CURVES, OWNER, REASON, RUNS, STOPPED, TWIN, Ledger, told
 from rlbench.tuning.past_runs import past_runs
-from rlbench.tuning.request import Study
 from rlbench.tuning.settling import settle
 from rlbench.tuning.storage import Locks, answering
+from rlbench.tuning.study import Study
 from rlbench.tuning.trial_lanes import TrialLanes
 
 OTHERS_POLL_SECONDS = 1.0

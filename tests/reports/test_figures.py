@@ -15,8 +15,9 @@ from written_runs import PlannedRun, write_store
 
 from rlbench.reports.axis_labels import pushed_apart
 from rlbench.reports.canvas import CSS_COLOURS, DASHES, SERIES, Drawing, colour_of, dash_of
+from rlbench.reports.cells import Cell
 from rlbench.reports.figures import draw_curves, draw_final_returns
-from rlbench.reports.summary import Cell, summarise
+from rlbench.reports.summary import summarise
 
 
 def cells_of(path: Path, variants: list[str], seeds: int = 3) -> tuple[Cell, ...]:

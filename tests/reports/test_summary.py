@@ -7,7 +7,8 @@ import pytest
 from written_runs import PlannedRun, write_store
 
 from rlbench.errors import StoreError
-from rlbench.reports.summary import Cell, Summary, summarise
+from rlbench.reports.cells import Cell
+from rlbench.reports.summary import Summary, summarise
 from rlbench.stats import bootstrap_interval, iqm, student_interval
 
 

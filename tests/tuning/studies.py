@@ -12,7 +12,8 @@ import optuna
 import yaml
 from optuna.trial import FrozenTrial
 
-from rlbench.tuning.request import Study, TuneRequest, composer_of, resolve
+from rlbench.tuning.request import TuneRequest, composer_of, resolve
+from rlbench.tuning.study import Study
 
 PATIENCE_SECONDS = 300.0
 # Small and seldom updates: it is the tuner that is under test.

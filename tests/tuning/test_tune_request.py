@@ -8,7 +8,8 @@ import pytest
 from rlbench.config import HelpRequested
 from rlbench.config.experiment_file import packaged_experiments
 from rlbench.errors import ConfigError
-from rlbench.tuning.request import differences, resolve
+from rlbench.tuning.request import resolve
+from rlbench.tuning.study import differences
 from tests.tuning.studies import TINY, request_of, study_of, write_study
 
 SHIPPED = sorted(path.stem for path in (packaged_experiments() / "studies").glob("*.yaml"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlbench.reports import text
+from rlbench.reports.cells import STATUSES, Cell
 from rlbench.reports.comparisons import Family
 from rlbench.reports.configuration import (
     Design,
@@ -30,7 +31,7 @@ from rlbench.reports.document import (
     table,
 )
 from rlbench.reports.ledger import Ledger
-from rlbench.reports.summary import STATUSES, Cell, Summary
+from rlbench.reports.summary import Summary
 from rlbench.stats import wilson_interval
 
 LOST = ("diverged", "failed")

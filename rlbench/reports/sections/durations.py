@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rlbench.reports import text
 from rlbench.reports.canvas import GRID, HEIGHT, STYLE, Drawing, colour_of, panel, render
+from rlbench.reports.cells import Cell
 from rlbench.reports.document import (
     Block,
     Content,
@@ -30,7 +31,7 @@ from rlbench.reports.document import (
     strong,
 )
 from rlbench.reports.sections.design import name_of
-from rlbench.reports.summary import Cell, Summary
+from rlbench.reports.summary import Summary
 
 WINDOW = 100  # episodes whose mean the sources draw
 MOST_RUNS = 10  # lines of more runs are one grey

@@ -9,12 +9,13 @@ import numpy as np
 from rlbench.envs.scores import normalisation
 from rlbench.errors import ConfigError
 from rlbench.reports import text
+from rlbench.reports.cells import MIN_RUNS_FOR_BAND, STATUSES, Cell, Metric
 from rlbench.reports.comparisons import Family
 from rlbench.reports.document import Block, Content, Figures, Part, Picture, Section, badge, line, note, strong, table
 from rlbench.reports.figures import draw_curves, draw_final_returns
 from rlbench.reports.ledger import Ledger
 from rlbench.reports.sections.design import LOST, name_of
-from rlbench.reports.summary import MIN_RUNS_FOR_BAND, STATUSES, Cell, Metric, Summary
+from rlbench.reports.summary import Summary
 from rlbench.stats import simultaneous_band
 
 SCORES = ("final_return", "auc")
