@@ -167,7 +167,7 @@ def _print_sequential(request: "Request") -> None:
 
 def _print_plan(request: "Request") -> None:
     """What would be trained, together with what, and what that costs; writes nothing."""
-    from rlbench.runner.plan import cohorts, forecast
+    from rlbench.runner.plan import EPISODE_STEPS_GUESS, cohorts, forecast
     from rlbench.store import Store
 
     tasks = _tasks(request.planned)
@@ -185,11 +185,10 @@ def _print_plan(request: "Request") -> None:
     cost = forecast(missing, request.workers, request.lanes)
     minutes = cost.seconds / 60
     print(f"  memory: {cost.num_bytes / 2**20:.0f} MiB of lanes at once, on {request.workers} workers")
-    print(
-        f"  expected time: about {minutes:.0f} min"
-        if minutes >= 1.5
-        else f"  expected time: about {cost.seconds:.0f} s"
-    )
+    time = f"{minutes:.0f} min" if minutes >= 1.5 else f"{cost.seconds:.0f} s"
+    by_episodes = any(task.run.budget.episodes is not None for task in missing)
+    guess = f", at {EPISODE_STEPS_GUESS} steps an episode or its limit" if by_episodes else ""
+    print(f"  expected time: about {time}{guess}")
     print("nothing was written")
 
 

@@ -23,7 +23,8 @@ PIXEL_UPDATE_SECONDS = 1e-3
 PIXEL_STEP_SECONDS = 3e-4
 PATCH_SECONDS = 4e-6
 PATCH_PIXEL_SECONDS = 1e-9
-EPISODE_STEPS_GUESS = 200  # a budget in episodes is planned with this length
+WINDOW_FRAME_SECONDS = 2.2e-3  # a frame of the environment's own, through the window toolkit
+EPISODE_STEPS_GUESS = 200  # a budget in episodes is planned with this length, or the time limit where that is shorter
 STARTUP_SECONDS = 25.0  # importing, and compiling a new cohort once
 
 
@@ -44,7 +45,7 @@ def steps_of(run: Run) -> int:
     if run.budget.steps is not None:
         return run.budget.steps
     assert run.budget.episodes is not None
-    return run.budget.episodes * (observed(run).info.max_episode_steps or EPISODE_STEPS_GUESS)
+    return run.budget.episodes * min(observed(run).info.max_episode_steps or EPISODE_STEPS_GUESS, EPISODE_STEPS_GUESS)
 
 
 def total_steps(runs: Sequence[Run]) -> int:
@@ -86,7 +87,8 @@ def _expected_pixel_seconds(run: Run, network: Conv) -> float:
     )  # two forward, one backward, and what stands between convolutions
     update = passes * forward + variant.batch_size * 3 * frame + PIXEL_UPDATE_SECONDS
     evaluation = run.evaluation.episodes * EPISODE_STEPS_GUESS / run.evaluation.period
-    acting = steps * (1 + evaluation) * (2 * frame + forward + PIXEL_STEP_SECONDS)
+    seen = WINDOW_FRAME_SECONDS if observed(run).stores_frames else 2 * frame
+    acting = steps * (1 + evaluation) * (seen + forward + PIXEL_STEP_SECONDS)
     return steps / variant.update_period * variant.updates_per_period * update + acting
 
 
