@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,8 @@ from rlbench.config.arguments import check_choice, parse_arguments, run_command
 from rlbench.errors import EXIT_OK, ConfigError
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from rlbench.lanes.observations import Pixel
     from rlbench.playing.choosing import Choice
     from rlbench.playing.episodes import Moment
@@ -38,7 +40,8 @@ that training never used. Needs pip install 'rlbench[play]'.
   frames       instead of a film, a sheet (PNG) of so many moments of one episode as the network sees them"""
 WHICH = ("best", "median", "worst")
 PACKAGES = {"imageio": "imageio", "imageio_ffmpeg": "imageio-ffmpeg", "PIL": "pillow"}
-MOST = {"episodes": 100, "steps": 100_000, "frames": 64}
+MOST_MOMENTS = 10_000  # 0.4 MB of memory each
+MOST = {"episodes": 100, "steps": 10_000, "frames": 64}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,7 +54,13 @@ def _play(argv: Sequence[str]) -> int:
     allowed: dict[str, str | None] = {**dict.fromkeys(names), "store": "results", "out": None}
     allowed |= {"episodes": "2", "steps": "500", "frames": None}
     words = parse_arguments(argv, allowed, prog=PROG, doc=DOC, choices={"which": WHICH})
+    if "frames" in words and any(word.startswith("episodes=") for word in argv):
+        raise ConfigError("frames= shows one episode; episodes= beside it has no effect")
     counts = {name: _count(name, words[name]) for name in MOST if name in words}
+    if "frames" not in counts and counts["episodes"] * counts["steps"] > MOST_MOMENTS:
+        raise ConfigError(
+            f"a film of {counts['episodes']} episodes of up to {counts['steps']} steps is too long; at most {MOST_MOMENTS} steps in all"
+        )
     missing = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
     if missing:
         raise ConfigError(f"{' and '.join(missing)} not installed: pip install 'rlbench[play]'")
@@ -113,16 +122,23 @@ def _write_film(moments: Sequence[Moment], title: str, fps: int, stem: Path) -> 
     import numpy as np
 
     from rlbench.playing.drawing import draw_moment, limits
-    from rlbench.playing.films import write_gif, write_mp4
+    from rlbench.playing.films import Gif, write_mp4
 
     axis = limits(np.stack([moment.q_values for moment in moments]))
-    pictures = []
-    for _, own in groupby(moments, lambda one: one.episode):
-        episode = list(own)
-        pictures += [draw_moment(one, episode[: place + 1], axis, title) for place, one in enumerate(episode)]
+    gif = Gif(fps)
+
+    def pictures() -> Iterator[Image]:
+        """One at a time: a film of thousands does not fit the memory."""
+        for _, own in groupby(moments, lambda one: one.episode):
+            episode = list(own)
+            for place, moment in enumerate(episode):
+                picture = draw_moment(moment, episode[: place + 1], axis, title)
+                gif.add(picture)
+                yield picture
+
     paths = [stem.with_name(f"{stem.name}.mp4"), stem.with_name(f"{stem.name}.gif")]
-    write_mp4(pictures, paths[0], fps)
-    write_gif(pictures, paths[1], fps)
+    write_mp4(pictures(), paths[0], fps)
+    gif.write(paths[1])
     return paths
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from PIL import Image
 
 import rlbench
 from rlbench import play
@@ -14,6 +15,7 @@ from rlbench.config import run_of
 from rlbench.playing.choosing import load_policy
 from rlbench.playing.drawing import draw_moment, limits
 from rlbench.playing.episodes import Moment, Stage
+from rlbench.playing.films import GIF_FPS, Gif
 from rlbench.playing.sheets import draw_sheet
 from rlbench.reports import write_report
 from rlbench.store import load
@@ -89,9 +91,28 @@ def test_the_episodes_are_greedy_and_of_seeds_of_their_own(trained: Path) -> Non
         assert moment.q_values.tolist() == pytest.approx(q_values.tolist(), abs=1e-5)
         assert moment.action == int(np.argmax(moment.q_values))
         assert moment.episode_return == moment.step
-        assert moment.frame.shape == (400, 600, 3)
+        assert moment.frame.shape == (300, 450, 3)
     firsts = [moment.obs.tolist() for moment in moments if moment.step == 0]
     assert firsts[0] != firsts[1]
+
+
+@pytest.mark.parametrize("num_actions", [1, 10, 18, 40])
+def test_any_number_of_actions_fits(num_actions: int) -> None:
+    q_values = np.linspace(-1.0, 1.0, num_actions)
+    moment = Moment(0, 0, np.full((300, 200, 3), 9, np.uint8), np.zeros(4, np.float32), q_values, num_actions - 1, 0.0)
+    picture = np.asarray(draw_moment(moment, [moment], limits(q_values), "many"))
+    assert (picture[70:210] == (0, 114, 178)).all(2).any()  # the chosen one is among the bars
+
+
+@pytest.mark.parametrize("fps", [15, 30, 50])
+def test_a_gif_has_at_most_so_many_frames_a_second(fps: int, tmp_path: Path) -> None:
+    gif = Gif(fps)
+    for shade in range(60):
+        gif.add(Image.fromarray(np.full((30, 48, 3), 4 * shade, np.uint8)))
+    gif.write(tmp_path / "film.gif")
+    with Image.open(tmp_path / "film.gif") as written:
+        assert 1000 / written.info["duration"] <= GIF_FPS
+        assert written.n_frames * written.info["duration"] == pytest.approx(60_000 / fps, rel=0.1)
 
 
 def test_which_ranks_by_final_return(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -211,6 +232,11 @@ def assert_refused(capsys: pytest.CaptureFixture[str], store: Path, words: list[
         (["which=best", "experiment=small", "episodes=0"], "episodes must be a whole number from 1 to 100; got 0"),
         (["which=best", "experiment=small", "frames=many"], "frames must be a whole number from 1 to 64; got many"),
         (["run=0123", "variant=soft_huber"], "run= says which run; variant= beside it has no effect"),
+        (
+            ["which=best", "experiment=small", "frames=8", "episodes=3"],
+            "frames= shows one episode; episodes= beside it",
+        ),
+        (["which=best", "experiment=small", "episodes=50", "steps=1000"], "is too long; at most 10000 steps in all"),
         (["frame=8"], "unknown key 'frame'; did you mean 'frames'?"),
     ],
 )

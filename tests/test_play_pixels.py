@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from rlbench import play
-from rlbench.config import run_of
+from rlbench.config import resolve, run_of
 from rlbench.lanes.observations import Pixel
-from rlbench.playing.choosing import load_policy
+from rlbench.playing.choosing import load_policy, plain_module
 from rlbench.playing.episodes import Stage
 from rlbench.playing.sheets import draw_sheet, named_patches
 from rlbench.store import load
@@ -66,6 +66,21 @@ def test_both_renderers_show_the_same(trained: Path) -> None:
     for one, two in zip(own, other, strict=True):
         assert np.abs(one.obs[0] - two.obs[0]).mean() < 0.02 * (1 - two.obs[0]).mean() + 1e-3
         assert one.action == two.action
+
+
+@pytest.mark.parametrize("env", ["MountainCar-v0", "Acrobot-v1"])
+def test_drawn_environments_show_what_gymnasium_shows(env: str) -> None:
+    """Untrained: the state of Gymnasium's environment is drawn, and looks as its own frame does."""
+    whole = ("observation.follow=false", "observation.top=0", "observation.bottom=1", "observation.width=1")
+    seen = []
+    for renderer in RENDERERS:
+        words = ["variant=hard_huber_small_pixel", f"env.id={env}", f"observation.renderer={renderer}", *whole]
+        own = resolve(words).planned[0].run
+        torch.manual_seed(0)
+        seen.append([moment.obs[0] for moment in Stage(own).play(plain_module(own).eval(), 1, 5)])
+    drawn, real = (np.stack(patches) for patches in seen)
+    # Of the negatives, whose background is black.
+    assert np.abs(drawn - real).mean() < 0.05 * real.mean()
 
 
 def test_patches_have_names_and_middle_grey_is_no_change() -> None:

@@ -57,9 +57,7 @@ class AcrobotFrames:
             ((in_grey(colour),) if window.grey else colour) for colour in (BAR_COLOUR, DISC_COLOUR)
         )
         self.channels = len(self.bar_colour)
-        first_row, last_row = round(window.top * SIDE), round(window.bottom * SIDE)
-        width = round(window.width * SIDE)
-        self.start = MIDDLE - width // 2
+        first_row, last_row, self.start, width = window.crop(SIDE, SIDE)
         self.painter = SpanPainter(
             height=last_row - first_row, width=width, rows=window.rows, columns=window.columns, lines_a_row=LINES_A_ROW
         )

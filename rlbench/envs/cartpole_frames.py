@@ -60,8 +60,7 @@ class CartPoleFrames:
         )
         self.channels = len(self.pole_colour)
         self.pole_shade = (torch.tensor(self.pole_colour) - WHITE)[:, None, None]
-        self.first_row, self.last_row = round(window.top * HEIGHT), round(window.bottom * HEIGHT)
-        self.width = round(window.width * WIDTH)
+        self.first_row, self.last_row, self.left, self.width = window.crop(HEIGHT, WIDTH)
         height = self.last_row - self.first_row
         self.painter = SpanPainter(height=height, width=self.width, rows=window.rows, columns=window.columns)
         # Rows are counted from below while drawing, and the frame is flipped at the end.
@@ -90,7 +89,7 @@ class CartPoleFrames:
         """Where everything is: the cart's row of the base [N] int64, ends of the pole's spans and of its spans over the cart."""
         cart = drawn[:, 0].double() * PIXELS_PER_UNIT + WIDTH / 2
         column = cart.trunc()
-        start = torch.full_like(column, (WIDTH - self.width) / 2)
+        start = torch.full_like(column, self.left)
         if self.window.follow:
             start = (column - self.width // 2).clamp(0, WIDTH - self.width)
         middle, shift = (column - start).float()[:, None], start.float()[:, None]

@@ -7,7 +7,7 @@ Must never keep more than the last K patches of a lane: whoever replays stores t
 import functools
 import os
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -17,6 +17,7 @@ from PIL import Image
 
 from rlbench.envs.gymnasium_lanes import (
     GymnasiumLanes,
+    LaneSnapshot,
     check_actions,
     effective_max_episode_steps,
     open_environment,
@@ -42,15 +43,24 @@ def open_rendered(env_id: str, max_episode_steps: int | None) -> gymnasium.Env[A
         env.close()
         told = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"environment '{env_id}' does not render to an array: {told}") from None
-    if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.dtype != np.uint8:
+    if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] not in (3, 4) or frame.dtype != np.uint8:
         env.close()
-        raise ConfigError(f"environment '{env_id}' does not render to an array: it gives {type(frame).__name__}")
+        told = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
+        raise ConfigError(f"environment '{env_id}' does not render to an array of colours: it gives {told}")
     return env
 
 
+class Rendered(NamedTuple):
+    """An environment seen on its own frames: `info` with an obs_size of 0, and the size of a frame."""
+
+    info: EnvInfo
+    height: int
+    width: int
+
+
 @functools.cache
-def describe_rendered(env_id: str, max_episode_steps: int | None = None) -> EnvInfo:
-    """`registry.describe` of an environment seen on its own frames; obs_size is 0, any observation space will do.
+def describe_rendered(env_id: str, max_episode_steps: int | None = None) -> Rendered:
+    """`registry.describe` of an environment seen on its own frames; any observation space will do.
 
     Raises ConfigError as `describe` does, and where it does not render.
     """
@@ -64,7 +74,9 @@ def describe_rendered(env_id: str, max_episode_steps: int | None = None) -> EnvI
     env = open_rendered(env_id, max_episode_steps)
     try:
         actions = check_actions(env_id, env)
-        return EnvInfo(env_id, 0, int(actions.n), effective_max_episode_steps(env), fast=False)
+        frame: Any = env.render()
+        info = EnvInfo(env_id, 0, int(actions.n), effective_max_episode_steps(env), fast=False)
+        return Rendered(info, *frame.shape[:2])
     finally:
         env.close()
 
@@ -74,11 +86,12 @@ def patch_of(frame: NDArray[np.uint8], window: Window, column: int | None = None
 
     The crop is centred on `column` and pushed inside at the borders, as in PyTorch's tutorial of 2019; None is the middle of the frame.
     """
-    height, width = frame.shape[:2]
-    view = max(1, round(window.width * width))
-    start = (width - view) // 2 if column is None else min(max(column - view // 2, 0), width - view)
-    rows = slice(round(window.top * height), round(window.bottom * height))
-    image = Image.fromarray(np.ascontiguousarray(frame[rows, start : start + view, :3]))
+    crop = window.crop(*frame.shape[:2])
+    left = crop.left
+    if column is not None:
+        left = min(max(column - crop.width // 2, 0), frame.shape[1] - crop.width)
+    kept = frame[crop.first_row : crop.last_row, left : left + crop.width, :3]
+    image = Image.fromarray(np.ascontiguousarray(kept))
     if window.grey:
         image = image.convert("L")
     small = np.asarray(image.resize((window.columns, window.rows), Image.Resampling.BICUBIC))
@@ -109,8 +122,16 @@ class FramedGymnasiumLanes(GymnasiumLanes):
         """Raises ConfigError as `GymnasiumLanes`, and where the environment does not render."""
         self.window, self.num_frames = window, num_frames
         self.patch_size = (1 if window.grey else 3) * window.rows * window.columns
+        self._unseen = 0
         super().__init__(env_id, num_lanes, max_episode_steps)
         self._last: list[NDArray[np.float32]] = [np.zeros(self.obs_size, np.float32) for _ in range(num_lanes)]
+
+    def restore(
+        self, lane: int, snapshot: LaneSnapshot, expected_obs: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """As `GymnasiumLanes.restore`; only the last K frames are rendered."""
+        self._unseen = max(0, len(snapshot["actions"]) + 1 - self.num_frames)
+        return super().restore(lane, snapshot, expected_obs)
 
     def _open(self) -> gymnasium.Env[Any, Any]:
         return open_rendered(self.env_id, self._limit_override)
@@ -119,6 +140,9 @@ class FramedGymnasiumLanes(GymnasiumLanes):
         return self.num_frames * self.patch_size, check_actions(self.env_id, env)
 
     def _seen(self, lane: int, obs: Any, *, is_first: bool) -> NDArray[np.float32]:
+        if self._unseen > 0:
+            self._unseen -= 1
+            return self._last[lane]
         patch = rendered_patch(self._env(lane), self.window).astype(np.float32).ravel()
         earlier = np.tile(patch, self.num_frames - 1) if is_first else self._last[lane][self.patch_size :]
         self._last[lane] = np.concatenate([earlier, patch])

@@ -38,14 +38,14 @@ class GymnasiumLanes:
         max_episode_steps: the step limit in force, None when there is none.
     """
 
-    def __init__(self, env_id: str, num_lanes: int, max_episode_steps: int | None = None) -> None:
-        """Create the environment of lane 0, to learn the spaces.
+    def __init__(self, env_id: str, num_lanes: int, max_episode_steps: int | None = None, *, seen: bool = True) -> None:
+        """Create the environment of lane 0, to learn the spaces. Where nobody looks at observations (not `seen`) they have no features.
 
         Raises:
             ConfigError: no such environment, it cannot be created, or its spaces are not supported.
         """
         self.env_id = env_id
-        self._limit_override = max_episode_steps
+        self._limit_override, self._is_seen = max_episode_steps, seen
         first = self._open()
         self.num_lanes = num_lanes
         self.obs_size, actions = self._sizes(first)
@@ -126,11 +126,11 @@ class GymnasiumLanes:
 
     def _sizes(self, env: gymnasium.Env[Any, Any]) -> "tuple[int, spaces.Discrete[Any]]":
         """Features of an observation, and the action space."""
-        return check_spaces(self.env_id, env)
+        return check_spaces(self.env_id, env) if self._is_seen else (0, check_actions(self.env_id, env))
 
     def _seen(self, lane: int, obs: Any, *, is_first: bool) -> NDArray[np.float32]:
         """What is seen [D] now that the environment of a lane gave this observation, the first one of an episode or not."""
-        return np.array(obs, np.float32).reshape(self.obs_size)
+        return np.array(obs if self._is_seen else [], np.float32).reshape(self.obs_size)
 
     def _env(self, lane: int) -> gymnasium.Env[Any, Any]:
         env = self._envs[lane]

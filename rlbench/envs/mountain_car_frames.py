@@ -149,9 +149,7 @@ class MountainCarFrames:
 
     def _weights(self) -> tuple[Tensor, Tensor]:
         """The resize of rows from below [rows, HEIGHT] and of columns [columns, WIDTH], float32, without weight outside of the crop."""
-        top, bottom = round(self.window.top * HEIGHT), round(self.window.bottom * HEIGHT)
-        width = round(self.window.width * WIDTH)
-        left = WIDTH // 2 - width // 2
+        top, bottom, left, width = self.window.crop(HEIGHT, WIDTH)
         vertical, horizontal = torch.zeros(self.window.rows, HEIGHT), torch.zeros(self.window.columns, WIDTH)
         vertical[:, top:bottom] = bicubic_weights(bottom - top, self.window.rows).float()
         horizontal[:, left : left + width] = bicubic_weights(width, self.window.columns).float()

@@ -59,8 +59,10 @@ def lane_env(env_id: str, max_env_steps: int | None = None) -> LaneEnv | None:
 
 
 @functools.cache
-def describe(env_id: str, max_env_steps: int | None = None) -> EnvInfo:
+def describe(env_id: str, max_env_steps: int | None = None, *, seen: bool = True) -> EnvInfo:
     """Look `env_id` up; without a tensor implementation, by importing its module and creating the environment, once in a process.
+
+    Where nobody looks at observations (not `seen`), any will do, and obs_size is 0 without a tensor implementation.
 
     Raises:
         ConfigError: unknown id (with the nearest one), a module that does not import, an environment that cannot be
@@ -71,11 +73,11 @@ def describe(env_id: str, max_env_steps: int | None = None) -> EnvInfo:
         return EnvInfo(env_id, env.obs_size, env.num_actions, env.max_episode_steps, fast=True)
 
     # Imported here because importing Gymnasium costs 0.3 s, which runs on tensor environments need not pay.
-    from rlbench.envs.gymnasium_lanes import check_spaces, effective_max_episode_steps, open_environment
+    from rlbench.envs.gymnasium_lanes import check_actions, check_spaces, effective_max_episode_steps, open_environment
 
     gymnasium_env = open_environment(env_id, max_env_steps)
     try:
-        obs_size, actions = check_spaces(env_id, gymnasium_env)
+        obs_size, actions = check_spaces(env_id, gymnasium_env) if seen else (0, check_actions(env_id, gymnasium_env))
         return EnvInfo(env_id, obs_size, int(actions.n), effective_max_episode_steps(gymnasium_env), fast=False)
     finally:
         gymnasium_env.close()

@@ -24,8 +24,14 @@ class HostEnvironments:
         num_evaluated: int,
         evaluation_limit: int | None,
         validation_limit: int | None,
+        *,
+        seen: bool = True,
     ) -> None:
-        """`num_evaluated` episodes are evaluated at once; the limits are those of an evaluation and of a validation episode."""
+        """`num_evaluated` episodes are evaluated at once; the limits are those of an evaluation and of a validation episode.
+
+        Without `seen` nobody looks at observations, which have no features then.
+        """
+        self._is_seen = seen
         self._env_id = env.id
         self.training_envs = self._lanes(num_slots, env.max_env_steps)
         self.evaluation_envs = self._lanes(num_evaluated, evaluation_limit)
@@ -33,7 +39,7 @@ class HostEnvironments:
         self._validation_envs: GymnasiumLanes | None = None
 
     def _lanes(self, count: int, max_env_steps: int | None) -> GymnasiumLanes:
-        return GymnasiumLanes(self._env_id, count, max_env_steps)
+        return GymnasiumLanes(self._env_id, count, max_env_steps, seen=self._is_seen)
 
     @property
     def validation_envs(self) -> GymnasiumLanes:
@@ -132,4 +138,6 @@ def host_environments(
     """The environments of runs like this one; see `HostEnvironments`."""
     sizes = (run.env, num_slots, num_evaluated, evaluation_limit, validation_limit)
     pixel = observed(run).pixel
-    return HostEnvironments(*sizes) if pixel is None else FramedEnvironments(*sizes, pixel)
+    if pixel is None:
+        return HostEnvironments(*sizes, seen=run.variant.network.learns)
+    return FramedEnvironments(*sizes, pixel)

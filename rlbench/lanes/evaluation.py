@@ -125,7 +125,7 @@ def evaluate_gymnasium(
     while going.any():
         if elapsed % STEPS_AHEAD == 0:
             drawn = _drawn(variant, lanes, elapsed, num_episodes, envs.num_actions)
-        shaped = torch.from_numpy(obs).reshape(count, num_episodes, -1)
+        shaped = torch.from_numpy(obs).reshape(count, num_episodes, obs.shape[1])
         action = actions(lanes, variant, shaped, drawn[elapsed % STEPS_AHEAD]).reshape(-1).numpy()
         # The pool may hold more environments than this evaluation needs.
         spare = envs.num_lanes - len(action)

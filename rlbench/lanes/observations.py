@@ -35,8 +35,8 @@ class Pixel(Choice):
     follow: bool = structural(
         True, "whether the crop is centred on CartPole's cart, inside the frame; else in the middle"
     )
-    rows: int = structural(40, "height of a patch in pixels", ">= 1")
-    columns: int = structural(90, "width of a patch in pixels", ">= 1")
+    rows: int = structural(40, "height of a patch in pixels", "1 <= x <= 1000")
+    columns: int = structural(90, "width of a patch in pixels", "1 <= x <= 1000")
     colour: str = structural("rgb", "colours of a patch", allowed=("rgb", "grey"))
     combine: str = structural(
         "difference",
@@ -44,7 +44,7 @@ class Pixel(Choice):
         allowed=("difference", "stack", "both"),
     )
     invert: bool = structural(False, "whether patches are negatives, in which white is 0")
-    frames: int = structural(2, "patches of an observation; differences take two", ">= 1")
+    frames: int = structural(2, "patches of an observation; differences take two", "1 <= x <= 64")
     renderer: str = structural(
         "tensors",
         "who draws the frames: tensor operations, where there are any for the environment, or the environment itself",

@@ -33,12 +33,12 @@ class Observed:
 
 
 def observed(run: Run) -> Observed:
-    """What the run's agent sees. One that does not learn looks at nothing, so it gets the state."""
+    """What the run's agent sees. One that does not learn looks at nothing."""
     return _observed(run.env, _observation(run))
 
 
-def _observation(run: Run) -> State | Pixel:
-    return run.variant.observation if run.variant.network.learns else State()
+def _observation(run: Run) -> State | Pixel | None:
+    return run.variant.observation if run.variant.network.learns else None
 
 
 def observed_env(run: Run, max_env_steps: int | None) -> LaneEnv | None:
@@ -49,14 +49,17 @@ def observed_env(run: Run, max_env_steps: int | None) -> LaneEnv | None:
 
 
 @functools.cache
-def _observed(env: Environment, observation: State | Pixel) -> Observed:
+def _observed(env: Environment, observation: State | Pixel | None) -> Observed:
     if isinstance(observation, Pixel) and observation.renderer == "gymnasium":
         from rlbench.envs.gymnasium_frames import describe_rendered  # Gymnasium takes 0.3 s to import
 
-        info = dataclasses.replace(describe_rendered(env.id, env.max_env_steps), obs_size=observation.frames)
+        rendered = describe_rendered(env.id, env.max_env_steps)
+        window_of(observation).crop(rendered.height, rendered.width)
+        info = dataclasses.replace(rendered.info, obs_size=observation.frames)
         return Observed(info, None, observation.shape, None, observation)
-    info, inner = describe(env.id, env.max_env_steps), lane_env(env.id, env.max_env_steps)
-    if isinstance(observation, State):
+    info = describe(env.id, env.max_env_steps, seen=observation is not None)
+    inner = lane_env(env.id, env.max_env_steps)
+    if not isinstance(observation, Pixel):
         return Observed(info, inner, (info.obs_size,))
     renderer = frame_renderer(env.id, window_of(observation))
     assert inner is not None

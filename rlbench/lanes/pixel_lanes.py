@@ -149,7 +149,8 @@ class PixelLanes:
             returns: Tensor,
             lengths: Tensor,
         ) -> None:
-            step(lanes, variant, env, self.greedy(lanes, env.observe(state)), state, going, returns, lengths)
+            if going.any():  # the caller looks at it now and then only
+                step(lanes, variant, env, self.greedy(lanes, env.observe(state)), state, going, returns, lengths)
 
         return seen_step
 

@@ -71,8 +71,9 @@ def close_span(
 
 
 def weights_are_broken(state: Tensors, slot: int) -> bool:
-    """Whether an update gave weights that are not finite; looked at before a row describes them."""
-    return any(not bool(p[slot].isfinite().all()) for p in group(state, "online"))
+    """Whether an update gave weights or running statistics that are not finite; looked at before a row describes them."""
+    parts = [*group(state, "online"), *group(state, "online_norm")]
+    return any(not bool(part[slot].isfinite().all()) for part in parts)
 
 
 def diagnose(

@@ -113,7 +113,9 @@ def validate_gymnasium(choose_actions: Callable[..., Tensor], episodes: Validati
         if elapsed % STEPS_AHEAD == 0:
             explores, uniform_action = episodes.noise(elapsed)
         now = elapsed % STEPS_AHEAD
-        action = choose_actions(lanes, episodes.variant, explores[now], uniform_action[now], torch.from_numpy(obs))
+        # Nobody needs a greedy action where an episode is over.
+        drawn = explores[now] | torch.from_numpy(~going)
+        action = choose_actions(lanes, episodes.variant, drawn, uniform_action[now], torch.from_numpy(obs))
         obs_t, reward, terminated, truncated = envs.step(action.numpy(), going)
         episodes.returns += torch.from_numpy(np.where(going, reward, 0.0))
         episodes.lengths += torch.from_numpy(going)

@@ -11,24 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from rlbench.playing.episodes import Moment
+from rlbench.playing.episodes import FRAME_HEIGHT, Moment
 
 PAPER, INK, MUTED, GRID = (255, 255, 255), (29, 36, 48), (93, 102, 115), (221, 225, 231)
 CHOSEN, OTHER = (0, 114, 178), (166, 178, 192)
-FRAME_HEIGHT = 300
 PANEL_WIDTH = 190
+MOST_BARS = 10
 _MARGIN = 14
 _TRACE = 60  # steps of Q-values behind the current one
 
 
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
-
-
-def scaled(frame: NDArray[np.uint8], height: int) -> Image.Image:
-    """A frame at this height, its shape kept."""
-    image = Image.fromarray(np.ascontiguousarray(frame[..., :3]))
-    return image.resize((max(2, round(image.width * height / image.height)), height), Image.Resampling.LANCZOS)
 
 
 def limits(q_values: NDArray[np.float64]) -> tuple[float, float]:
@@ -42,7 +36,7 @@ def draw_moment(moment: Moment, recent: Sequence[Moment], axis: tuple[float, flo
 
     recent: the moments of the same episode up to this one. axis: lowest and highest Q-value of the film.
     """
-    frame = scaled(moment.frame, FRAME_HEIGHT)
+    frame = Image.fromarray(moment.frame)
     width = frame.width + PANEL_WIDTH
     picture = Image.new("RGB", (width + width % 2, FRAME_HEIGHT), PAPER)
     picture.paste(frame, (0, 0))
@@ -54,9 +48,12 @@ def draw_moment(moment: Moment, recent: Sequence[Moment], axis: tuple[float, flo
     pen.text((left, 39), f"return {moment.episode_return:g}", font=font(11), fill=MUTED)
     top, from_zero = 62, (min(0.0, axis[0]), max(0.0, axis[1]))
     pen.text((left, top), "Q-values", font=font(11), fill=INK)
-    room = min(24, (FRAME_HEIGHT - top - 110) // len(moment.q_values))
-    for action, value in enumerate(moment.q_values.tolist()):
-        y = top + 18 + action * room
+    # Of many actions the most valuable ones: a bar needs its room.
+    shown = sorted(np.argsort(-moment.q_values, kind="stable")[:MOST_BARS].tolist())
+    room = min(24, (FRAME_HEIGHT - top - 110) // len(shown))
+    for place, action in enumerate(shown):
+        value = float(moment.q_values[action])
+        y = top + 18 + place * room
         is_chosen = action == moment.action
         zero, end = (_along(x, from_zero, left + 14, right - 46) for x in (0.0, value))
         pen.rectangle([min(zero, end), y + 2, max(zero, end), y + room - 7], fill=CHOSEN if is_chosen else OTHER)

@@ -13,6 +13,7 @@ import gymnasium
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from rlbench.envs.gymnasium_frames import open_rendered, rendered_patch
@@ -24,6 +25,7 @@ from rlbench.lanes.variant import Run
 
 ORDINAL = 1 << 20  # of the evaluation whose episodes are played: none that a run makes
 DEFAULT_FPS = 30
+FRAME_HEIGHT = 300  # of what is kept of a frame, in pixels
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,18 @@ class Moment:
 
     episode: int
     step: int
-    frame: NDArray[np.uint8]  # [height, width, 3]
+    frame: NDArray[np.uint8]  # [FRAME_HEIGHT, width, 3]
     obs: NDArray[np.float32]  # [D], or [C, rows, columns] of pixels
     q_values: NDArray[np.float64]  # [A]
     action: int
     episode_return: float  # until now
+
+
+def scaled(frame: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
+    """A frame at this height, its shape kept."""
+    image = Image.fromarray(np.ascontiguousarray(frame[..., :3]))
+    size = (max(2, round(image.width * height / image.height)), height)
+    return np.asarray(image.resize(size, Image.Resampling.LANCZOS))
 
 
 class Eyes:
@@ -85,7 +94,7 @@ class Stage:
                 seen = self.eyes.look(obs, is_first=step == 0)
                 with torch.no_grad():
                     q_values = policy(seen[None])[0].double().numpy()
-                action, frame = int(q_values.argmax()), np.asarray(self.env.render(), np.uint8)
+                action, frame = int(q_values.argmax()), scaled(np.asarray(self.env.render(), np.uint8), FRAME_HEIGHT)
                 yield Moment(episode, step, frame, seen.numpy(), q_values, action, total)
                 if is_over or step == max_steps:
                     break

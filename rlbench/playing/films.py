@@ -5,7 +5,8 @@ In: Pillow images and a path. Out: the file. The encoder comes with the wheel of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ GIF_COLOURS = 64
 GIF_FRAMES = 1500
 
 
-def write_mp4(pictures: Sequence[Image.Image], path: Path, fps: int) -> None:
+def write_mp4(pictures: Iterable[Image.Image], path: Path, fps: int) -> None:
     """H.264 in the pixel format that every player knows."""
 
     def encode(fresh: Path) -> None:
@@ -36,21 +37,33 @@ def write_mp4(pictures: Sequence[Image.Image], path: Path, fps: int) -> None:
     _whole(path, encode)
 
 
-def write_gif(pictures: Sequence[Image.Image], path: Path, fps: int) -> None:
-    """An endless animation, smaller and at most `GIF_FPS` frames a second; of a long film, its beginning."""
-    every = max(1, round(fps / GIF_FPS))
-    shown = list(pictures[::every])[:GIF_FRAMES]
-    size = (GIF_WIDTH, round(shown[0].height * GIF_WIDTH / shown[0].width))
-    small = [picture.resize(size, Image.Resampling.BILINEAR) for picture in shown]
-    palette = small[len(small) // 2].quantize(GIF_COLOURS, method=Image.Quantize.MEDIANCUT)
-    frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in small]
+class Gif:
+    """An endless animation, smaller and of at most `GIF_FPS` frames a second; of a long film, its beginning."""
 
-    def encode(fresh: Path) -> None:
-        frames[0].save(
-            fresh, format="GIF", save_all=True, append_images=frames[1:], duration=round(1000 * every / fps), loop=0
-        )
+    def __init__(self, fps: int) -> None:
+        """`fps`: of the pictures that are going to be added."""
+        self._every = math.ceil(fps / GIF_FPS)
+        self._duration = round(1000 * self._every / fps)
+        self._added = 0
+        self._small: list[Image.Image] = []
 
-    _whole(path, encode)
+    def add(self, picture: Image.Image) -> None:
+        """The next picture of the film."""
+        if self._added % self._every == 0 and len(self._small) < GIF_FRAMES:
+            size = (GIF_WIDTH, round(picture.height * GIF_WIDTH / picture.width))
+            self._small.append(picture.resize(size, Image.Resampling.BILINEAR))
+        self._added += 1
+
+    def write(self, path: Path) -> None:
+        """Write what was added. Raises StoreError where that fails."""
+        palette = self._small[len(self._small) // 2].quantize(GIF_COLOURS, method=Image.Quantize.MEDIANCUT)
+        frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in self._small]
+
+        def encode(fresh: Path) -> None:
+            rest = frames[1:]
+            frames[0].save(fresh, format="GIF", save_all=True, append_images=rest, duration=self._duration, loop=0)
+
+        _whole(path, encode)
 
 
 def write_png(picture: Image.Image, path: Path) -> None:
@@ -65,6 +78,8 @@ def _whole(path: Path, encode: Callable[[Path], None]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         encode(fresh)
         fresh.replace(path)
-    except OSError as error:
+    except BaseException as error:
         fresh.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from None

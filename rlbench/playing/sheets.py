@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from rlbench.lanes.observations import Pixel
-from rlbench.playing.drawing import CHOSEN, GRID, INK, MUTED, PAPER, font, scaled, shortened
-from rlbench.playing.episodes import Moment
+from rlbench.playing.drawing import CHOSEN, GRID, INK, MUTED, PAPER, font, shortened
+from rlbench.playing.episodes import Moment, scaled
 
 _THUMB_HEIGHT = 120
 _BAR_HEIGHT = 15
@@ -27,7 +27,7 @@ def draw_sheet(moments: Sequence[Moment], title: str, pixel: Pixel | None = None
     A feature's bar is as long as its value in units of the largest absolute value among these moments. Of differences, middle grey is 0.
     """
     below = [_patches(moment, pixel) for moment in moments] if pixel is not None else _bars(moments)
-    thumbs = [scaled(moment.frame, _THUMB_HEIGHT) for moment in moments]
+    thumbs = [Image.fromarray(scaled(moment.frame, _THUMB_HEIGHT)) for moment in moments]
     wide = max(190, *(picture.width for picture in [*thumbs, *below])) + 16
     per_row = min(4, len(moments))
     rows = -(-len(moments) // per_row)

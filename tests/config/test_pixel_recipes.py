@@ -123,7 +123,7 @@ REFUSALS = {
     " whole frame of 'MountainCar-v0' give observation.follow=false observation.top=0 observation.bottom=1 observation.width=1",
     "variant=hard_mse_pixel env=acrobot": "for the whole frame of 'Acrobot-v1' give observation.follow=false",
     "variant=hard_mse_pixel observation.rows=20": "leaves convolution 3 with 2 x 20 pixels for a kernel of 5: it has no output",
-    "variant=hard_mse_pixel observation.rows=0": "observation.rows must be >= 1",
+    "variant=hard_mse_pixel observation.rows=0": "observation.rows must be 1 <= x <= 1000",
     "variant=hard_mse_pixel observation.top=0.9": "observation.top 0.9 must be above observation.bottom 0.8",
     "variant=hard_mse_pixel observation.frames=3": "observation.combine=difference takes observation.frames=2; got 3",
     "variant=hard_mse_pixel network.strides=[2,2]": "must have one number for each convolution; got 3, 3 and 2",

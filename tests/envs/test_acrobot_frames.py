@@ -19,6 +19,7 @@ WHOLE = Window(top=0.0, bottom=1.0, width=1.0, follow=False, rows=40, columns=90
 WINDOWS = {
     "whole frame": WHOLE,
     "cropped": Window(top=0.2, bottom=0.9, width=0.8, follow=False, rows=35, columns=64),
+    "odd": Window(top=0.0, bottom=1.0, width=401 / 500, follow=False, rows=40, columns=71),
     "small and grey": Window(top=0.0, bottom=1.0, width=1.0, follow=False, rows=20, columns=22, grey=True),
     "as in Atari": Window(top=0.0, bottom=1.0, width=1.0, follow=False, rows=84, columns=84, grey=True),
 }

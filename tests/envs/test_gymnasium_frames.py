@@ -1,11 +1,14 @@
 """Gymnasium environments on their own frames, through a plain statement of the crop and resize of the published scripts."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from rlbench.config import resolve
-from rlbench.envs.gymnasium_frames import FramedGymnasiumLanes, describe_rendered
+from rlbench.envs import gymnasium_frames
+from rlbench.envs.gymnasium_frames import FramedGymnasiumLanes, describe_rendered, rendered_patch
 from rlbench.envs.window import Window
 from rlbench.errors import ConfigError
 
@@ -41,17 +44,26 @@ def test_last_patches_of_cartpole(window: Window) -> None:
     assert len({patch.tobytes() for patch in seen}) == 3
 
 
-def test_a_restored_lane_shows_the_same_frames() -> None:
-    lanes = FramedGymnasiumLanes("MountainCar-v0", 1, None, GREY, 2)
-    lanes.reset(0, 3)
-    for _ in range(5):
-        obs, *_ = lanes.step(np.array([2]), np.array([True]))
-    other = FramedGymnasiumLanes("MountainCar-v0", 1, None, GREY, 2)
-    np.testing.assert_array_equal(other.restore(0, lanes.snapshot(0), obs[0]), obs[0])
+@pytest.mark.parametrize("steps", [0, 1, 2, 3, 7])
+def test_a_restored_lane_shows_the_same_frames(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    lanes = FramedGymnasiumLanes("MountainCar-v0", 1, None, GREY, 3)
+    obs = lanes.reset(0, 3)
+    for _ in range(steps):
+        obs = lanes.step(np.array([2]), np.array([True]))[0][0]
+    other = FramedGymnasiumLanes("MountainCar-v0", 1, None, GREY, 3)
+    rendered: list[None] = []
+
+    def counted(*given: Any) -> NDArray[np.uint8]:
+        rendered.append(None)
+        return rendered_patch(*given)
+
+    monkeypatch.setattr(gymnasium_frames, "rendered_patch", counted)
+    np.testing.assert_array_equal(other.restore(0, lanes.snapshot(0), obs), obs)
+    assert len(rendered) == min(steps + 1, 3)
 
 
 def test_any_observation_space_will_do() -> None:
-    info = describe_rendered("Taxi-v4" if _has("Taxi-v4") else "Taxi-v3")
+    info = describe_rendered("Taxi-v4" if _has("Taxi-v4") else "Taxi-v3").info
     assert (info.num_actions, info.max_episode_steps, info.fast) == (6, 200, False)
 
 
@@ -67,6 +79,13 @@ def _has(env_id: str) -> bool:
         (["env.id=Acrobot-v1", "observation.renderer=gymnasium"], "observation.follow"),
         (["env.id=Pendulum-v1", "observation.renderer=gymnasium", "observation.follow=false"], "only Discrete actions"),
         (["observation.renderer=window"], "tensors, gymnasium"),
+        (["observation.bottom=0.4005"], "leave 0 x 360 pixels of a frame of 400 x 600"),
+        (
+            ["observation.renderer=gymnasium", "observation.width=0.0005"],
+            "leave 160 x 0 pixels of a frame of 400 x 600",
+        ),
+        (["observation.rows=100000"], "observation.rows must be 1 <= x <= 1000"),
+        (["observation.combine=stack", "observation.frames=1000"], "observation.frames must be 1 <= x <= 64"),
         (["observation.renderer=gymnasium", "replay.capacity=9000000"], "too large for stored frames"),
     ],
 )

@@ -37,8 +37,9 @@ class WindowFrames:
     def resized(frame: NDArray[np.uint8], window: Window, column: int | None = None) -> NDArray[np.uint8]:
         height, width, _ = frame.shape
         view = round(window.width * width)
-        column = width // 2 if column is None else column
-        if column < view // 2:
+        if column is None:
+            columns = slice((width - view) // 2, (width - view) // 2 + view)
+        elif column < view // 2:
             columns = slice(view)
         elif column > width - view // 2:
             columns = slice(-view, None)

@@ -84,7 +84,7 @@ class PlainPixelDQN:
         self.finished += 1
 
 
-def replayed(trainer: Trainer, plain: PlainPixelDQN, steps: int) -> None:
+def replayed(trainer: Trainer, plain: PlainPixelDQN, steps: int, greedy_share: float = 0.25) -> None:
     """Advance the engine step by step and let the plain statement see the same states; assert the same actions and losses.
 
     The losses agree to 1e-7 at first; batch norm over few frames makes rounding errors grow, to 1e-4 after 13 updates.
@@ -127,7 +127,7 @@ def replayed(trainer: Trainer, plain: PlainPixelDQN, steps: int) -> None:
             difference = torch.zeros_like(before)
         if plain.updates:
             assert float(trainer.state["last.loss"]) == pytest.approx(plain.last, rel=2e-3, abs=1e-5)
-    assert greedy > steps / 4
+    assert greedy > steps * greedy_share
 
 
 @pytest.mark.parametrize("recipe", ["pytorch_pixel", "pytorch_pixel_448"])
@@ -156,6 +156,30 @@ def test_updates_of_the_recipe_are_those_of_the_tutorial(recipe: str) -> None:
     for name, value in named.items():
         torch.testing.assert_close(value, target[name], rtol=1e-3, atol=1e-3)
     assert not torch.equal(named["1.running_var"], torch.ones(16))  # the sync copied running statistics
+
+
+def test_the_first_update_with_the_recipes_own_numbers() -> None:
+    """A minibatch of 128 and RMSprop as published. But for the biases ahead of batch norms, whose gradients are rounding errors in PyTorch
+    and zero here, every weight moves as the plain statement's does, by steps far larger than what they differ in."""
+    variant = resolve(["recipe=pytorch_pixel"]).planned[0].run.variant
+    variant = with_fields(variant, exploration=Constant(0.9))
+    env = Environment("CartPole-v0", max_env_steps=40)
+    run = small_run(variant, env=env, steps=200, evaluation=Evaluation(period=200, episodes=1), seed=4)
+    trainer = Trainer([fresh(run)])
+    plain = PlainPixelDQN(run, final_weights(run, trainer.state, 0))
+    start = {name: value.clone() for name, value in plain.online.state_dict().items()}
+    replayed(trainer, plain, 128, greedy_share=0.03)
+    assert plain.updates == int(trainer.state["updates"]) == 1
+    found, expected = final_weights(run, trainer.state, 0), plain.online.state_dict()
+    for name, value in found.items():
+        if name in ("0.bias", "3.bias", "6.bias"):
+            assert torch.equal(value, start[name])
+            continue
+        moved = expected[name] - start[name]
+        assert moved.abs().max() > 1e-3
+        # RMSprop's first step is of one size, whatever the gradient's, so that a tiny gradient's rounding turns its sign.
+        agree = ((value - start[name]) - moved).abs() <= 1e-2 * moved.abs().max()
+        assert agree.float().mean() > 0.98, name
 
 
 @pytest.mark.parametrize("norm_learning", ["training", "evaluation"])

@@ -138,9 +138,22 @@ def test_validation_sees_frames_and_changes_nothing_for_others() -> None:
     assert [outcome.digest for outcome in train([seen_run(2, validated)])] == [together[2].digest]
 
 
-def test_who_does_not_learn_stores_no_frames() -> None:
-    (outcome,) = train([seen_run(0, with_fields(SEEN, network=UniformPolicy()))])
-    assert "frames" not in outcome.state
+def test_who_does_not_learn_sees_and_stores_nothing() -> None:
+    together = train([seen_run(seed, with_fields(SEEN, network=UniformPolicy())) for seed in (0, 1)])
+    assert "frames" not in together[0].state
+    assert together[0].state["obs"].numel() == 0
+    assert len(together[0].rows.evaluations) == 6
+    (alone,) = train([seen_run(1, with_fields(SEEN, network=UniformPolicy()))])
+    assert alone.digest == together[1].digest
+
+
+def test_the_floor_of_an_environment_without_numbers() -> None:
+    """Random actions need no box, so that pixels of FrozenLake have something to be compared with."""
+    run = small_run(with_fields(SEEN, network=UniformPolicy()), steps=60, env=Environment("FrozenLake-v1"))
+    (outcome,) = train([run])
+    assert outcome.status == "done"
+    with pytest.raises(ConfigError, match="only a Box"):
+        Trainer([fresh(small_run(SMALL, env=Environment("FrozenLake-v1")))])
 
 
 def test_an_environment_without_pictures_is_refused() -> None:
