@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from rlbench.reports.canvas import INK, MUTED, WIDTH, colour_of, dash_of, write
 from rlbench.reports.text import shortened
@@ -70,3 +71,17 @@ def pushed_apart(wanted: Sequence[float], gap: float, room: float) -> list[float
     heights = np.empty(len(placed))
     heights[order] = slacks + ladder
     return [float(height) for height in heights]
+
+
+def padded(values: NDArray[np.float64], ends: NDArray[np.float64]) -> tuple[float, float]:
+    """Limits that hold all values, and the interval ends as far as 12 % of the range beyond them."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return 0.0, 1.0
+    low, high = float(finite.min()), float(finite.max())
+    reach = 0.12 * (high - low) or 0.05 * max(abs(high), 1.0)
+    inner = ends[np.isfinite(ends)]
+    if len(inner):
+        low, high = min(low, max(float(inner.min()), low - reach)), max(high, min(float(inner.max()), high + reach))
+    margin = 0.04 * (high - low) or reach
+    return low - margin, high + margin

@@ -16,7 +16,8 @@ from written_runs import PlannedRun, write_store
 from rlbench.reports.axis_labels import pushed_apart
 from rlbench.reports.canvas import CSS_COLOURS, DASHES, SERIES, Drawing, colour_of, dash_of
 from rlbench.reports.cells import Cell
-from rlbench.reports.figures import draw_curves, draw_final_returns
+from rlbench.reports.curves import MOST_TOGETHER, draw_curves
+from rlbench.reports.figures import draw_final_returns
 from rlbench.reports.summary import summarise
 
 
@@ -62,6 +63,17 @@ def test_every_variant_is_named_in_every_form(tmp_path: Path) -> None:
         assert "soft & hard" in shown
         assert any("script" in text for text in shown)
         assert all(name in drawing.summary for name in names)
+
+
+@pytest.mark.parametrize("count", [MOST_TOGETHER, MOST_TOGETHER + 1])
+def test_more_variants_than_the_eye_tells_apart_have_a_panel_each(tmp_path: Path, count: int) -> None:
+    names = [f"variant {i}" for i in range(count)]
+    drawing = both(cells_of(tmp_path, names), baseline=3.0)[0]
+    svg = "{http://www.w3.org/2000/svg}"
+    panels = [group.get("id", "") for group in ET.fromstring(drawing.svg).iter(f"{svg}g")]
+    assert sum(name.startswith("axes_") for name in panels) == (1 if count == MOST_TOGETHER else count)
+    assert set(names) <= set(texts_of(drawing.svg))
+    assert texts_of(drawing.svg).count("random 3.00") == 1
 
 
 def test_page_svg_has_css_colours_and_ids_of_its_own(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from rlbench.errors import ConfigError
 from rlbench.reports import text
 from rlbench.reports.cells import MIN_RUNS_FOR_BAND, STATUSES, Cell, Metric
 from rlbench.reports.comparisons import Family
+from rlbench.reports.curves import MOST_TOGETHER, draw_curves
 from rlbench.reports.document import Block, Content, Figures, Part, Picture, Section, badge, line, note, strong, table
-from rlbench.reports.figures import draw_curves, draw_final_returns
+from rlbench.reports.figures import draw_final_returns
 from rlbench.reports.ledger import Ledger
 from rlbench.reports.sections.design import LOST, name_of
 from rlbench.reports.summary import Summary
@@ -136,7 +137,10 @@ def _curves_caption(summary: Summary, cells: Sequence[Cell], baseline: float | N
         says.append(
             f" (per run, the mean of {' to '.join(dict.fromkeys((episodes[0], episodes[-1])))} evaluation episodes)"
         )
-    says.append("; band: 95 %, simultaneous over the whole curve; faint: single runs. ")
+    says.append("; band: 95 %, simultaneous over the whole curve; faint: single runs")
+    says.append(
+        "; grey: the other variants. " if sum(cell.curve is not None for cell in cells) > MOST_TOGETHER else ". "
+    )
     says.append(_runs_a_line(cells))
     if baseline is not None:
         says.append(f" Dotted: random actions, {text.number(baseline)}.")
