@@ -20,6 +20,7 @@ from rlbench.reports.comparisons import (
     seeds_that_could_reject,
     verdict,
 )
+from rlbench.reports.report import write_summary
 from rlbench.reports.summary import Summary, summarise
 from rlbench.stats import (
     cliffs_delta,
@@ -201,3 +202,16 @@ def test_without_a_number_for_diverged_runs_there_is_no_verdict(tmp_path: Path) 
     assert member.p_adjusted is not None
     assert member.p_adjusted < 0.05
     assert (member.num_unscored, member.word) == (1, INCONCLUSIVE)
+
+
+@pytest.mark.parametrize(("count", "rows"), [(4, 6), (5, 1)])
+def test_the_picture_leaves_many_exploratory_comparisons_to_the_table(tmp_path: Path, count: int, rows: int) -> None:
+    """Of four variants six pairs, of which one is declared: all are drawn. Of five ten: only the declared one is."""
+    names = [f"v{i}" for i in range(count)]
+    values = {name: (SEEDS + i + NOISE).tolist() for i, name in enumerate(names)}
+    summary = summary_of(tmp_path, values, **declared(("v1", "v0")))
+    page = write_summary(summary, tmp_path / "report")
+    told = page.with_name("report.md").read_text().split("![Differences on CartPole-v1: ")[1].split("](")[0]
+    assert len(told.split("; ")) == rows
+    table = (tmp_path / "report" / "tables" / "comparisons.csv").read_text()
+    assert len(table.splitlines()) == 1 + count * (count - 1) // 2

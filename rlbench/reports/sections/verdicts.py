@@ -224,6 +224,10 @@ def _pictures(summary: Summary, members: Sequence[Pairwise]) -> list[Picture]:
     found = []
     for place, env in enumerate(summary.envs):
         own = [m for m in members if m.env == env]
+        declared = [m for m in own if m.family]
+        # Of many that nobody asked for, the table is enough: they would bury those that somebody did.
+        is_cut = bool(declared) and len(own) - len(declared) > _MAX_EXPLORATORY_SENTENCES
+        own = declared if is_cut else own
         if not own:
             continue
         rows = [
@@ -253,6 +257,8 @@ def _pictures(summary: Summary, members: Sequence[Pairwise]) -> list[Picture]:
         ]
         if margin is not None:
             caption.append(" Grey: too small to matter, as declared.")
+        if is_cut:
+            caption.append(" The exploratory ones are in the table.")
         found.append(Picture(drawing, f"differences-{place}", line(caption)))
     return found
 
