@@ -59,6 +59,10 @@ def _report(argv: Sequence[str]) -> int:
         if "returns" in arguments:
             raise ConfigError("returns= says what the returns of from= are of; there is no from=")
         results = load(arguments["store"])
+        study = _unconfirmed(results, arguments)
+        if study is not None:
+            print(f"report: {study}")
+            return EXIT_OK
         experiment = _chosen(results, arguments.get("experiment"))
         default_out = report_folder(Path(arguments["store"]), experiment)
     if arguments["lint"] == "true":
@@ -93,6 +97,23 @@ def _report(argv: Sequence[str]) -> int:
     if "from" in arguments:  # what can be audited of other people's results is told by lint=true
         return EXIT_OK
     return EXIT_OK if passes_audit(results.experiment(experiment)) else EXIT_DIFFERENCE
+
+
+def _unconfirmed(results: Results, arguments: Mapping[str, str]) -> Path | None:
+    """The report of a study that was not confirmed, written, where `experiment` names one: it is no experiment, how it was tuned is all."""
+    from rlbench.reports.study import read_study
+
+    name = arguments.get("experiment", "")
+    record = read_study(results.path, name) if name and name not in results.experiments else None
+    if record is None:
+        return None
+    for key in ("wandb", "lint"):
+        if arguments[key] == "true":
+            raise ConfigError(f"{name} is a study that was not confirmed: it has no runs on fresh seeds for {key}=true")
+    from rlbench.reports.report import write_study_report
+
+    out = Path(arguments["out"]) if "out" in arguments else report_folder(results.path, name)
+    return write_study_report(record, out)
 
 
 def _tracking(store: Path, arguments: Mapping[str, str]) -> "TrackingSettings":

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -188,6 +189,13 @@ def test_a_study_without_a_confirmation_has_a_report_of_how_it_was_tuned(tmp_pat
     assert "not confirmed on fresh seeds" in page
     assert "Maximised: iqm over seeds" in page
     assert "report.html" in out
+    report = [sys.executable, "-m", "rlbench.report", f"store={tmp_path / 'store'}", "experiment=tiny"]
+    code, out, err = run([*report, f"out={tmp_path / 'again'}"])
+    assert code == 0, err
+    assert (tmp_path / "again" / "report.html").read_text() == page
+    code, _, err = run([*report, "lint=true"])
+    assert code == 2
+    assert "tiny is a study that was not confirmed" in err
 
 
 def test_every_run_of_a_study_can_be_verified(whole: tuple[Path, str]) -> None:
