@@ -44,7 +44,7 @@ def assert_same_as_in_company(case: str, seeds: Sequence[int], outcomes: Sequenc
 
 
 # Pixels a second and third time take a minute.
-LONG = ("pixels_stacked_double", "pixels_validated")
+LONG = ("single_steps", "pixels", "pixels_stacked_double", "pixels_validated")
 CASES = [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in VARIANTS]
 
 

@@ -33,8 +33,10 @@ def environment() -> dict[str, str]:
 
 
 def start(store: Path, *words: str, module: str = "rlbench.run") -> "subprocess.Popen[str]":
-    """Start a command in a process group of its own."""
+    """Start a command in a process group of its own, eager and, unless it says so itself, without a mirror and with one worker."""
     command = [sys.executable, "-m", module, f"store={store}", *words]
+    if module == "rlbench.run" and not any(word.startswith("workers=") for word in words):
+        command.append("workers=1")  # where their number is not what is tested, another process costs seconds
     if module == "rlbench.run" and not any(word.startswith("wandb.") for word in words):
         command.append("wandb.mode=disabled")
     return subprocess.Popen(

@@ -178,6 +178,7 @@ for lr in (1e-3, 1e-4):
 """
 
 
+@pytest.mark.slow
 def test_from_a_plain_script_each_call_returns_its_own_runs(tmp_path: Path) -> None:
     """The workers must not run the script again, as processes of `multiprocessing` do."""
     script = tmp_path / "mine.py"

@@ -70,7 +70,8 @@ def test_many_kills_at_random_moments(
     assert digests(tmp_path / "store") == uninterrupted_four
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_publishes_what_is_done_and_says_how_to_go_on(
     number: signal.Signals, uninterrupted: dict[tuple[str, int], str], tmp_path: Path
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_signal_publishes_what_is_done_and_says_how_to_go_on(
     assert digests(store) == uninterrupted
 
 
+@pytest.mark.slow
 def test_a_dead_parent_takes_its_workers_along(tmp_path: Path) -> None:
     store = tmp_path / "store"
     process = start(store, "variant=hard_mse", "seeds=2", *ENDLESS)

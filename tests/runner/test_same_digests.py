@@ -27,7 +27,8 @@ def test_one_worker(together: dict[tuple[str, int], str], tmp_path: Path) -> Non
     assert digests(tmp_path / "store") == together
 
 
-@pytest.mark.parametrize("variant", ["hard_mse", pytest.param("soft_huber", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["hard_mse", "soft_huber"])
 def test_a_variant_apart_with_few_lanes_that_are_refilled(
     together: dict[tuple[str, int], str], tmp_path: Path, variant: str
 ) -> None:

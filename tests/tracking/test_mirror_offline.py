@@ -93,6 +93,7 @@ def test_it_mirrors_while_training_goes_on(toy: ToyStore, followers: Followers, 
     assert_complete(toy)
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_ends_with_one_folder_per_run(
     tmp_path: Path, followers: Followers, until: Until
 ) -> None:

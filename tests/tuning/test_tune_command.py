@@ -180,6 +180,7 @@ def test_two_variants_of_which_each_tunes_into_the_other(tmp_path: Path) -> None
     assert out.count("2 trials completed, 0 pruned, 0 failed; 2 distinct configurations") == 2
 
 
+@pytest.mark.slow
 def test_a_study_without_a_confirmation_has_a_report_of_how_it_was_tuned(tmp_path: Path) -> None:
     write_study(tmp_path, steps=500, space={"loss": ["mse", "huber"]}, sampler="grid", trials=2, confirm={"seeds": 0})
     code, out, err = run(command(tmp_path, tmp_path / "store"))
@@ -303,6 +304,7 @@ def test_a_storage_that_cannot_be_reached_is_refused_and_nothing_is_written(fold
     assert not store.exists()
 
 
+@pytest.mark.slow
 def test_a_killed_tuner_goes_on_as_if_it_had_not_been_killed(
     bare: Path, whole: tuple[Path, str], tmp_path: Path
 ) -> None:
