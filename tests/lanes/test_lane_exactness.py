@@ -43,7 +43,7 @@ def assert_same_as_in_company(case: str, seeds: Sequence[int], outcomes: Sequenc
         assert outcome.digest == reference[seed].digest
 
 
-# Pixels a second and third time take a minute.
+# Pixels and single steps take minutes, and other tests have both in short.
 LONG = ("single_steps", "pixels", "pixels_stacked_double", "pixels_validated")
 CASES = [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in VARIANTS]
 

@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 import yaml
 from optuna.trial import FrozenTrial
+from sqlalchemy.pool import NullPool
 
 from rlbench.tuning.request import TuneRequest, composer_of, resolve
 from rlbench.tuning.study import Study
@@ -90,7 +91,10 @@ def run(words: list[str]) -> tuple[int, str, str]:
 def trials_in(url: str, name: str = "tiny") -> list[FrozenTrial]:
     """The trials of a stored study, by number; none where there is no study yet."""
     # A reader that makes no tables, which would meet the tuner that is making them.
-    storage = optuna.storages.RDBStorage(url, skip_compatibility_check=True, skip_table_creation=True)
+    # It keeps no connection either: where there are no tables yet it fails, and nobody would close what it kept.
+    storage = optuna.storages.RDBStorage(
+        url, {"poolclass": NullPool}, skip_compatibility_check=True, skip_table_creation=True
+    )
     try:
         return storage.get_all_trials(storage.get_study_id_from_name(name))
     except KeyError:
