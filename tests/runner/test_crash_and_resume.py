@@ -9,7 +9,7 @@ import pytest
 from rlbench.store import Store, load
 from tests.runner.commands import FOUR, SMALL, digests, finish, kill, progress, run, start, wait_until
 
-STEPS = 3000
+STEPS = 2000
 TRAINED = (f"steps={STEPS}", *SMALL[1:], "workers=2")
 CHECKPOINTED = (*TRAINED, "checkpoint_seconds=0.2")
 TWENTY = ("variant=hard_mse,soft_huber", "seeds=10")
