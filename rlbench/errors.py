@@ -22,3 +22,8 @@ class ConfigError(RlbenchError):
 
 class StoreError(RlbenchError):
     """The results folder cannot be read or written: no permission, no space, a foreign or newer format."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of somebody else's code says first, for an error of our own in one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

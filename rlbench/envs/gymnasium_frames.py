@@ -24,7 +24,7 @@ from rlbench.envs.gymnasium_lanes import (
 )
 from rlbench.envs.registry import EnvInfo
 from rlbench.envs.window import Window
-from rlbench.errors import ConfigError
+from rlbench.errors import ConfigError, first_line
 
 RENDER_MODE = "rgb_array"
 
@@ -41,8 +41,7 @@ def open_rendered(env_id: str, max_episode_steps: int | None) -> gymnasium.Env[A
         frame: Any = env.render()
     except Exception as error:  # whatever the environment's own code raises
         env.close()
-        told = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"environment '{env_id}' does not render to an array: {told}") from None
+        raise ConfigError(f"environment '{env_id}' does not render to an array: {first_line(error)}") from None
     if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] not in (3, 4) or frame.dtype != np.uint8:
         env.close()
         told = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__

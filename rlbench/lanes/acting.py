@@ -25,6 +25,12 @@ def choose(lanes: Tensors, variant: Variant, explores: Tensor, uniform_action: T
     return torch.where(explores, uniform_action, greedy)
 
 
+def active_lanes(lanes: Tensors) -> Tensor:
+    """Which lanes step now [L] bool: alive, and within their budgets."""
+    within = (lanes["env_steps"] < lanes["budget_steps"]) & (lanes["episodes"] < lanes["budget_episodes"])
+    return lanes["alive"] & within
+
+
 def absorb(
     lanes: Tensors,
     variant: Variant,
@@ -46,8 +52,8 @@ def absorb(
         The transition rows [L, 2 D + 3] float32, their places in the replay flattened over lanes [L] int64, and the record [L, 4] float64
         of finished, length, episode return, terminated.
     """
-    alive, env_steps, episodes = lanes["alive"], lanes["env_steps"], lanes["episodes"]
-    active = alive & (env_steps < lanes["budget_steps"]) & (episodes < lanes["budget_episodes"])
+    env_steps, episodes = lanes["env_steps"], lanes["episodes"]
+    active = active_lanes(lanes)
     done = terminated | truncated
     length = lanes["length"] + 1
     episode_return = lanes["episode_return"] + reward

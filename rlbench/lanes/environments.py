@@ -1,17 +1,20 @@
 """Gymnasium environments behind the lanes of a trainer: stepping, resetting, and the note from which a lane's environment is restored."""
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from rlbench.envs.gymnasium_frames import FramedGymnasiumLanes
 from rlbench.envs.gymnasium_lanes import GymnasiumLanes, LaneSnapshot
+from rlbench.lanes.acting import active_lanes
 from rlbench.lanes.frame_memory import look_up, store_frame
-from rlbench.lanes.observations import Pixel
 from rlbench.lanes.observing import observed, window_of
 from rlbench.lanes.streams import reset_seed
 from rlbench.lanes.update import Tensors
-from rlbench.lanes.variant import Environment, Run
+from rlbench.lanes.variant import Run
 
 
 class HostEnvironments:
@@ -19,34 +22,22 @@ class HostEnvironments:
 
     def __init__(
         self,
-        env: Environment,
+        opened: Callable[[int, int | None], GymnasiumLanes],
         num_slots: int,
         num_evaluated: int,
+        training_limit: int | None,
         evaluation_limit: int | None,
         validation_limit: int | None,
-        *,
-        seen: bool = True,
     ) -> None:
-        """`num_evaluated` episodes are evaluated at once; the limits are those of an evaluation and of a validation episode.
+        """`opened` makes so many environments with a time limit; `num_evaluated` episodes are evaluated at once."""
+        self.training_envs = opened(num_slots, training_limit)
+        self.evaluation_envs = opened(num_evaluated, evaluation_limit)
+        self._open_validation = functools.partial(opened, num_slots, validation_limit)
 
-        Without `seen` nobody looks at observations, which have no features then.
-        """
-        self._is_seen = seen
-        self._env_id = env.id
-        self.training_envs = self._lanes(num_slots, env.max_env_steps)
-        self.evaluation_envs = self._lanes(num_evaluated, evaluation_limit)
-        self._validation = (num_slots, validation_limit)
-        self._validation_envs: GymnasiumLanes | None = None
-
-    def _lanes(self, count: int, max_env_steps: int | None) -> GymnasiumLanes:
-        return GymnasiumLanes(self._env_id, count, max_env_steps, seen=self._is_seen)
-
-    @property
+    @functools.cached_property
     def validation_envs(self) -> GymnasiumLanes:
         """One environment per slot for validation, made when the first lane validates."""
-        if self._validation_envs is None:
-            self._validation_envs = self._lanes(*self._validation)
-        return self._validation_envs
+        return self._open_validation()
 
     def place(self, slot: int, note: LaneSnapshot | None, state: Tensors) -> None:
         """Start a slot's environment: from the note of a checkpoint, or with the reset of the lane's first episode."""
@@ -61,11 +52,7 @@ class HostEnvironments:
 
     def step(self, action: Tensor, state: Tensors) -> dict[str, Tensor]:
         """Step the lanes that are within their budgets; returns reward, obs_t, terminated, truncated for `absorb`."""
-        active = (
-            state["alive"]
-            & (state["env_steps"] < state["budget_steps"])
-            & (state["episodes"] < state["budget_episodes"])
-        )
+        active = active_lanes(state)
         obs_t, reward, terminated, truncated = self.training_envs.step(action.numpy(), active.numpy())
         obs_t = self._kept(obs_t, active, state)
         names = ("obs_t", "reward", "terminated", "truncated")
@@ -102,42 +89,32 @@ class HostEnvironments:
 class FramedEnvironments(HostEnvironments):
     """The same on frames, which are stored in the lanes' state: the engine's observation is where (see `frame_memory`)."""
 
-    def __init__(
-        self,
-        env: Environment,
-        num_slots: int,
-        num_evaluated: int,
-        evaluation_limit: int | None,
-        validation_limit: int | None,
-        pixel: Pixel,
-    ) -> None:
-        self.pixel = pixel
-        super().__init__(env, num_slots, num_evaluated, evaluation_limit, validation_limit)
-
-    def _lanes(self, count: int, max_env_steps: int | None) -> GymnasiumLanes:
-        return FramedGymnasiumLanes(self._env_id, count, max_env_steps, window_of(self.pixel), self.pixel.frames)
-
     def _expected(self, slot: int, state: Tensors) -> Tensor:
         return look_up(state["frames"][slot : slot + 1], state["obs"][slot : slot + 1]).flatten()
 
     def _kept(self, obs_t: np.ndarray, active: Tensor, state: Tensors) -> np.ndarray:
         places = state["obs"].clone()
         for slot in torch.nonzero(active)[:, 0].tolist():
-            newest = torch.from_numpy(obs_t[slot]).unflatten(0, (self.pixel.frames, -1))[-1]
+            newest = torch.from_numpy(obs_t[slot]).unflatten(0, (places.shape[1], -1))[-1]
             places[slot] = torch.tensor([*places[slot, 1:].tolist(), store_frame(state, slot, newest)])
         return places.numpy()
 
     def _begun(self, slot: int, first: Tensor, state: Tensors) -> Tensor:
-        place = store_frame(state, slot, first.unflatten(0, (self.pixel.frames, -1))[-1])
-        return torch.full((self.pixel.frames,), float(place))
+        num_frames = state["obs"].shape[1]
+        place = store_frame(state, slot, first.unflatten(0, (num_frames, -1))[-1])
+        return torch.full((num_frames,), float(place))
 
 
 def host_environments(
     run: Run, num_slots: int, num_evaluated: int, evaluation_limit: int | None, validation_limit: int | None
 ) -> HostEnvironments:
-    """The environments of runs like this one; see `HostEnvironments`."""
-    sizes = (run.env, num_slots, num_evaluated, evaluation_limit, validation_limit)
-    pixel = observed(run).pixel
-    if pixel is None:
-        return HostEnvironments(*sizes, seen=run.variant.network.learns)
-    return FramedEnvironments(*sizes, pixel)
+    """The environments of runs like this one; see `HostEnvironments`. Nobody looks at the observations of a run that does not learn."""
+    pixel, env = observed(run).pixel, run.env
+
+    def opened(count: int, max_env_steps: int | None) -> GymnasiumLanes:
+        if pixel is None:
+            return GymnasiumLanes(env.id, count, max_env_steps, seen=run.variant.network.learns)
+        return FramedGymnasiumLanes(env.id, count, max_env_steps, window_of(pixel), pixel.frames)
+
+    kind = HostEnvironments if pixel is None else FramedEnvironments
+    return kind(opened, num_slots, num_evaluated, env.max_env_steps, evaluation_limit, validation_limit)

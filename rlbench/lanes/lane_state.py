@@ -106,13 +106,12 @@ def take(state: Tensors, lanes: Iterable[int]) -> Tensors:
 
 def bytes_per_lane(run: Run) -> int:
     """Memory of one lane's state, in bytes, without allocating it."""
-    info = observed(run).info
     if not run.variant.network.learns:
         return 256
+    seen, capacity = observed(run), run.variant.replay.capacity
     weights = parameter_count(run)
     rule = run.variant.validation
     kept = isinstance(rule, EpisodeValidation) and rule.keep_best
     copies = 2 + len(run.variant.optimizer.slots([])) + kept + (not run.variant.detach_target)
-    seen, capacity = observed(run), run.variant.replay.capacity
     frames = frame_bytes(seen.pixel, capacity) if seen.pixel is not None and seen.stores_frames else 0
-    return frames + 4 * (weights * copies + capacity * (2 * info.obs_size + ROW_EXTRAS)) + 256
+    return frames + 4 * (weights * copies + capacity * (2 * seen.info.obs_size + ROW_EXTRAS)) + 256

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rlbench.envs.lane_env import LaneEnv
+from rlbench.lanes.acting import active_lanes
 from rlbench.lanes.compiling import compiled
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.drawing import drawing
@@ -58,11 +59,7 @@ class PixelLanes:
 
     def actions(self, state: Tensors, explores: Tensor, uniform_action: Tensor) -> Tensor:
         """Actions [L] int64 of a step: the uniform one where a lane explores [L] bool, else the greedy one. Idle lanes do not act."""
-        active = (
-            state["alive"]
-            & (state["env_steps"] < state["budget_steps"])
-            & (state["episodes"] < state["budget_episodes"])
-        )
+        active = active_lanes(state)
         mode = self.network.norm_acting
 
         def pixels_of(slots: Tensor) -> Tensor:

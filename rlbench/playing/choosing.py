@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from rlbench.config.arguments import check_choice, did_you_mean
-from rlbench.errors import ConfigError
+from rlbench.errors import ConfigError, first_line
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.observing import observed
@@ -84,7 +84,7 @@ def load_policy(results: Results, run: Run, run_id: str) -> torch.nn.Module:
     try:
         weights = results.weights(run_id)
     except Exception as error:  # whatever the file's reader raises
-        raise ConfigError(f"{path} is no weights file: {_first_line(error)}") from None
+        raise ConfigError(f"{path} is no weights file: {first_line(error)}") from None
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     expected = {name: shape for name, shape in expected.items() if not name.endswith("num_batches_tracked")}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
@@ -108,7 +108,3 @@ def plain_module(run: Run) -> torch.nn.Module:
 
 def _shapes(shapes: dict[str, tuple[int, ...]]) -> str:
     return ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in sorted(shapes.items())) or "nothing"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

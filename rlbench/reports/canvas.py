@@ -79,12 +79,17 @@ def dash_of(index: int) -> Any:
 def panel(height: float, *, left: float, right: float, bottom: float, top: float) -> tuple[Figure, Axes]:
     """An empty figure of `height` points with one axes, and margins in points."""
     figure = Figure(figsize=(WIDTH / 72, height / 72), facecolor=PAPER)
-    box = (left / WIDTH, bottom / height, (WIDTH - left - right) / WIDTH, (height - bottom - top) / height)
-    axes = figure.add_axes(box, facecolor="none")
+    return figure, add_axes(figure, left, bottom, WIDTH - left - right, height - bottom - top)
+
+
+def add_axes(figure: Figure, x: float, y: float, width: float, height: float) -> Axes:
+    """Axes in a figure, all in points from its lower left corner."""
+    wide, tall = figure.get_size_inches() * 72
+    axes = figure.add_axes((x / wide, y / tall, width / wide, height / tall), facecolor="none")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(length=3, labelsize=9)
-    return figure, axes
+    return axes
 
 
 def write(axes: Axes, x: float, y: float, text: str, size: float, colour: str, **placement: Any) -> None:

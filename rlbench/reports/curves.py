@@ -24,6 +24,7 @@ from rlbench.reports.canvas import (
     STYLE,
     WIDTH,
     Drawing,
+    add_axes,
     colour_of,
     dash_of,
     panel,
@@ -35,7 +36,6 @@ from rlbench.reports.text import number, shortened
 
 MOST_TOGETHER = 5  # bands of more are one grey
 _PANEL, _GAP = 92.0, 26.0  # height of a panel, and of the room above it for its name
-_ROW = 44.0
 
 
 def draw_curves(
@@ -48,9 +48,11 @@ def draw_curves(
     """
     labelled = [(cell, style) for cell, style in zip(cells, styles, strict=True) if cell.curve is not None]
     if len(labelled) > MOST_TOGETHER:
-        return _draw_panels(cells, styles, baseline, name=name, kind=kind)
+        return _draw_panels(cells, labelled, baseline, name=name, kind=kind)
     labels = [end_label(cell.variant) for cell, _ in labelled]
-    height = max(HEIGHT, 13.5 * len(labels) + 70, min(_ROW * len(cells) + 54, 430))
+    height = max(
+        HEIGHT, min(44.0 * len(cells) + 54, 430)
+    )  # as tall as the final returns beside it, while these are few
     with mpl.rc_context(STYLE):
         figure, axes = panel(height, left=52, right=right_margin(labels), bottom=40, top=14)
         axes.grid(axis="y", color=GRID, linewidth=0.7)
@@ -75,10 +77,9 @@ def draw_curves(
 
 
 def _draw_panels(
-    cells: Sequence[Cell], styles: Sequence[int], baseline: float | None, *, name: str, kind: str
+    cells: Sequence[Cell], shown: Sequence[tuple[Cell, int]], baseline: float | None, *, name: str, kind: str
 ) -> Drawing:
-    """A panel for each variant, over the lines of all others in grey; all have the same axes."""
-    shown = [(cell, style) for cell, style in zip(cells, styles, strict=True) if cell.curve is not None]
+    """A panel for each of the shown cells, with its style, over the lines of all others in grey; all have the same axes."""
     rows = -(-len(shown) // 2)
     left, right, bottom, between = 52.0, 8.0, 40.0, 14.0
     height = rows * (_PANEL + _GAP) + bottom
@@ -88,10 +89,8 @@ def _draw_panels(
         for place, (cell, style) in enumerate(shown):
             row, column = divmod(place, 2)
             x, y = left + column * (wide + between), height - (row + 1) * (_PANEL + _GAP)
-            axes = figure.add_axes((x / WIDTH, y / height, wide / WIDTH, _PANEL / height), facecolor="none")
-            axes.set_axisbelow(True)
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.tick_params(length=3, labelsize=8.5, labelleft=column == 0, labelbottom=place >= len(shown) - 2)
+            axes = add_axes(figure, x, y, wide, _PANEL)
+            axes.tick_params(labelsize=8.5, labelleft=column == 0, labelbottom=place >= len(shown) - 2)
             axes.grid(axis="y", color=GRID, linewidth=0.7)
             for other, _ in shown:
                 if other is not cell and other.curve is not None:

@@ -65,7 +65,7 @@ def expected_seconds(run: Run) -> float:
     weights = parameter_count(run)
     flops = 2 * weights * variant.batch_size * (4 + variant.double) + 40 * weights
     updates = steps / variant.update_period * variant.updates_per_period
-    evaluation = run.evaluation.episodes * EPISODE_STEPS_GUESS / run.evaluation.period
+    evaluation = _evaluation_steps(run)
     acting = steps * (1 + evaluation) * (STEP_SECONDS + 2 * weights / FLOPS_PER_SECOND)
     return (
         updates * (flops / FLOPS_PER_SECOND + UPDATE_SECONDS * variant.steps_per_minibatch)
@@ -74,21 +74,22 @@ def expected_seconds(run: Run) -> float:
     )
 
 
+def _evaluation_steps(run: Run) -> float:
+    """Steps of evaluation for each step of training."""
+    return run.evaluation.episodes * EPISODE_STEPS_GUESS / run.evaluation.period
+
+
 def _expected_pixel_seconds(run: Run, network: Conv) -> float:
     """The same for a run that sees pixels: every frame is drawn when it is seen."""
-    steps, variant = steps_of(run), run.variant
-    channels, rows, columns = observed(run).shape
+    steps, variant, seen = steps_of(run), run.variant, observed(run)
+    channels, rows, columns = seen.shape
     frame = PATCH_SECONDS + PATCH_PIXEL_SECONDS * channels * rows * columns
-    forward = (
-        2 * network.multiplications((channels, rows, columns), observed(run).info.num_actions) / PIXEL_FLOPS_PER_SECOND
-    )
-    passes = variant.batch_size * (
-        4.5 + variant.double
-    )  # two forward, one backward, and what stands between convolutions
+    forward = 2 * network.multiplications((channels, rows, columns), seen.info.num_actions) / PIXEL_FLOPS_PER_SECOND
+    # Two forward, one backward, and what stands between convolutions.
+    passes = variant.batch_size * (4.5 + variant.double)
     update = passes * forward + variant.batch_size * 3 * frame + PIXEL_UPDATE_SECONDS
-    evaluation = run.evaluation.episodes * EPISODE_STEPS_GUESS / run.evaluation.period
-    seen = WINDOW_FRAME_SECONDS if observed(run).stores_frames else 2 * frame
-    acting = steps * (1 + evaluation) * (seen + forward + PIXEL_STEP_SECONDS)
+    look = WINDOW_FRAME_SECONDS if seen.stores_frames else 2 * frame
+    acting = steps * (1 + _evaluation_steps(run)) * (look + forward + PIXEL_STEP_SECONDS)
     return steps / variant.update_period * variant.updates_per_period * update + acting
 
 
