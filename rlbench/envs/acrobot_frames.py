@@ -5,13 +5,11 @@ link a bar whose corners are cut to whole pixels and a disc on its joint, each o
 a bar and its disc, as one span; spans of both arms that overlap are joined, so that painted spans add up without ever covering twice.
 """
 
-import functools
-
 import torch
 from torch import Tensor
 
-from rlbench.envs.resampling import SpanPainter, bicubic_weights
-from rlbench.envs.shapes import disc_half_widths, polygon_spans
+from rlbench.envs.resampling import SpanPainter, bicubic_weights, move_tables
+from rlbench.envs.shapes import FAR, disc_half_widths, polygon_spans
 from rlbench.envs.trig import sine_cosine
 from rlbench.envs.window import Window, in_grey
 
@@ -28,7 +26,6 @@ BAR = (
     (PIXELS_PER_UNIT, -HALF_THICKNESS),
 )  # corners along and across a link
 BAR_COLOUR, DISC_COLOUR, WHITE = (0.0, 204.0, 204.0), (204.0, 204.0, 0.0), 255.0
-FAR = 1e6
 LINES_A_ROW = 3  # at least; with four, errors are 1 % in place of 2 %, and a frame takes 1.3 times as long
 PATCHES_AT_ONCE = 64  # with 32, starting operations costs a third more, and more than 64 gain little
 
@@ -50,7 +47,7 @@ class AcrobotFrames:
 
     num_drawn = 2  # numbers of a state that a frame shows: both angles
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, device: torch.device) -> None:
         assert not window.follow
         self.window = window
         self.bar_colour, self.disc_colour = (
@@ -75,8 +72,11 @@ class AcrobotFrames:
         half = torch.nn.functional.pad(disc_half_widths(RADIUS), (step, step))
         self.half_widths = half.unfold(0, step, 1).mean(1)
         self.lowest = lines - (step - 1) / 2 + RADIUS + step
+        self.bar = torch.tensor(BAR, dtype=torch.float64)
         self.half_on_line = torch.nn.functional.pad(disc_half_widths(RADIUS), (1, 1))
+        self.shoulder = torch.stack(self._disc(torch.full((1, 2), float(MIDDLE), dtype=torch.float64)))
         self.base = self._base()
+        move_tables(self, device)
 
     def drawn(self, state: Tensor) -> Tensor:
         """What a frame shows of states [..., 4] float64: [..., 2] float32."""
@@ -84,19 +84,16 @@ class AcrobotFrames:
 
     def __call__(self, drawn: Tensor) -> Tensor:
         """drawn [N, 2] float32 -> patches [N, C, rows, columns] float32."""
-        patches = torch.empty(len(drawn), self.channels, self.window.rows, self.window.columns)
-        for some in torch.arange(0, len(drawn), PATCHES_AT_ONCE).tolist():
+        patches = drawn.new_empty(len(drawn), self.channels, self.window.rows, self.window.columns)
+        for some in range(0, len(drawn), PATCHES_AT_ONCE):
             self._draw(drawn[some : some + PATCHES_AT_ONCE].double(), patches[some : some + PATCHES_AT_ONCE])
         return patches
 
     def _draw(self, angles: Tensor, patches: Tensor) -> None:
         """angles [N, 2] float64 -> patches [N, C, rows, columns] in place."""
-        count = len(angles)
+        count, device = len(angles), angles.device
         bars, elbow = self._bars(angles)
-        shoulder_disc, elbow_disc = (
-            self._disc(torch.full((1, 2), float(MIDDLE), dtype=torch.float64)),
-            self._disc(elbow),
-        )
+        shoulder_disc, elbow_disc = (self.shoulder[0], self.shoulder[1]), self._disc(elbow)
         inner, outer = joined((bars[0][0], bars[1][0]), shoulder_disc), joined((bars[0][1], bars[1][1]), elbow_disc)
         hidden = shoulder_disc[0].maximum(outer[0]), shoulder_disc[1].minimum(outer[1])
         overlap = (inner[0] < outer[1]) & (outer[0] < inner[1])
@@ -106,12 +103,13 @@ class AcrobotFrames:
         left, right = (torch.stack([part[side] for part in parts]) - self.start for side in (0, 1))
         place, cover = self.painter.paint_rows(left[..., :-1].flatten(0, 1), right[..., :-1].flatten(0, 1))
         size = count * self.window.rows
-        either, discs = torch.zeros(2, size, self.window.columns).unbind()
-        for target, plus, minus, sign in ((either, 0, 1, 1.0), (discs, 2, 3, -1.0)):
-            ends = torch.searchsorted(place, torch.tensor([plus, plus + 1, minus, minus + 1]) * size).tolist()
-            target[place[ends[0] : ends[1]] - plus * size] = cover[ends[0] : ends[1]]
-            second = place[ends[2] : ends[3]] - minus * size
-            target[second] = target[second].add_(cover[ends[2] : ends[3]], alpha=sign)
+        either, discs = torch.zeros(2, size, self.window.columns, device=device).unbind()
+        ends = torch.searchsorted(place, torch.arange(len(parts) + 1, device=device) * size).tolist()
+        for target, plus, sign in ((either, 0, 1.0), (discs, 2, -1.0)):
+            begin, middle, end = ends[plus : plus + 3]
+            target[place[begin:middle] - plus * size] = cover[begin:middle]
+            second = place[middle:end] - (plus + 1) * size
+            target[second] = target[second].add_(cover[middle:end], alpha=sign)
         shape = (count, self.window.rows, self.window.columns)
         either, discs = either.view(shape), discs.view(shape)
         patches.copy_(self.base.expand_as(patches))
@@ -129,7 +127,7 @@ class AcrobotFrames:
         sine, cosine = sine_cosine(torch.stack([angles[:, 0], angles.sum(1)]))
         joint = torch.stack([sine[0], -cosine[0]], 1) * PIXELS_PER_UNIT + MIDDLE
         foot = torch.stack([torch.full_like(joint, MIDDLE), joint])
-        along, across = torch.tensor(BAR, dtype=torch.float64).unbind(1)
+        along, across = self.bar.unbind(1)
         sine, cosine = sine[..., None], cosine[..., None]
         x, y = sine * along + cosine * across, sine * across - cosine * along
         corners = (torch.stack([x, y], 3) + foot[:, :, None]).trunc_()
@@ -147,14 +145,7 @@ class AcrobotFrames:
 
     def _base(self) -> Tensor:
         """What does not move, [C, rows, columns] float32: the line to reach, and that the disc of the shoulder is not a bar."""
-        shoulder = self._disc(torch.full((1, 2), float(MIDDLE), dtype=torch.float64))
-        left, right = (side[:, :-1] - self.start for side in shoulder)
+        left, right = (side[:, :-1] - self.start for side in self.shoulder)
         disc = self.painter.paint(left, right)[0]
         bar, colour = (torch.tensor(each)[:, None, None] for each in (self.bar_colour, self.disc_colour))
         return WHITE - WHITE * self.line_weight[:, None] + (colour - bar) * disc
-
-
-@functools.cache
-def acrobot_frames(window: Window) -> AcrobotFrames:
-    """One renderer a window: its tables are shared by everybody in a process."""
-    return AcrobotFrames(window)

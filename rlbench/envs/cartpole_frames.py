@@ -6,13 +6,11 @@ edges. What does not turn (cart, axle, line) is a table by the cart's column; th
 The axle is taken to lie on the pole, which it does but for corners of single pixels.
 """
 
-import functools
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rlbench.envs.resampling import SpanPainter, bicubic_weights
+from rlbench.envs.resampling import SpanPainter, bicubic_weights, move_tables
 from rlbench.envs.shapes import polygon_spans
 from rlbench.envs.trig import sine_cosine
 from rlbench.envs.window import Window, in_grey
@@ -41,10 +39,13 @@ BEYOND = 32  # pixels beyond the window in which a part of the cart is still see
 PATCHES_AT_ONCE = 32  # their intermediate results fill half of a 1 MB cache
 
 
-def pole_edges(cart: Tensor, theta: Tensor) -> Tensor:
-    """The pole's corners as SDL has them, [N, 4, 2] float64 whole numbers: column, and row from below; cart [N] is its column."""
+def pole_edges(cart: Tensor, theta: Tensor, corners: Tensor) -> Tensor:
+    """The pole's corners as SDL has them, [N, 4, 2] float64 whole numbers: column, and row from below.
+
+    cart, theta: [N] float64, its column and the pole's angle; corners: [4, 2] float64, those of an upright pole about its axle.
+    """
     sine, cosine = (part[:, None] for part in sine_cosine(-theta))
-    x, y = torch.tensor(POLE_CORNERS, dtype=torch.float64).unbind(1)
+    x, y = corners.unbind(1)
     return torch.stack([cosine * x - sine * y + cart[:, None], sine * x + cosine * y + AXLE_Y], 2).trunc_()
 
 
@@ -53,12 +54,13 @@ class CartPoleFrames:
 
     num_drawn = 2  # numbers of a state that a frame shows: the cart's position and the pole's angle
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, device: torch.device) -> None:
         self.window = window
         self.pole_colour, self.axle_colour = (
             ((in_grey(colour),) if window.grey else colour) for colour in (POLE_COLOUR, AXLE_COLOUR)
         )
         self.channels = len(self.pole_colour)
+        self.corners = torch.tensor(POLE_CORNERS, dtype=torch.float64)
         self.pole_shade = (torch.tensor(self.pole_colour) - WHITE)[:, None, None]
         self.first_row, self.last_row, self.left, self.width = window.crop(HEIGHT, WIDTH)
         height = self.last_row - self.first_row
@@ -71,6 +73,7 @@ class CartPoleFrames:
         first, last = max(top_of_cart, 0), min(top_of_cart + CART_TOP - CART_BOTTOM + 1, height)
         self.cart_rows = self.painter.rows_of(first, last) if first < last else None
         self.is_cart = (self.y >= CART_BOTTOM - 0.5) & (self.y <= CART_TOP + 0.5)
+        move_tables(self, device)
 
     def drawn(self, state: Tensor) -> Tensor:
         """What a frame shows of states [..., 4] float64: [..., 2] float32."""
@@ -79,7 +82,7 @@ class CartPoleFrames:
     def __call__(self, drawn: Tensor) -> Tensor:
         """drawn [N, 2] float32 -> patches [N, C, rows, columns] float32."""
         place, pole, over = self.painted(*self.placed(drawn))
-        patches = torch.empty(len(drawn), self.channels, self.window.rows, self.window.columns)
+        patches = drawn.new_empty(len(drawn), self.channels, self.window.rows, self.window.columns)
         for begin in range(0, len(drawn), PATCHES_AT_ONCE):
             some = slice(begin, begin + PATCHES_AT_ONCE)
             self._compose(place[some], pole[some], None if over is None else over[some], patches[some])
@@ -93,7 +96,9 @@ class CartPoleFrames:
         if self.window.follow:
             start = (column - self.width // 2).clamp(0, WIDTH - self.width)
         middle, shift = (column - start).float()[:, None], start.float()[:, None]
-        left, right = (edge - shift for edge in polygon_spans(pole_edges(cart, drawn[:, 1].double()), self.y))
+        left, right = (
+            edge - shift for edge in polygon_spans(pole_edges(cart, drawn[:, 1].double(), self.corners), self.y)
+        )
         right = torch.where(self.is_track, left, right)
         pole, over = self.painter.ends(left, right), None
         if self.cart_rows is not None:
@@ -151,9 +156,3 @@ class CartPoleFrames:
             for channel, (colour, pole) in enumerate(zip(self.axle_colour, self.pole_colour, strict=True)):
                 base[:, channel] += (colour - pole) * axle
         return base.contiguous()
-
-
-@functools.cache
-def cartpole_frames(window: Window) -> CartPoleFrames:
-    """One renderer a window: its tables are shared by everybody in a process."""
-    return CartPoleFrames(window)

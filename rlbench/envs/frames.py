@@ -1,23 +1,33 @@
 """Which environments can be drawn without a window: their renderers by id, and which of them have something to follow."""
 
+import functools
 from collections.abc import Callable
 
-from rlbench.envs.acrobot_frames import acrobot_frames
-from rlbench.envs.cartpole_frames import cartpole_frames
-from rlbench.envs.mountain_car_frames import mountain_car_frames
+import torch
+
+from rlbench.envs.acrobot_frames import AcrobotFrames
+from rlbench.envs.cartpole_frames import CartPoleFrames
+from rlbench.envs.mountain_car_frames import MountainCarFrames
 from rlbench.envs.pixels import FrameRenderer
 from rlbench.envs.window import Window
+from rlbench.errors import ConfigError
 
-DRAWN_BY_TENSORS: dict[str, Callable[[Window], FrameRenderer]] = {
-    "CartPole-v0": cartpole_frames,
-    "CartPole-v1": cartpole_frames,
-    "MountainCar-v0": mountain_car_frames,
-    "Acrobot-v1": acrobot_frames,
+CPU = torch.device("cpu")
+DRAWN_BY_TENSORS: dict[str, Callable[[Window, torch.device], FrameRenderer]] = {
+    "CartPole-v0": CartPoleFrames,
+    "CartPole-v1": CartPoleFrames,
+    "MountainCar-v0": MountainCarFrames,
+    "Acrobot-v1": AcrobotFrames,
 }
 FOLLOWED = ("CartPole-v0", "CartPole-v1")  # where a window with `follow` is centred on the cart
 
 
-def frame_renderer(env_id: str, window: Window) -> FrameRenderer | None:
-    """The renderer of this environment's frames; None where there is none."""
-    make = DRAWN_BY_TENSORS.get(env_id)
-    return None if make is None else make(window)
+@functools.cache
+def frame_renderer(env_id: str, window: Window, device: torch.device = CPU) -> FrameRenderer:
+    """What draws this environment's frames on a device; its tables are shared by everybody in a process.
+
+    Raises ConfigError where tensors do not draw the environment, or nothing would be left of its frame.
+    """
+    if env_id not in DRAWN_BY_TENSORS:
+        raise ConfigError(f"tensors draw {', '.join(DRAWN_BY_TENSORS)} and not '{env_id}'")
+    return DRAWN_BY_TENSORS[env_id](window, device)

@@ -119,9 +119,9 @@ class MountainCarFrames:
 
     num_drawn = 1  # numbers of a state that a frame shows: the position
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, device: torch.device) -> None:
         assert not window.follow
-        self.window = window
+        self.window, self.device = window, device
         colour = (in_grey(FLAG_COLOUR),) if window.grey else FLAG_COLOUR
         self.channels = len(colour)
         flag_cover, pole_cover = flag()
@@ -133,7 +133,7 @@ class MountainCarFrames:
         # Pillow resizes rows first and rounds to 8 bits in between, which cuts off what is brighter than white beside a dark line.
         self.across = ((self.behind * self.kept + self.before) @ self.horizontal.T).round_().clamp_(0, WHITE)
         self.empty = self.vertical @ self.across
-        self.rounded = self.empty.clamp(0, WHITE).round()
+        self.rounded = self.empty.clamp(0, WHITE).round().to(device)
 
     def drawn(self, state: Tensor) -> Tensor:
         """What a frame shows of states [..., 2] float64: [..., 1] float32."""
@@ -157,7 +157,7 @@ class MountainCarFrames:
 
     @functools.cached_property
     def table(self) -> CarTable:
-        """All frames with a car."""
+        """All frames with a car, made on the CPU."""
         position = torch.linspace(MIN_POSITION, MAX_POSITION, POSITIONS, dtype=torch.float64).float().unique()
         pixels = car_pixels(position.double())
         is_new = torch.cat([torch.tensor([True]), (pixels[1:] != pixels[:-1]).flatten(1).any(1)])
@@ -187,7 +187,8 @@ class MountainCarFrames:
             change = vertical[y][:, None] @ change.permute(0, 2, 3, 1)
             patch = change.flatten(1) + empty[corner[some, None] + inner]
             blocks.append(patch.clamp_(0, WHITE).round_().to(torch.uint8))
-        return CarTable(position[is_new], corner, inner, torch.cat(blocks))
+        parts = position[is_new], corner, inner, torch.cat(blocks)
+        return CarTable(*(part.to(self.device) for part in parts))
 
     @staticmethod
     def _car(behind: Tensor, pixels: Tensor, y: Tensor, x: Tensor) -> Tensor:
@@ -200,9 +201,3 @@ class MountainCarFrames:
                 seen, torch.tensor(WHEEL_GREY), disc_coverage(pixels[:, wheel], WHEEL_RADIUS, rows, columns)
             )
         return seen
-
-
-@functools.cache
-def mountain_car_frames(window: Window) -> MountainCarFrames:
-    """One renderer a window: its table is shared by everybody in a process."""
-    return MountainCarFrames(window)

@@ -14,7 +14,10 @@ from rlbench.envs.lane_env import LaneEnv
 
 
 class FrameRenderer(Protocol):
-    """Frames as a pure function of `num_drawn` numbers of a state; patches have `channels` channels."""
+    """Frames as a pure function of `num_drawn` numbers of a state; patches have `channels` channels.
+
+    A renderer's tables lie on one device, on which it draws: what it is given must lie there too.
+    """
 
     num_drawn: int
     channels: int

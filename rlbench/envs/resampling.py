@@ -40,6 +40,15 @@ def span_table(size_in: int, size_out: int) -> Tensor:
     return torch.cat([torch.zeros(1, size_out, dtype=torch.float64), fine.cumsum(0)]).float()
 
 
+def move_tables(owner: object, device: torch.device) -> None:
+    """Moves the tensors that are attributes of a renderer, and those of its painter, to a device."""
+    for name, value in vars(owner).items():
+        if isinstance(value, Tensor):
+            setattr(owner, name, value.to(device))
+        elif isinstance(value, SpanPainter):
+            move_tables(value, device)
+
+
 class SpanPainter:
     """Resizes spans of a window [height, width] of a frame to patches [rows, columns], for any number of frames at once.
 
@@ -116,7 +125,7 @@ class SpanPainter:
 
     def paint_rows(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
         """As `paint`, of few lines: only the patch rows that see a span. Their places in [N * rows], [K] int64, and [K, columns]."""
-        lines = torch.arange(self.num_lines)
+        lines = torch.arange(self.num_lines, device=left.device)
         is_drawn = right > left
         first = torch.where(is_drawn, lines, self.num_lines).amin(1, keepdim=True)
         last = torch.where(is_drawn, lines, -1).amax(1, keepdim=True)

@@ -6,9 +6,7 @@ In: corners and middles in whole pixels, rows counted from below. Out: where eac
 import torch
 from torch import Tensor
 
-FAR_LEFT = torch.tensor([-1e6, 0.0], dtype=torch.float64)[
-    :, None, None
-]  # a line left of everything, as offset and slope
+FAR = 1e6  # pixels: beyond everything
 
 
 def polygon_spans(corners: Tensor, rows: Tensor, *, fading: bool = False) -> tuple[Tensor, Tensor]:
@@ -27,8 +25,8 @@ def polygon_spans(corners: Tensor, rows: Tensor, *, fading: bool = False) -> tup
         offset = offset - rise.sign() * ((flat - 1) / 2 - (1 - 1 / flat) / 8)
     # Clockwise, an edge that goes up bounds the left and one that goes down the right.
     y = rows.float()
-    left = torch.where(rise > 0, torch.stack([offset, slope]), FAR_LEFT).float()[..., None]
-    right = torch.where(rise < 0, torch.stack([offset, slope]), -FAR_LEFT).float()[..., None]
+    left = [torch.where(rise > 0, line, far).float()[..., None] for line, far in ((offset, -FAR), (slope, 0.0))]
+    right = [torch.where(rise < 0, line, far).float()[..., None] for line, far in ((offset, FAR), (slope, 0.0))]
     most_left = (left[0] + left[1] * y).amax(1)
     most_right = (right[0] + right[1] * y).amin(1)
     floor, ceiling = most_left.floor(), most_right.ceil()

@@ -63,7 +63,6 @@ def _observed(env: Environment, observation: State | Pixel | None) -> Observed:
         return Observed(info, inner, (info.obs_size,))
     renderer = frame_renderer(env.id, window_of(observation))
     assert inner is not None
-    assert renderer is not None
     framed = FramedEnv(inner, renderer, observation.frames)
     info = dataclasses.replace(info, obs_size=framed.obs_size)
     return Observed(info, framed, observation.shape, renderer, observation)

@@ -19,7 +19,6 @@ from PIL import Image
 from torch import Tensor, nn
 
 from rlbench.config import resolve
-from rlbench.envs.cartpole_frames import cartpole_frames
 from rlbench.envs.frames import frame_renderer
 from rlbench.envs.window import Window
 from rlbench.lanes.convolution import Conv
@@ -62,7 +61,7 @@ def bench_renderer() -> dict[str, float]:
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     env = gymnasium.make("CartPole-v1", render_mode="rgb_array")
     env.reset(seed=0)
-    render = cartpole_frames(TUTORIAL)
+    render = frame_renderer("CartPole-v1", TUTORIAL)
     rng = np.random.default_rng(0)
     states = rng.uniform([-1, -1, -0.2, -1], [1, 1, 0.2, 1], (384, 4))
     drawn = render.drawn(torch.from_numpy(states))
@@ -93,7 +92,6 @@ def bench_whole_frames() -> dict[str, dict[str, float]]:
         env.reset(seed=0)
         states = rng.uniform([low for low, _ in most], [high for _, high in most], (LANES, len(most)))
         render = frame_renderer(env_id, WHOLE)
-        assert render is not None
         drawn = render.drawn(torch.from_numpy(states))
 
         def window_frame(state: np.ndarray, env: gymnasium.Env = env) -> np.ndarray:

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from rlbench.envs.acrobot import Acrobot
-from rlbench.envs.acrobot_frames import AcrobotFrames, acrobot_frames
+from rlbench.envs.acrobot_frames import AcrobotFrames
+from rlbench.envs.frames import CPU, frame_renderer
 from rlbench.envs.resampling import SpanPainter
 from rlbench.envs.window import Window
 
@@ -59,7 +60,7 @@ def pairs(kind: str, count: int) -> FramePairs:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_patches_are_those_of_the_window(kind: str) -> None:
-    frames, steps = pairs(kind, 120).errors(acrobot_frames(WHOLE), WHOLE)
+    frames, steps = pairs(kind, 120).errors(frame_renderer("Acrobot-v1", WHOLE), WHOLE)
     assert frames < 0.04
     assert steps < (0.1 if kind == "start" else 0.05)
 
@@ -67,7 +68,7 @@ def test_patches_are_those_of_the_window(kind: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_thousands_of_patches_are_those_of_the_window(kind: str) -> None:
-    frames, steps = pairs(kind, 1500).errors(acrobot_frames(WHOLE), WHOLE)
+    frames, steps = pairs(kind, 1500).errors(frame_renderer("Acrobot-v1", WHOLE), WHOLE)
     assert frames < 0.04
     assert steps < (0.1 if kind == "start" else 0.05)
 
@@ -75,7 +76,7 @@ def test_thousands_of_patches_are_those_of_the_window(kind: str) -> None:
 @pytest.mark.parametrize("name", WINDOWS)
 @pytest.mark.parametrize("kind", ["episode", "any angle"])
 def test_any_size_and_crop(name: str, kind: str) -> None:
-    frames, steps = pairs(kind, 120).errors(acrobot_frames(WINDOWS[name]), WINDOWS[name])
+    frames, steps = pairs(kind, 120).errors(frame_renderer("Acrobot-v1", WINDOWS[name]), WINDOWS[name])
     assert frames < 0.05
     assert steps < 0.15
 
@@ -88,10 +89,10 @@ class LinksInLine(AcrobotFrames):
 
 
 def test_the_bounds_see_missing_links_and_a_second_angle(monkeypatch: pytest.MonkeyPatch) -> None:
-    frames, steps = pairs("episode", 120).errors(LinksInLine(WHOLE), WHOLE)
+    frames, steps = pairs("episode", 120).errors(LinksInLine(WHOLE, CPU), WHOLE)
     assert frames > 0.2
     assert steps > 0.5
-    renderer = AcrobotFrames(WHOLE)
+    renderer = AcrobotFrames(WHOLE, CPU)
 
     def nothing(self: SpanPainter, left: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.zeros(0, dtype=torch.int64), torch.zeros(0, self.columns)
@@ -100,23 +101,6 @@ def test_the_bounds_see_missing_links_and_a_second_angle(monkeypatch: pytest.Mon
     frames, steps = pairs("episode", 120).errors(renderer, WHOLE)
     assert frames > 0.5
     assert steps > 0.5
-
-
-def test_a_patch_does_not_depend_on_its_company() -> None:
-    renderer = acrobot_frames(WHOLE)
-    drawn = renderer.drawn(torch.from_numpy(states("any angle", 100)[0]))
-    together = renderer(drawn)
-    for i in (0, 7, 33, 64, 99):
-        assert torch.equal(renderer(drawn[i : i + 1])[0], together[i])
-    assert torch.equal(renderer(drawn[5:88]), together[5:88])
-
-
-def test_patches_are_whole_numbers_of_eight_bits() -> None:
-    patches = acrobot_frames(WHOLE)(torch.tensor([[0.0, 0.0], [3.14, 0.1], [-2.0, 3.1]]))
-    assert patches.dtype == torch.float32
-    assert torch.equal(patches, patches.round())
-    assert float(patches.min()) >= 0
-    assert float(patches.max()) == 255
 
 
 @pytest.mark.parametrize(("height", "rows"), [(30, 10), (100, 7), (37, 12)])
@@ -130,7 +114,3 @@ def test_painting_the_rows_that_see_something_is_painting(height: int, rows: int
     patches = torch.zeros(6 * rows, 16)
     patches[place] = found
     torch.testing.assert_close(patches.view(6, rows, 16), painter.paint(left, right), atol=1e-6, rtol=0)
-
-
-def test_one_renderer_a_window() -> None:
-    assert acrobot_frames(WHOLE) is acrobot_frames(Window(0.0, 1.0, 1.0, False, 40, 90))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rlbench.envs.cartpole import CartPole
-from rlbench.envs.cartpole_frames import CartPoleFrames, cartpole_frames
+from rlbench.envs.frames import frame_renderer
 from rlbench.envs.resampling import SUBPIXELS, SpanPainter, bicubic_weights
 from rlbench.envs.window import Window
 
@@ -60,8 +60,8 @@ def real_frames(kind: str, count: int) -> Iterator[tuple[NDArray[np.uint8], int]
 
 
 def compared(kind: str, window: Window, count: int) -> tuple[float, float]:
-    drawn = cartpole_frames(window).drawn(torch.from_numpy(states(kind, count).reshape(-1, 4)))
-    own = cartpole_frames(window)(drawn).numpy()
+    drawn = frame_renderer("CartPole-v1", window).drawn(torch.from_numpy(states(kind, count).reshape(-1, 4)))
+    own = frame_renderer("CartPole-v1", window)(drawn).numpy()
     real = np.stack(
         [
             WindowFrames.resized(frame, window, column if window.follow else None)
@@ -102,21 +102,6 @@ def test_the_bounds_see_a_missing_pole_and_a_moved_cart(monkeypatch: pytest.Monk
     assert steps > 0.5
 
 
-def test_a_patch_does_not_depend_on_its_company() -> None:
-    drawn = cartpole_frames(TUTORIAL).drawn(torch.from_numpy(states("any angle", 50)[0]))
-    together = cartpole_frames(TUTORIAL)(drawn)
-    for i in (0, 7, 33, 49):
-        assert torch.equal(cartpole_frames(TUTORIAL)(drawn[i : i + 1])[0], together[i])
-    assert torch.equal(cartpole_frames(TUTORIAL)(drawn[5:38]), together[5:38])
-
-
-def test_patches_are_whole_numbers_of_eight_bits() -> None:
-    patches = cartpole_frames(TUTORIAL)(torch.tensor([[0.3, 0.1], [-2.45, 3.0]]))
-    assert torch.equal(patches, patches.round())
-    assert float(patches.min()) >= 0
-    assert float(patches.max()) == 255
-
-
 @pytest.mark.parametrize(("size_in", "size_out"), [(160, 40), (360, 90), (400, 84), (37, 12), (20, 33)])
 def test_weights_resize_as_pillow(size_in: int, size_out: int) -> None:
     row = np.random.default_rng(0).integers(0, 256, size_in).astype(np.float32)
@@ -135,8 +120,3 @@ def test_a_span_is_painted_as_its_drawn_rows_are_resized() -> None:
     torch.testing.assert_close(painter.paint(left, right).double(), expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(painter.paint(left, right, slice(2, 7)).double(), expected[:, 2:7], atol=1e-5, rtol=0)
     assert SUBPIXELS == 8
-
-
-def test_one_renderer_a_window() -> None:
-    assert cartpole_frames(TUTORIAL) is cartpole_frames(Window(0.4, 0.8, 0.6, True, 40, 90))
-    assert isinstance(cartpole_frames(TUTORIAL), CartPoleFrames)

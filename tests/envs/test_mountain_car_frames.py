@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlbench.envs import mountain_car_frames as module
+from rlbench.envs.frames import CPU, frame_renderer
 from rlbench.envs.mountain_car import MountainCar
-from rlbench.envs.mountain_car_frames import MountainCarFrames, mountain_car_frames
+from rlbench.envs.mountain_car_frames import MountainCarFrames
 from rlbench.envs.window import Window
 
 from window_frames import FramePairs, WindowFrames  # isort: skip
@@ -58,7 +59,7 @@ def pairs(kind: str, count: int) -> FramePairs:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_patches_are_those_of_the_window(kind: str) -> None:
-    frames, steps = pairs(kind, 120).errors(mountain_car_frames(WHOLE), WHOLE)
+    frames, steps = pairs(kind, 120).errors(frame_renderer("MountainCar-v0", WHOLE), WHOLE)
     assert frames < 0.03
     assert steps < (0.1 if kind == "start" else 0.05)
 
@@ -66,20 +67,20 @@ def test_patches_are_those_of_the_window(kind: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_thousands_of_patches_are_those_of_the_window(kind: str) -> None:
-    frames, steps = pairs(kind, 1500).errors(mountain_car_frames(WHOLE), WHOLE)
+    frames, steps = pairs(kind, 1500).errors(frame_renderer("MountainCar-v0", WHOLE), WHOLE)
     assert frames < 0.03
     assert steps < (0.1 if kind == "start" else 0.05)
 
 
 @pytest.mark.parametrize("name", WINDOWS)
 def test_any_size_and_crop(name: str) -> None:
-    frames, steps = pairs("anywhere", 120).errors(mountain_car_frames(WINDOWS[name]), WINDOWS[name])
+    frames, steps = pairs("anywhere", 120).errors(frame_renderer("MountainCar-v0", WINDOWS[name]), WINDOWS[name])
     assert frames < 0.05
     assert steps < 0.15
 
 
 def test_the_bounds_see_a_missing_car_and_one_that_does_not_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    still = MountainCarFrames(WHOLE)
+    still = MountainCarFrames(WHOLE, CPU)
     table = still.table
     empty = still.rounded.flatten()[table.corner[:, None] + table.inner].to(torch.uint8)
     still.table = dataclasses.replace(table, blocks=empty)
@@ -91,7 +92,7 @@ def test_the_bounds_see_a_missing_car_and_one_that_does_not_turn(monkeypatch: py
         return torch.zeros_like(angle)
 
     monkeypatch.setattr(module, "cosine", zero)
-    frames, steps = pairs("anywhere", 120).errors(MountainCarFrames(WHOLE), WHOLE)
+    frames, steps = pairs("anywhere", 120).errors(MountainCarFrames(WHOLE, CPU), WHOLE)
     assert frames > 0.05
     assert steps > 0.15
 
@@ -101,25 +102,3 @@ def test_the_hill_is_that_of_the_window() -> None:
     without_flag = np.s_[:, :560]
     error = np.abs(own - background()[..., 0])[without_flag].sum() / (255.0 - background()[..., 0])[without_flag].sum()
     assert error < 0.01
-
-
-def test_a_patch_does_not_depend_on_its_company() -> None:
-    renderer = mountain_car_frames(WHOLE)
-    drawn = renderer.drawn(torch.from_numpy(states("anywhere", 50)[0]))
-    together = renderer(drawn)
-    for i in (0, 7, 33, 49):
-        assert torch.equal(renderer(drawn[i : i + 1])[0], together[i])
-    assert torch.equal(renderer(drawn[5:38]), together[5:38])
-
-
-def test_patches_are_whole_numbers_of_eight_bits() -> None:
-    patches = mountain_car_frames(WHOLE)(torch.tensor([[-1.2], [0.6], [-0.51], [0.5]]))
-    assert patches.dtype == torch.float32
-    assert torch.equal(patches, patches.round())
-    assert float(patches.min()) >= 0
-    assert float(patches.max()) == 255
-    assert not torch.equal(patches[0], patches[1])
-
-
-def test_one_renderer_a_window() -> None:
-    assert mountain_car_frames(WHOLE) is mountain_car_frames(Window(0.0, 1.0, 1.0, False, 40, 90))
