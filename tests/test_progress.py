@@ -6,7 +6,8 @@ import re
 import pytest
 from rich.console import Console
 
-from rlbench.runner.progress import Progress, VariantProgress, WorkerUpdate
+from rlbench.runner.progress import Progress
+from rlbench.runner.updates import VariantProgress, WorkerUpdate
 
 SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
 

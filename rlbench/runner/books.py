@@ -14,7 +14,7 @@ from rlbench.lanes.lane import Events, Lane
 from rlbench.lanes.lane_state import final_weights, initial_state
 from rlbench.lanes.update import Tensors
 from rlbench.runner.plan import Task, total_steps
-from rlbench.runner.progress import VariantProgress
+from rlbench.runner.updates import VariantProgress
 from rlbench.store import Checkpoint, CheckpointLane, Finished, Program, RowDigest, run_digest
 
 RECENT_EPISODES = 20

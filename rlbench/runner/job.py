@@ -13,7 +13,7 @@ from rlbench.lanes.lane import Events, Lane
 from rlbench.lanes.trainer import Trainer
 from rlbench.runner.books import Books, OtherPlatformError
 from rlbench.runner.plan import Job
-from rlbench.runner.progress import VariantProgress
+from rlbench.runner.updates import VariantProgress
 from rlbench.store import Store
 
 BLOCK_SECONDS = 0.7  # how long a block should take: bounds the wait for a stop request and the pace of the live view

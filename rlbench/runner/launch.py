@@ -20,7 +20,8 @@ from types import FrameType
 from rlbench.errors import RlbenchError, StoreError
 from rlbench.runner.job import Settings
 from rlbench.runner.plan import Job, Task, share_out, total_steps
-from rlbench.runner.progress import Progress, VariantProgress, WorkerUpdate
+from rlbench.runner.progress import Progress
+from rlbench.runner.updates import VariantProgress, WorkerUpdate
 from rlbench.runner.worker import Message, RunFailed, WorkerFailed
 from rlbench.store import Store
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +22,17 @@ from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
+from rlbench.runner.updates import (
+    VariantProgress,
+    WorkerUpdate,
+    added,
+    at_least,
+    count,
+    fraction,
+    is_done,
+    seconds_left,
+)
+
 LINE_PERIOD_SECONDS = 10.0
 REFRESH_PERIOD_SECONDS = 0.2
 # The first line waits until the other workers have spoken too, or its totals would be those of one of them.
@@ -29,33 +40,6 @@ FIRST_LINE_SECONDS = 1.0
 # Over how long a variant's speed is measured: long enough to smooth evaluations, short enough to follow a new cohort.
 SPEED_WINDOW_SECONDS = 15.0
 _NAMED_IN_LINE = 3
-
-
-@dataclass(frozen=True)
-class VariantProgress:
-    """A worker's share of one variant.
-
-    done_steps and total_steps are environment steps over all its runs, finished ones included; a total of 0 says that
-    it is not known (a budget in episodes), and runs are counted instead. recent_return: mean of recent training
-    episodes.
-    """
-
-    done_steps: int
-    total_steps: int
-    runs_done: int
-    runs_total: int
-    recent_return: float | None = None
-    lanes_running: int = 0
-
-
-@dataclass(frozen=True)
-class WorkerUpdate:
-    """All that one worker has to say; it replaces whatever the same worker said before."""
-
-    worker: int
-    lanes_running: int
-    per_variant: Mapping[str, VariantProgress]
-    lane_steps_per_second: float
 
 
 @dataclass
@@ -153,7 +137,7 @@ class Progress:
         totals = {}
         for name in dict.fromkeys([*self._planned, *heard]):
             shares = [update.per_variant[name] for update in self._updates.values() if name in update.per_variant]
-            totals[name] = _at_least(_added(shares), self._planned[name]) if name in self._planned else _added(shares)
+            totals[name] = at_least(added(shares), self._planned[name]) if name in self._planned else added(shares)
         return totals
 
     def steps_per_second(self) -> float:
@@ -163,7 +147,7 @@ class Progress:
     def line(self) -> str:
         """The state as one line of text."""
         totals = self.totals()
-        overall = _added(totals.values())
+        overall = added(totals.values())
         running = [(name, total) for name, total in totals.items() if total.lanes_running]
         lanes = ", ".join(
             f"{name} {total.lanes_running}/{total.runs_total}" for name, total in running[:_NAMED_IN_LINE]
@@ -174,11 +158,11 @@ class Progress:
             lanes += f" and {len(running) - _NAMED_IN_LINE} more variants"
             lanes = f"{lanes}, {overall.lanes_running}"
         speed = self.steps_per_second()
-        parts = [f"{100 * _fraction(overall):4.0f} %", f"{lanes} lanes", f"{_count(speed)} steps/s"]
+        parts = [f"{100 * fraction(overall):4.0f} %", f"{lanes} lanes", f"{count(speed)} steps/s"]
         if len(totals) > 1 or overall.runs_done:
             parts.insert(1, f"{overall.runs_done}/{overall.runs_total} runs")
-        left = _seconds_left(overall, speed)
-        return "  ".join([*parts, "done" if _is_done(overall) else f"{left} left" if left else "time left unknown"])
+        left = seconds_left(overall, speed)
+        return "  ".join([*parts, "done" if is_done(overall) else f"{left} left" if left else "time left unknown"])
 
     def _show(self) -> None:
         self._is_stale = False
@@ -216,7 +200,7 @@ class Progress:
             table.add_row(*_cells(name, total, speed, columns))
         if len(totals) > 1:
             table.add_section()
-            overall = _added(totals.values())
+            overall = added(totals.values())
             lanes = sum(update.lanes_running for update in self._updates.values())
             table.add_row(*_cells("all", overall, self.steps_per_second(), columns, lanes=lanes), style="bold")
         hidden = [Text(f"and {num_hidden} more variants", style="dim")] if num_hidden else []
@@ -254,7 +238,7 @@ def _rows_that_fit(
     """As many variants as there are lines: those under way first, the finished last, else in their order."""
     if len(totals) <= room:
         return list(totals.items()), 0
-    urgency = sorted(totals.items(), key=lambda item: (_is_done(item[1]), not item[1].lanes_running))
+    urgency = sorted(totals.items(), key=lambda item: (is_done(item[1]), not item[1].lanes_running))
     kept = {name for name, _ in urgency[: room - 1]}
     return [item for item in totals.items() if item[0] in kept], len(totals) - len(kept)
 
@@ -262,67 +246,17 @@ def _rows_that_fit(
 def _cells(
     name: str, total: VariantProgress, speed: float, columns: Sequence[str], lanes: int | None = None
 ) -> list[RenderableType]:
-    is_done = _is_done(total)
+    has_ended = is_done(total)
     lanes = total.lanes_running if lanes is None else lanes
-    left = _seconds_left(total, speed)
+    left = seconds_left(total, speed)
     shown: dict[str, RenderableType] = {
         "variant": Text(name),
-        "": ProgressBar(total=1.0, completed=_fraction(total)),
-        "%": f"{100 * _fraction(total):.0f} %",
+        "": ProgressBar(total=1.0, completed=fraction(total)),
+        "%": f"{100 * fraction(total):.0f} %",
         "runs": f"{total.runs_done}/{total.runs_total}",
         "lanes": str(lanes) if lanes else "",
-        "steps/s": _count(speed) if speed > 0 and not is_done else "",
-        "left": Text("done", style="green") if is_done else left or "waiting",
+        "steps/s": count(speed) if speed > 0 and not has_ended else "",
+        "left": Text("done", style="green") if has_ended else left or "waiting",
         "return": "" if total.recent_return is None else f"{total.recent_return:.1f}",
     }
     return [shown[column] for column in columns]
-
-
-def _added(shares: Iterable[VariantProgress]) -> VariantProgress:
-    """Several shares as one; the return is weighted by runs, and unknown totals make the sum unknown."""
-    known = list(shares)
-    heard = [(share.recent_return, share.runs_total) for share in known if share.recent_return is not None]
-    weight = sum(runs for _, runs in heard)
-    return VariantProgress(
-        done_steps=sum(share.done_steps for share in known),
-        total_steps=sum(share.total_steps for share in known) if all(share.total_steps for share in known) else 0,
-        runs_done=sum(share.runs_done for share in known),
-        runs_total=sum(share.runs_total for share in known),
-        recent_return=sum(value * runs for value, runs in heard) / weight if weight else None,
-        lanes_running=sum(share.lanes_running for share in known),
-    )
-
-
-def _at_least(total: VariantProgress, planned: VariantProgress) -> VariantProgress:
-    """The sum of what was heard, out of no less than what was planned; unknown where the plan does not know."""
-    steps = max(total.total_steps, planned.total_steps) if planned.total_steps else 0
-    return replace(total, runs_total=max(total.runs_total, planned.runs_total), total_steps=steps)
-
-
-def _is_done(total: VariantProgress) -> bool:
-    return total.runs_done >= total.runs_total
-
-
-def _fraction(total: VariantProgress) -> float:
-    if _is_done(total):
-        return 1.0
-    # Below 1 until the last run has ended, whatever the rounding says.
-    share = total.done_steps / total.total_steps if total.total_steps else total.runs_done / total.runs_total
-    return min(max(share, 0.0), 0.99)
-
-
-def _seconds_left(total: VariantProgress, speed: float) -> str:
-    """The time left as 0:45 or 3:05:09; an empty text where nobody can tell."""
-    if not total.total_steps or speed <= 0:
-        return ""
-    whole = max(0, round((total.total_steps - total.done_steps) / speed))
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
-
-
-def _count(value: float) -> str:
-    """A whole number with its thousands apart: 12 900, and three digits are enough for a speed."""
-    if value >= 1000:
-        digits = len(str(int(value))) - 3
-        value = round(value, -digits)
-    return f"{value:,.0f}".replace(",", " ")

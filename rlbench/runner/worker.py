@@ -19,7 +19,7 @@ from types import FrameType
 from rlbench.errors import StoreError
 from rlbench.runner.job import JobRun, Settings
 from rlbench.runner.plan import Job
-from rlbench.runner.progress import VariantProgress, WorkerUpdate
+from rlbench.runner.updates import VariantProgress, WorkerUpdate
 from rlbench.store import Finished, Store
 
 

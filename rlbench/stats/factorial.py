@@ -20,10 +20,16 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
-from rlbench.stats.bootstrap import resampled_counts
 from rlbench.stats.comparisons import satterthwaite, t_p_value
+from rlbench.stats.contrast_intervals import (
+    cochran,
+    paired_resamples,
+    paired_variances,
+    student,
+    unpaired_resamples,
+    unpaired_variances,
+)
 from rlbench.stats.grid import Grid, across, contrasts, read_grid
 from rlbench.stats.multiplicity import holm, joint_blocks, sign_flip_family
 from rlbench.stats.permutation import smallest_sign_flip_p
@@ -155,16 +161,16 @@ def factorial_effects(
         strata, cells = [np.mean(by_environment, axis=0)], [np.mean(grid.scores, axis=0)]
     n = min(part.shape[1] for part in strata)
     estimates = np.mean([part.mean(axis=1) for part in by_environment], axis=0)
-    paired_parts, paired_freedoms = _paired_variances(strata)
-    unpaired_parts, unpaired_freedoms = _unpaired_variances(cells, weights)
+    paired_parts, paired_freedoms = paired_variances(strata)
+    unpaired_parts, unpaired_freedoms = unpaired_variances(cells, weights)
     errors = [satterthwaite(parts, paired_freedoms) for parts in paired_parts]
     if interval == "bootstrap":
         rng = np.random.default_rng(seed)
-        paired = np.quantile(_paired_resamples(strata, resamples, rng), bounds, axis=0)
-        unpaired = np.quantile(_unpaired_resamples(cells, weights, resamples, rng), bounds, axis=0)
+        paired = np.quantile(paired_resamples(strata, resamples, rng), bounds, axis=0)
+        unpaired = np.quantile(unpaired_resamples(cells, weights, resamples, rng), bounds, axis=0)
     else:
-        paired = _student(estimates, paired_parts, paired_freedoms, bounds[1])
-        unpaired = _student(estimates, unpaired_parts, unpaired_freedoms, bounds[1])
+        paired = student(estimates, paired_parts, paired_freedoms, bounds[1])
+        unpaired = student(estimates, unpaired_parts, unpaired_freedoms, bounds[1])
     shares = [part / (part.shape[1] * len(strata)) for part in strata]  # whose sums over blocks are the effects
     contributions = np.concatenate(shares, axis=1)
     p_values, p_max_t, is_exact = sign_flip_family(contributions, resamples, seed)
@@ -178,7 +184,7 @@ def factorial_effects(
     unpaired_adjusted = holm(unpaired_p)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = unpaired_parts.sum(axis=1) / paired_parts.sum(axis=1)
-    spread = _cochran(by_environment)
+    spread = cochran(by_environment)
     effects = tuple(
         Effect(
             name=name,
@@ -254,62 +260,6 @@ def _blocks_told(block: str, environments: Sequence[str], is_across: bool) -> st
     return f"{block}s over all environments" if is_across else f"{block}s within environments"
 
 
-def _paired_resamples(strata: Sequence[Floats], resamples: int, rng: np.random.Generator) -> Floats:
-    """Each effect [resamples, effects] with blocks drawn again within each stratum."""
-    drawn = np.zeros((resamples, len(strata[0])))
-    for part in strata:
-        drawn += resampled_counts(part.shape[1], resamples, rng) @ part.T / (part.shape[1] * len(strata))
-    return drawn
-
-
-def _unpaired_resamples(scores: Sequence[Floats], weights: Floats, resamples: int, rng: np.random.Generator) -> Floats:
-    """Each effect [resamples, effects] with runs drawn again within each cell of each environment."""
-    drawn = np.zeros((resamples, len(weights)))
-    for table in scores:
-        for runs, weight in zip(table, weights.T, strict=True):
-            means = resampled_counts(runs.size, resamples, rng) @ runs / (runs.size * len(scores))
-            drawn += np.outer(means, weight)
-    return drawn
-
-
-def _paired_variances(strata: Sequence[Floats]) -> tuple[Floats, Floats]:
-    """Each stratum's share [effects, strata] of the variance of each effect, and its degrees of freedom [strata]."""
-    parts = [part.var(axis=1, ddof=1) / part.shape[1] / len(strata) ** 2 for part in strata]
-    return np.stack(parts, axis=1), np.array([part.shape[1] - 1.0 for part in strata])
-
-
-def _unpaired_variances(scores: Sequence[Floats], weights: Floats) -> tuple[Floats, Floats]:
-    """As `_paired_variances`, from the cells of all environments: [effects, environments x cells]."""
-    parts = [weights**2 * table.var(axis=1, ddof=1) / table.shape[1] / len(scores) ** 2 for table in scores]
-    return np.concatenate(parts, axis=1), np.repeat([t.shape[1] - 1.0 for t in scores], weights.shape[1])
-
-
-def _student(estimates: Floats, parts: Floats, freedoms: Floats, upper: float) -> Floats:
-    """Ends [2, effects] of the t intervals."""
-    errors = [satterthwaite(part, freedoms) for part in parts]
-    half = np.array([float(special.stdtrit(freedom, upper)) * error for error, freedom in errors])
-    return np.stack([estimates - half, estimates + half])
-
-
-def _cochran(by_environment: Sequence[Floats]) -> list[tuple[float, float]]:
-    """Cochran's Q over environments of each effect and its p-value by Welch 1951; NaN where it has no meaning."""
-    count = len(by_environment)
-    found = []
-    for place in range(len(by_environment[0])):
-        parts = [part[place] for part in by_environment]
-        variances = np.array([part.var(ddof=1) / part.size for part in parts])
-        if count < 2 or (variances == 0.0).any():
-            found.append((np.nan, np.nan))
-            continue
-        means = np.array([part.mean() for part in parts])
-        shares = (1.0 / variances) / (1.0 / variances).sum()
-        q = float(((means - shares @ means) ** 2 / variances).sum())
-        spare = float(((1.0 - shares) ** 2 / np.array([part.size - 1 for part in parts])).sum())
-        f = q / (count - 1) / (1.0 + 2.0 * (count - 2) / (count**2 - 1) * spare)
-        found.append((q, float(special.fdtrc(count - 1, (count**2 - 1) / (3.0 * spare), f))))
-    return found
-
-
 def _by_environment(
     names: Sequence[str], scores: Sequence[Floats], weight: Floats, upper: float
 ) -> tuple[EnvironmentEffect, ...]:
@@ -318,8 +268,8 @@ def _by_environment(
     for name, table in zip(names, scores, strict=True):
         contrast = [weight[np.newaxis] @ table]
         estimate = contrast[0].mean(axis=1)
-        paired = _student(estimate, *_paired_variances(contrast), upper)[:, 0]
-        unpaired = _student(estimate, *_unpaired_variances([table], weight[np.newaxis]), upper)[:, 0]
+        paired = student(estimate, *paired_variances(contrast), upper)[:, 0]
+        unpaired = student(estimate, *unpaired_variances([table], weight[np.newaxis]), upper)[:, 0]
         found.append(
             EnvironmentEffect(
                 environment=name,

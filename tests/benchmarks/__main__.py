@@ -32,7 +32,7 @@ from rlbench.lanes.variant import (
 )
 from rlbench.runner.job import JobRun, Settings
 from rlbench.runner.plan import Task
-from rlbench.runner.progress import VariantProgress
+from rlbench.runner.updates import VariantProgress
 from rlbench.store import Member, Store
 from tests.benchmarks.pixel_speed import bench_pixels
 from tests.benchmarks.plain_loop import MEMORIES, steps_per_second
