@@ -13,6 +13,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
+from matplotlib.ticker import LogLocator, NullLocator
 
 from rlbench.reports.canvas import (
     GRID,
@@ -87,7 +88,7 @@ def draw_slice(study: Mapping[str, Any], key: str, *, name: str) -> Drawing:
                 x, [t["value"] for t in own], marker, color=SERIES[0], ms=4, mew=0.9 if marker == "x" else 0, alpha=0.7
             )
         if is_log:
-            axes.set_xscale("log")
+            _mark_logarithmically(axes)
         _name_choices(axes, study, key)
         axes.set_xlabel(key)
         axes.set_ylabel("tuning score")
@@ -99,7 +100,9 @@ def draw_parallel(study: Mapping[str, Any], *, name: str) -> Drawing:
     keys = [parameter["key"] for parameter in study["definition"]["space"]]
     done = sorted((t for t in study["trials"] if t["state"] == "complete"), key=lambda trial: trial["value"])
     with mpl.rc_context(STYLE):
-        figure, axes = panel(HEIGHT, left=20, right=30, bottom=78, top=16)
+        # Names lean to the left of their axes: 3.6 points a letter, where the axes are some 45 points apart.
+        leaning = max((3.6 * len(key) - 45 * place for place, key in enumerate(keys)), default=0.0)
+        figure, axes = panel(HEIGHT, left=min(max(20.0, leaning), 120.0), right=30, bottom=78, top=16)
         low, high = (done[0]["value"], done[-1]["value"]) if done else (0.0, 1.0)
         for trial in done:
             share = (trial["value"] - low) / (high - low) if high > low else 1.0
@@ -117,6 +120,15 @@ def draw_parallel(study: Mapping[str, Any], *, name: str) -> Drawing:
         axes.tick_params(length=0, colors=INK)
         best = f"; the best, {number(high)}, is darkest" if done else ""
         return render(figure, name, f"{len(done)} completed trials as lines through {', '.join(keys)}{best}")
+
+
+def _mark_logarithmically(axes: Axes) -> None:
+    """A logarithmic axis with few ticks that are written out: decades, or 1, 2 and 5 of each where there are hardly two."""
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high >= 100 * low else (1.0, 2.0, 5.0)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")
 
 
 def _parameter(study: Mapping[str, Any], key: str) -> Mapping[str, Any]:
