@@ -8,7 +8,7 @@ a bar and its disc, as one span; spans of both arms that overlap are joined, so 
 import torch
 from torch import Tensor
 
-from rlbench.envs.resampling import SpanPainter, bicubic_weights, move_tables
+from rlbench.envs.resampling import SpanPainter, Spans, bicubic_weights, move_tables
 from rlbench.envs.shapes import FAR, disc_half_widths, polygon_spans
 from rlbench.envs.trig import sine_cosine
 from rlbench.envs.window import Window, in_grey
@@ -28,8 +28,6 @@ BAR = (
 BAR_COLOUR, DISC_COLOUR, WHITE = (0.0, 204.0, 204.0), (204.0, 204.0, 0.0), 255.0
 LINES_A_ROW = 3  # at least; with four, errors are 1 % in place of 2 %, and a frame takes 1.3 times as long
 PATCHES_AT_ONCE = 64  # with 32, starting operations costs a third more, and more than 64 gain little
-
-Spans = tuple[Tensor, Tensor]  # left and right [N, lines] float32 in pixel edges; empty where right <= left
 
 
 def joined(first: Spans, second: Spans) -> Spans:
@@ -76,7 +74,7 @@ class AcrobotFrames:
         self.half_on_line = torch.nn.functional.pad(disc_half_widths(RADIUS), (1, 1))
         self.shoulder = torch.stack(self._disc(torch.full((1, 2), float(MIDDLE), dtype=torch.float64)))
         self.base = self._base()
-        move_tables(self, device)
+        move_tables(device, self, self.painter)
 
     def drawn(self, state: Tensor) -> Tensor:
         """What a frame shows of states [..., 4] float64: [..., 2] float32."""

@@ -34,16 +34,16 @@ class FrameRenderer(Protocol):
 
 @runtime_checkable
 class StagedRenderer(FrameRenderer, Protocol):
-    """One that draws in three steps, `composed(*painted(*placed(drawn)))`: the first and last gain from a compiler, the second calls a
-    library."""
+    """One that draws in three steps, `composed(*painted(drawn, *placed(drawn)))`: the first and last gain from a compiler, the second
+    calls a library."""
 
-    def placed(self, drawn: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def placed(self, drawn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """drawn [N, P] float32 -> where things are."""
 
-    def painted(self, place: Tensor, pole: Tensor, over: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    def painted(self, drawn: Tensor, place: Tensor, pole: Tensor, over: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What `placed` says -> what they cover."""
 
-    def composed(self, place: Tensor, pole: Tensor, over: Tensor | None) -> Tensor:
+    def composed(self, place: Tensor, pole: Tensor, over: Tensor) -> Tensor:
         """What `painted` says -> patches."""
 
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SUBPIXELS = 8
+Spans = tuple[Tensor, Tensor]  # left and right [N, lines] float32 in pixels; empty where right <= left
 
 
 @functools.cache
@@ -40,27 +41,44 @@ def span_table(size_in: int, size_out: int) -> Tensor:
     return torch.cat([torch.zeros(1, size_out, dtype=torch.float64), fine.cumsum(0)]).float()
 
 
-def move_tables(owner: object, device: torch.device) -> None:
-    """Moves the tensors that are attributes of a renderer, and those of its painter, to a device."""
-    for name, value in vars(owner).items():
-        if isinstance(value, Tensor):
-            setattr(owner, name, value.to(device))
-        elif isinstance(value, SpanPainter):
-            move_tables(value, device)
+def move_tables(device: torch.device, *owners: object) -> None:
+    """Moves the tensors that are attributes of these objects to a device."""
+    for owner in owners:
+        for name, value in vars(owner).items():
+            if isinstance(value, Tensor):
+                setattr(owner, name, value.to(device))
+
+
+def by_place(lines: Tensor, count: int) -> Tensor:
+    """Lines [..., L] of which `count` neighbours each form a group, as `merged` has them: the first of every group, then the second."""
+    return lines.unflatten(-1, (-1, count)).transpose(-1, -2).flatten(-2)
+
+
+def merged(left: Tensor, right: Tensor, count: int) -> Spans:
+    """Spans of `count` neighbouring lines each (`by_place`) as one, as wide as they are on average and about their common middle."""
+    if count == 1:
+        return left, right
+    width = (right - left).clamp(min=0)
+    total, moment = (
+        sum(part.unflatten(1, (count, -1)).unbind(1), start=part.new_zeros(()))
+        for part in (width, (left + right) * width)
+    )
+    middle, half = moment / (2 * total).clamp(min=1e-6), total / (2 * count)
+    return middle - half, middle + half
 
 
 class SpanPainter:
     """Resizes spans of a window [height, width] of a frame to patches [rows, columns], for any number of frames at once.
 
-    Neighbouring scan lines are taken together where a row of the patch still has `lines_a_row` of them. With two, CartPole's upright poles
-    were as good (0.6 % of a frame in place of 0.5 %) and lying ones were not (14 % of a difference in place of 8 %).
+    Neighbouring scan lines are taken together, `multiple_of` of them or a multiple, where a row of the patch still has `lines_a_row` lines.
     """
 
-    def __init__(self, *, height: int, width: int, rows: int, columns: int, lines_a_row: int = 4) -> None:
+    def __init__(
+        self, *, height: int, width: int, rows: int, columns: int, lines_a_row: int = 4, multiple_of: int = 1
+    ) -> None:
         self.height, self.width, self.rows, self.columns = height, width, rows, columns
-        self.step = max(
-            d for d in range(1, height + 1) if height % d == 0 and d <= max(1.0, height / rows / lines_a_row)
-        )
+        most = max(multiple_of, height / rows / lines_a_row)
+        self.step = max(d for d in range(multiple_of, height + 1, multiple_of) if height % d == 0 and d <= most)
         self.num_lines = height // self.step
         self.table = span_table(width, columns)
         vertical = bicubic_weights(height, rows).view(rows, self.num_lines, self.step).sum(2)
@@ -100,24 +118,27 @@ class SpanPainter:
 
     def paint(self, left: Tensor, right: Tensor, rows: slice | None = None) -> Tensor:
         """Coverage [N, rows, columns] float32 of spans left, right [N, lines] float32 in pixels; empty where right <= left."""
-        return self.covered(self.ends(left, right), slice(0, self.rows) if rows is None else rows)
+        rows = slice(0, self.rows) if rows is None else rows
+        return self.covered(self.found(left, right, rows), rows)
 
-    def ends(self, left: Tensor, right: Tensor) -> Tensor:
-        """Rows of the table for the ends of spans left, right [N, lines] float32 in pixels, [N, 2, lines] int32: right, then left."""
+    def found(self, left: Tensor, right: Tensor, rows: slice) -> Tensor:
+        """Rows of the table for the ends of spans left, right [N, lines] float32 in pixels, as patch rows see them.
+
+        [N, rows, 2 taps] int32: of the lines that a row sees the right ends, then the left ones.
+        """
+        taps, apart = self.weights.shape[1], self.apart
         ends = torch.stack([right, torch.minimum(left, right)], 1)
-        return (ends * SUBPIXELS).round().clamp(0, self.width * SUBPIXELS).int()
-
-    def covered(self, ends: Tensor, rows: slice) -> Tensor:
-        """Coverage [N, rows, columns] float32 of spans with these ends [N, 2, lines] int32."""
-        count, taps = self.weights[rows].shape
-        apart = self.apart
+        ends = (ends * SUBPIXELS).round().clamp(0, self.width * SUBPIXELS).int()
         seen = F.pad(ends, self.padding).unfold(2, taps, apart)[:, :, rows] if apart else ends[:, :, self.lines[rows]]
-        index = seen.transpose(1, 2).reshape(-1, 2 * taps)
-        signed = self._signed_weights(len(ends), rows.start, rows.stop)
-        found = F.embedding_bag(index, self.table, mode="sum", per_sample_weights=signed)
-        return found.view(len(ends), count, self.columns)
+        return seen.transpose(1, 2).flatten(2)
 
-    @functools.lru_cache(maxsize=4)  # noqa: B019  a painter lives as long as its process
+    def covered(self, index: Tensor, rows: slice) -> Tensor:
+        """Coverage [N, rows, columns] float32 of the spans of which `found` tells, index [N, rows, 2 taps] int32."""
+        signed = self._signed_weights(len(index), rows.start, rows.stop)
+        cover = F.embedding_bag(index.flatten(0, 1), self.table, mode="sum", per_sample_weights=signed)
+        return cover.view(*index.shape[:2], self.columns)
+
+    @functools.lru_cache(maxsize=16)  # noqa: B019  a painter lives as long as its process
     def _signed_weights(self, count: int, first: int, end: int) -> Tensor:
         """The weights of the table's rows for `count` patches, [count * rows, 2 * taps] float32."""
         weights = self.weights[first:end]

@@ -58,11 +58,12 @@ def can_compile() -> bool:
     return shutil.which(os.environ.get("CXX", "g++")) is not None or shutil.which("clang++") is not None
 
 
-def compiled(function: F, checked: tuple[str, ...] = ()) -> F:
+def compiled(function: F, checked: tuple[str, ...] = (), **options: int) -> F:
     """A copy of the function as one compiled graph with fixed shapes, or the function itself where nothing can be compiled.
 
     The caller promises to call it with arguments of one structure only, and so asks for one copy per cohort and width. Of the compiler's
-    checks only those on the arguments named in `checked` stay: all of them on each call cost as much as a small network's update.
+    checks only those on the arguments named in `checked` stay, which may then have several shapes: all of them on each call cost as much
+    as a small network's update. A tensor of another size is an error elsewhere. `options` are the compiler's (torch._inductor.config).
     """
     if not can_compile():
         return function
@@ -74,12 +75,14 @@ def compiled(function: F, checked: tuple[str, ...] = ()) -> F:
         function.__closure__,
     )
     own.__kwdefaults__ = function.__kwdefaults__
-    names = {f"L['{name}']" for name in checked}
 
     def keep(guards: Sequence[Any]) -> list[bool]:
-        return [guard.name in names and guard.guard_type == "TENSOR_MATCH" for guard in guards]
+        unchecked = set(checked) - {guard.name for guard in guards}
+        if unchecked:  # a tensor of another shape would be taken for the first one
+            raise RuntimeError(f"{function.__name__}: the compiler has no check of {', '.join(sorted(unchecked))}")
+        return [guard.name in checked for guard in guards]
 
-    return torch.compile(own, dynamic=False, fullgraph=True, options={"guard_filter_fn": keep})  # type: ignore[return-value]
+    return torch.compile(own, dynamic=False, fullgraph=True, options={"guard_filter_fn": keep, **options})  # type: ignore[return-value]
 
 
 @functools.cache

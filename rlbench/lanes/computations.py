@@ -12,22 +12,20 @@ class Computations:
     """The compiled computations of all slots at once."""
 
     def __init__(self) -> None:
-        self.tick = compiled(acting.tick, ("explores", "uniform_action", "first_states", "base_episodes"))
-        self.choose = compiled(acting.choose, ("explores", "uniform_action", "obs"))
+        self.tick = compiled(acting.tick)
+        self.choose = compiled(acting.choose)
         self.absorb = compiled(acting.absorb)
-        self.validation_step = compiled(
-            validating.validation_step, ("explores", "uniform_action", "state", "going", "returns", "lengths")
-        )
+        self.validation_step = compiled(validating.validation_step)
 
 
 class ChunkComputations:
     """The compiled computations of a chunk of lanes."""
 
     def __init__(self) -> None:
-        self.update = compiled(update, ("rows",))
-        self.move_target = compiled(move_target, ("moves",))
-        self.evaluation_step = compiled(evaluation.evaluation_step, ("state", "going", "uniform_action"))
-        self.greedy_actions = compiled(evaluation.greedy_actions, ("obs", "uniform_action"))
+        self.update = compiled(update)
+        self.move_target = compiled(move_target)
+        self.evaluation_step = compiled(evaluation.evaluation_step)
+        self.greedy_actions = compiled(evaluation.greedy_actions)
 
 
 @functools.cache

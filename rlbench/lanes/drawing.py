@@ -13,13 +13,13 @@ from rlbench.lanes.compiling import compiled
 from rlbench.lanes.observations import Pixel
 
 
-def placed(renderer: StagedRenderer, drawn: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+def placed(renderer: StagedRenderer, drawn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """`renderer.placed`."""
     return renderer.placed(drawn)
 
 
 def composed(
-    renderer: StagedRenderer, pixel: Pixel, place: Tensor, pole: Tensor, over: Tensor | None
+    renderer: StagedRenderer, pixel: Pixel, place: Tensor, pole: Tensor, over: Tensor
 ) -> tuple[Tensor, Tensor]:
     """`renderer.composed` of N transitions' frames, as observations before and after."""
     return observations(pixel, renderer.composed(place, pole, over))
@@ -37,15 +37,16 @@ class Drawing:
     def __init__(self, renderer: FrameRenderer, pixel: Pixel) -> None:
         self.renderer, self.pixel = renderer, pixel
         self._staged = renderer if isinstance(renderer, StagedRenderer) else None
-        self._placed, self._composed = compiled(placed), compiled(composed)
+        # Patches are not stored between being composed and being subtracted, though a patch in the middle is then composed twice.
+        self._placed, self._composed = compiled(placed), compiled(composed, realize_reads_threshold=16)
         self._observations = compiled(observations)
 
     def __call__(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
         """drawn [N, frames + 1, P] float32, oldest first -> before and after [N, C, rows, columns] float32."""
-        renderer = self._staged
+        renderer, drawn = self._staged, drawn.flatten(0, 1)
         if renderer is None:
-            return self._observations(self.pixel, self.renderer(drawn.flatten(0, 1)))
-        return self._composed(renderer, self.pixel, *renderer.painted(*self._placed(renderer, drawn.flatten(0, 1))))
+            return self._observations(self.pixel, self.renderer(drawn))
+        return self._composed(renderer, self.pixel, *renderer.painted(drawn, *self._placed(renderer, drawn)))
 
 
 @functools.cache

@@ -25,6 +25,7 @@ WINDOWS = {
     "small and grey": Window(top=0.4, bottom=0.8, width=0.3, follow=True, rows=20, columns=22, grey=True),
     "odd and still": Window(top=0.405, bottom=0.8, width=597 / 600, follow=False, rows=31, columns=97),
     "through the cart": Window(top=0.5, bottom=0.73, width=0.4, follow=True, rows=30, columns=60),
+    "above the cart": Window(top=0.4, bottom=0.65, width=0.6, follow=True, rows=25, columns=90),
     "whole frame": Window(top=0.0, bottom=1.0, width=1.0, follow=False, rows=84, columns=84, grey=True),
 }
 FEW, MANY = 200, 1000
@@ -93,8 +94,8 @@ def test_any_size_and_crop(name: str, kind: str) -> None:
 
 
 def test_the_bounds_see_a_missing_pole_and_a_moved_cart(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nothing(self: SpanPainter, ends: torch.Tensor, rows: slice) -> torch.Tensor:
-        return torch.zeros(len(ends), rows.stop - rows.start, self.columns)
+    def nothing(self: SpanPainter, index: torch.Tensor, rows: slice) -> torch.Tensor:
+        return torch.zeros(len(index), rows.stop - rows.start, self.columns)
 
     monkeypatch.setattr(SpanPainter, "covered", nothing)
     frames, steps = compared("episode", TUTORIAL, 120)
