@@ -8,7 +8,7 @@ a bar and its disc, as one span; spans of both arms that overlap are joined, so 
 import torch
 from torch import Tensor
 
-from rlbench.envs.resampling import SpanPainter, Spans, bicubic_weights, move_tables
+from rlbench.envs.resampling import SpanPainter, Spans, bicubic_weights, lines_together, move_tables
 from rlbench.envs.shapes import FAR, disc_half_widths, polygon_spans
 from rlbench.envs.trig import sine_cosine
 from rlbench.envs.window import Window, in_grey
@@ -53,10 +53,9 @@ class AcrobotFrames:
         )
         self.channels = len(self.bar_colour)
         first_row, last_row, self.start, width = window.crop(SIDE, SIDE)
-        self.painter = SpanPainter(
-            height=last_row - first_row, width=width, rows=window.rows, columns=window.columns, lines_a_row=LINES_A_ROW
-        )
-        step = self.painter.step
+        height = last_row - first_row
+        step = lines_together(height, window.rows, LINES_A_ROW)
+        self.painter = SpanPainter(height=height, width=width, rows=window.rows, columns=window.columns, step=step)
         # Rows are counted from below while drawing; after the painter's lines comes the line to reach, by itself.
         lines = (SIDE - 1 - first_row) - self.painter.line_centres()
         self.y = torch.cat([lines, torch.tensor([float(LINE_ROW)], dtype=torch.float64)])

@@ -3,15 +3,16 @@
 Follows gymnasium/envs/classic_control/cartpole.py (1.4.0), `render`: 600x400 white, a black cart of 50x30, a pole of 10x125 whose corners
 are cut to whole pixels, an axle of radius 5, a black line; and SDL_gfx's way to fill a polygon, scan line by scan line, with smoothed
 edges. What does not turn (cart, axle, line) is a table by the cart's column; the pole is painted as spans (see `resampling`): an upright
-one on half as many scan lines as one that lies, which takes half the time and is as good. The axle is taken to lie on the pole, which it
-does but for corners of single pixels.
+one on half as many scan lines as one that lies, where two are left for each row of the patch. That takes half the time; against the window,
+differences of a slow pole are then wrong by 8.0 % in place of 6.4 %, frames by 0.5 % either way (patches of 3 x 40 x 90). The axle is taken
+to lie on the pole, which it does but for corners of single pixels.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rlbench.envs.resampling import SpanPainter, Spans, bicubic_weights, by_place, merged, move_tables
+from rlbench.envs.resampling import SpanPainter, Spans, bicubic_weights, by_place, lines_together, merged, move_tables
 from rlbench.envs.shapes import polygon_spans
 from rlbench.envs.trig import sine_cosine
 from rlbench.envs.window import Window, in_grey
@@ -37,7 +38,7 @@ AXLE_HALF_WIDTHS = (
     2.0,
 )  # of the rows 102 to 112, in pixels about the middle of one
 BEYOND = 32  # pixels beyond the window in which a part of the cart is still seen
-UPRIGHT = 0.6  # radians: up to here a pole is drawn by half as many scan lines
+UPRIGHT = 0.6  # radians; episodes end at 0.21
 PATCHES_AT_ONCE = 32  # their intermediate results fill half of a 1 MB cache
 
 
@@ -67,10 +68,11 @@ class CartPoleFrames:
         self.first_row, self.last_row, self.left, self.width = window.crop(HEIGHT, WIDTH)
         height = self.last_row - self.first_row
         sizes = {"height": height, "width": self.width, "rows": window.rows, "columns": window.columns}
-        self.lying = SpanPainter(**sizes, lines_a_row=4)
-        self.upright = SpanPainter(**sizes, lines_a_row=2, multiple_of=self.lying.step)
+        step = lines_together(height, window.rows, 4)
+        has_coarser = height % (2 * step) == 0 and height >= 2 * step * 2 * window.rows
+        self.together = 2 if has_coarser else 1
+        self.lying, self.upright = (SpanPainter(**sizes, step=each) for each in (step, step * self.together))
         # Rows are counted from below while drawing, and the frame is flipped at the end.
-        self.together = self.upright.step // self.lying.step
         self.y = by_place((HEIGHT - 1 - self.first_row) - self.lying.line_centres(), self.together)
         self.is_track = (self.y - TRACK_ROW).abs() <= (self.lying.step - 1) / 2
         self.is_cart = (self.y >= CART_BOTTOM - 0.5) & (self.y <= CART_TOP + 0.5)

@@ -42,11 +42,13 @@ def span_table(size_in: int, size_out: int) -> Tensor:
 
 
 def move_tables(device: torch.device, *owners: object) -> None:
-    """Moves the tensors that are attributes of these objects to a device."""
+    """Moves the tensors that are attributes of renderers and painters to a device."""
     for owner in owners:
         for name, value in vars(owner).items():
             if isinstance(value, Tensor):
                 setattr(owner, name, value.to(device))
+        if isinstance(owner, SpanPainter):
+            owner._signed.clear()
 
 
 def by_place(lines: Tensor, count: int) -> Tensor:
@@ -67,18 +69,19 @@ def merged(left: Tensor, right: Tensor, count: int) -> Spans:
     return middle - half, middle + half
 
 
+def lines_together(height: int, rows: int, lines_a_row: int) -> int:
+    """The most scan lines that can be taken together so that a row of the patch has at least `lines_a_row` lines, if it can have them."""
+    return max(d for d in range(1, height + 1) if height % d == 0 and d <= max(1.0, height / rows / lines_a_row))
+
+
 class SpanPainter:
     """Resizes spans of a window [height, width] of a frame to patches [rows, columns], for any number of frames at once.
 
-    Neighbouring scan lines are taken together, `multiple_of` of them or a multiple, where a row of the patch still has `lines_a_row` lines.
+    `step` neighbouring scan lines are taken together, a divisor of the height.
     """
 
-    def __init__(
-        self, *, height: int, width: int, rows: int, columns: int, lines_a_row: int = 4, multiple_of: int = 1
-    ) -> None:
-        self.height, self.width, self.rows, self.columns = height, width, rows, columns
-        most = max(multiple_of, height / rows / lines_a_row)
-        self.step = max(d for d in range(multiple_of, height + 1, multiple_of) if height % d == 0 and d <= most)
+    def __init__(self, *, height: int, width: int, rows: int, columns: int, step: int) -> None:
+        self.height, self.width, self.rows, self.columns, self.step = height, width, rows, columns, step
         self.num_lines = height // self.step
         self.table = span_table(width, columns)
         vertical = bicubic_weights(height, rows).view(rows, self.num_lines, self.step).sum(2)
@@ -99,6 +102,7 @@ class SpanPainter:
         self.lines = lines.clamp(0, self.num_lines - 1)
         self.padding = (-int(lines.min()), int(lines.max()) - self.num_lines + 1) if self.apart else (0, 0)
         self.weights = torch.where(inside, vertical.gather(1, self.lines), 0.0).float()
+        self._signed: dict[tuple[int, int], Tensor] = {}  # by the first and last of the rows, see `_signed_weights`
 
     def span(self, left: Tensor, right: Tensor) -> Tensor:
         """One scan line with the span left, right [N] in pixels of the window: [N, 1, columns] float32."""
@@ -134,15 +138,18 @@ class SpanPainter:
 
     def covered(self, index: Tensor, rows: slice) -> Tensor:
         """Coverage [N, rows, columns] float32 of the spans of which `found` tells, index [N, rows, 2 taps] int32."""
-        signed = self._signed_weights(len(index), rows.start, rows.stop)
+        signed = self._signed_weights(len(index), rows)
         cover = F.embedding_bag(index.flatten(0, 1), self.table, mode="sum", per_sample_weights=signed)
         return cover.view(*index.shape[:2], self.columns)
 
-    @functools.lru_cache(maxsize=16)  # noqa: B019  a painter lives as long as its process
-    def _signed_weights(self, count: int, first: int, end: int) -> Tensor:
-        """The weights of the table's rows for `count` patches, [count * rows, 2 * taps] float32."""
-        weights = self.weights[first:end]
-        return torch.cat([weights, -weights], 1).repeat(count, 1)
+    def _signed_weights(self, count: int, rows: slice) -> Tensor:
+        """The weights of the table's rows for `count` patches, [count * rows, 2 * taps] float32; those of the most so far are kept."""
+        key = rows.start, rows.stop
+        known = self._signed.get(key)
+        if known is None or len(known) < count:
+            weights = self.weights[rows]
+            known = self._signed[key] = torch.cat([weights, -weights], 1).expand(count, -1, -1).contiguous()
+        return known[:count].flatten(0, 1)
 
     def paint_rows(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
         """As `paint`, of few lines: only the patch rows that see a span. Their places in [N * rows], [K] int64, and [K, columns]."""

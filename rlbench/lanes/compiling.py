@@ -63,7 +63,8 @@ def compiled(function: F, checked: tuple[str, ...] = (), **options: int) -> F:
 
     The caller promises to call it with arguments of one structure only, and so asks for one copy per cohort and width. Of the compiler's
     checks only those on the arguments named in `checked` stay, which may then have several shapes: all of them on each call cost as much
-    as a small network's update. A tensor of another size is an error elsewhere. `options` are the compiler's (torch._inductor.config).
+    as a small network's update. Elsewhere a tensor of another size is an error, and one of another dtype is misread. `options` are the
+    compiler's own (torch._inductor.config).
     """
     if not can_compile():
         return function

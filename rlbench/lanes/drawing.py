@@ -37,7 +37,8 @@ class Drawing:
     def __init__(self, renderer: FrameRenderer, pixel: Pixel) -> None:
         self.renderer, self.pixel = renderer, pixel
         self._staged = renderer if isinstance(renderer, StagedRenderer) else None
-        # Patches are not stored between being composed and being subtracted, though a patch in the middle is then composed twice.
+        # Patches are not stored between being composed and being subtracted, though one in the middle is then composed twice: 6.9 us a
+        # patch of 3 x 40 x 90 in place of 9.3.
         self._placed, self._composed = compiled(placed), compiled(composed, realize_reads_threshold=16)
         self._observations = compiled(observations)
 

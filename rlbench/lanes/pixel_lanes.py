@@ -35,7 +35,7 @@ class ForwardPasses:
     """The compiled forward passes of one structure."""
 
     def __init__(self) -> None:
-        self.acting = compiled(values, ("obs",))
+        self.acting = compiled(values)
         self.evaluating = compiled(values, ("obs",))
 
 

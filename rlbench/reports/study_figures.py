@@ -22,6 +22,7 @@ from rlbench.reports.canvas import (
     MUTED,
     SERIES,
     STYLE,
+    WIDTH,
     Drawing,
     colour_of,
     dash_of,
@@ -100,9 +101,7 @@ def draw_parallel(study: Mapping[str, Any], *, name: str) -> Drawing:
     keys = [parameter["key"] for parameter in study["definition"]["space"]]
     done = sorted((t for t in study["trials"] if t["state"] == "complete"), key=lambda trial: trial["value"])
     with mpl.rc_context(STYLE):
-        # Names lean to the left of their axes: 3.6 points a letter, where the axes are some 45 points apart.
-        leaning = max((3.6 * len(key) - 45 * place for place, key in enumerate(keys)), default=0.0)
-        figure, axes = panel(HEIGHT, left=min(max(20.0, leaning), 120.0), right=30, bottom=78, top=16)
+        figure, axes = panel(HEIGHT, left=_room_for_leaning(keys), right=30, bottom=78, top=16)
         low, high = (done[0]["value"], done[-1]["value"]) if done else (0.0, 1.0)
         for trial in done:
             share = (trial["value"] - low) / (high - low) if high > low else 1.0
@@ -120,6 +119,15 @@ def draw_parallel(study: Mapping[str, Any], *, name: str) -> Drawing:
         axes.tick_params(length=0, colors=INK)
         best = f"; the best, {number(high)}, is darkest" if done else ""
         return render(figure, name, f"{len(done)} completed trials as lines through {', '.join(keys)}{best}")
+
+
+def _room_for_leaning(keys: Sequence[str]) -> float:
+    """Points left of the first of several axes whose names lean to the left, 3.6 points a letter: no name begins before the figure."""
+    apart = (WIDTH - 30) / max(
+        1, len(keys) - 1
+    )  # without that room, of which an axis gets the less the further right it is
+    begins = [(3.6 * len(key) - place * apart) / (1 - place / len(keys)) for place, key in enumerate(keys)]
+    return min(max(20.0, *begins), 120.0)
 
 
 def _mark_logarithmically(axes: Axes) -> None:

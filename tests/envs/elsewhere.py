@@ -1,7 +1,8 @@
 """A device that does not exist: tensors on it hold their numbers on the CPU and refuse company from the CPU, as a GPU's do.
 
 `with Elsewhere():` makes torch.device("meta") that device. What a computation would do on a GPU in one respect can be seen with it on
-any machine: that it never mixes devices (tensors of no axes may), and makes its own tensors where those that it was given lie.
+any machine: that it never mixes devices (tensors of no axes may, elementwise), makes its own tensors where those that it was given lie, and
+moves none away but as Python numbers. Whether a GPU has all the operations is another question.
 """
 
 from typing import Any
@@ -12,6 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 DEVICE = torch.device("meta")
+COPY = torch.ops.aten.copy_.default
+JOINING = (torch.ops.aten.cat.default, torch.ops.aten.stack.default)
 
 
 class Held(Tensor):
@@ -53,8 +56,13 @@ def computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """One operation. Raises RuntimeError where it mixes devices."""
     tensors = [each for each in tree_flatten((args, kwargs))[0] if isinstance(each, Tensor)]
     held = [each for each in tensors if isinstance(each, Held)]
-    moves = func in (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
-    if held and not moves and any(each.ndim > 0 for each in tensors if not isinstance(each, Held)):
+    here = [each for each in tensors if not isinstance(each, Held)]
+    moves_away = held and (
+        kwargs.get("device", DEVICE) != DEVICE or (func is COPY and not isinstance(tensors[0], Held))
+    )
+    if moves_away:
+        raise RuntimeError(f"{func} moves a tensor away from its device")
+    if held and func is not COPY and any(each.ndim > 0 or func in JOINING for each in here):
         raise RuntimeError(f"{func} of tensors on two devices")
     is_here = kwargs.get("device", DEVICE if held else torch.device("cpu")) != DEVICE
     if kwargs.get("device") == DEVICE:

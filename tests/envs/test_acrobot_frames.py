@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rlbench.envs.acrobot import Acrobot
 from rlbench.envs.acrobot_frames import AcrobotFrames
 from rlbench.envs.frames import CPU, frame_renderer
-from rlbench.envs.resampling import SpanPainter
+from rlbench.envs.resampling import SpanPainter, lines_together
 from rlbench.envs.window import Window
 
 from window_frames import FramePairs, WindowFrames  # isort: skip
@@ -105,7 +105,8 @@ def test_the_bounds_see_missing_links_and_a_second_angle(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(("height", "rows"), [(30, 10), (100, 7), (37, 12)])
 def test_painting_the_rows_that_see_something_is_painting(height: int, rows: int) -> None:
-    painter = SpanPainter(height=height, width=48, rows=rows, columns=16)
+    step = lines_together(height, rows, 4)
+    painter = SpanPainter(height=height, width=48, rows=rows, columns=16, step=step)
     left = torch.randint(-5, 50, (6, painter.num_lines)).float()
     right = left + torch.randint(-9, 30, left.shape).float()
     right[1], right[2, 3:] = -5.0, -5.0

@@ -32,10 +32,12 @@ FEW, MANY = 200, 1000
 
 
 def states(kind: str, count: int) -> NDArray[np.float64]:
-    """Two successive states each, [2, count, 4]: as in an episode, at the borders, or with the pole at any angle, spinning."""
+    """Two successive states each, [2, count, 4]: as in an episode, balanced (slow), at the borders, falling, or at any angle, spinning."""
     random = np.random.default_rng(3)
-    angle = {"episode": 0.21, "borders": 0.21, "any angle": math.pi}[kind]
-    first = random.uniform([-2.4, -2, -angle, -2], [2.4, 2, angle, 2], (count, 4)).astype(np.float32).astype(np.float64)
+    angle = {"any angle": math.pi, "falling": 0.7}.get(kind, 0.21)
+    speed = 0.5 if kind == "slow" else 2
+    most = np.array([2.4, speed, angle, speed])
+    first = random.uniform(-most, most, (count, 4)).astype(np.float32).astype(np.float64)
     if kind == "borders":
         first[:, 0] = np.sign(first[:, 0]) * random.uniform(2.1, 2.5, count).astype(np.float32)
     after, _, _ = CartPole().step(torch.from_numpy(first), torch.from_numpy(random.integers(0, 2, count)))
@@ -77,16 +79,16 @@ def compared(kind: str, window: Window, count: int) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", ["episode", "borders", "any angle"])
+@pytest.mark.parametrize("kind", ["episode", "slow", "borders", "falling", "any angle"])
 def test_patches_are_those_of_the_window(kind: str, count: int) -> None:
     """Thousands of states. A renderer without a pole is wrong by 30 % and more, and by 60 % on differences (see below)."""
     frames, steps = compared(kind, TUTORIAL, count)
     assert frames < (0.01 if kind != "any angle" else 0.05)
-    assert steps < (0.07 if kind != "any angle" else 0.15)
+    assert steps < {"any angle": 0.15, "slow": 0.1}.get(kind, 0.07)
 
 
 @pytest.mark.parametrize("name", WINDOWS)
-@pytest.mark.parametrize("kind", ["episode", "borders", "any angle"])
+@pytest.mark.parametrize("kind", ["episode", "slow", "borders", "falling", "any angle"])
 def test_any_size_and_crop(name: str, kind: str) -> None:
     frames, steps = compared(kind, WINDOWS[name], 100)
     assert frames < 0.05
@@ -112,8 +114,7 @@ def test_weights_resize_as_pillow(size_in: int, size_out: int) -> None:
 
 def test_a_span_is_painted_as_its_drawn_rows_are_resized() -> None:
     """Whole pixels in whole rows, so that nothing but the method differs."""
-    painter = SpanPainter(height=30, width=48, rows=10, columns=16)
-    assert painter.step == 1
+    painter = SpanPainter(height=30, width=48, rows=10, columns=16, step=1)
     left, right = torch.randint(-5, 50, (4, 30)).float(), torch.randint(-5, 60, (4, 30)).float()
     x = torch.arange(48) + 0.5
     drawn = ((x > left[..., None]) & (x < right[..., None])).double()

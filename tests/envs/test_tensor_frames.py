@@ -39,7 +39,8 @@ def test_a_patch_does_not_depend_on_its_company(env_id: str, window: Window) -> 
     renderer = frame_renderer(env_id, window)
     drawn = renderer.drawn(states(env_id, 100))
     together = renderer(drawn)
-    for i in (0, 7, 33, 64, 99):
+    most_turned = int(drawn[:, -1].abs().argmax())
+    for i in (0, 7, 33, 64, 99, most_turned):
         assert torch.equal(renderer(drawn[i : i + 1])[0], together[i])
     assert torch.equal(renderer(drawn[5:88]), together[5:88])
 
@@ -64,7 +65,7 @@ def test_drawing_stays_on_the_device_of_its_input(env_id: str, window: Window) -
     here = FramedEnv(env, frame_renderer(env_id, window), 2)
     before, action = states(env_id, 70), torch.arange(70) % env.num_actions
     with Elsewhere():
-        renderer = frame_renderer.__wrapped__(env_id, window, DEVICE)
+        renderer = DRAWN_BY_TENSORS[env_id](window, DEVICE)
         there = FramedEnv(env, renderer, 2)
         uniforms = torch.rand(70, env.num_reset_uniforms, dtype=torch.float64)
         begun = there.reset(uniforms.to(DEVICE))
@@ -89,14 +90,26 @@ def test_the_device_that_does_not_exist_refuses_company() -> None:
             there + torch.ones(3)
         with pytest.raises(RuntimeError, match="two devices"):
             torch.ones(3)[there.long()]
+        with pytest.raises(RuntimeError, match="two devices"):
+            torch.stack([there[0], torch.tensor(1.0)])
+        with pytest.raises(RuntimeError, match="moves a tensor away"):
+            there.cpu()
+        with pytest.raises(RuntimeError, match="moves a tensor away"):
+            torch.ones(3).copy_(there)
         assert there.tolist() == [0.0, 1.0, 2.0]
 
 
-def test_one_renderer_a_window() -> None:
-    assert frame_renderer("CartPole-v1", WHOLE) is frame_renderer("CartPole-v1", Window(0.0, 1.0, 1.0, False, 40, 90))
-    assert frame_renderer("CartPole-v1", WHOLE) is not frame_renderer("CartPole-v1", FOLLOWING)
+def test_one_renderer_a_window_and_device() -> None:
+    renderer = frame_renderer("CartPole-v1", WHOLE)
+    assert renderer is frame_renderer("CartPole-v0", Window(0.0, 1.0, 1.0, False, 40, 90), torch.device("cpu"))
+    assert renderer is not frame_renderer("CartPole-v1", FOLLOWING)
 
 
 def test_what_tensors_do_not_draw_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"tensors draw CartPole-v0, .* and not 'Pendulum-v1'"):
         frame_renderer("Pendulum-v1", WHOLE)
+
+
+def test_where_there_is_nothing_to_follow() -> None:
+    with pytest.raises(ConfigError, match="follow something in CartPole-v0, CartPole-v1 and not in 'Acrobot-v1'"):
+        frame_renderer("Acrobot-v1", FOLLOWING)
