@@ -25,7 +25,7 @@ $(OPENWANDB):
 	.cache/openwandb/bin/pip install --quiet --disable-pip-version-check openwandb==0.5.25
 
 test: $(STAMP) $(OPENWANDB)
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 test-slow: $(STAMP) $(OPENWANDB)
 	$(BIN)/python -m pytest -m slow

@@ -125,7 +125,6 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
     from rich.console import Console
 
     from rlbench.reports import report_folder
-    from rlbench.reports.report import write_summary
     from rlbench.reports.summary import summarise
     from rlbench.reports.terminal import table_of
     from rlbench.store import passes_audit
@@ -139,9 +138,11 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
         )
         return EXIT_INTERRUPTED
     summary = summarise(results, request.name)
-    page = write_summary(summary, report_folder(request.store, request.name))
     Console().print(table_of(summary))
-    print(f"report: {page}")
+    if request.report:
+        from rlbench.reports.report import write_summary
+
+        print(f"report: {write_summary(summary, report_folder(request.store, request.name))}")
     if not passes_audit(results):
         return EXIT_DIFFERENCE
     lost = runs[runs["status"] != "done"]

@@ -25,7 +25,7 @@ CADENCE = (
 )
 PATHS = re.compile(r"(?:^|[\s\"'(=])/(?:home|root|work|tmp|usr|Users|opt|var|mnt)/")
 
-pytestmark = pytest.mark.filterwarnings("default")  # Jupyter's own
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # the warnings are Jupyter's own
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,8 @@ TINY = (
 )  # fmt: skip
 RENDERERS = ("tensors", "gymnasium")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:

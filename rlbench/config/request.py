@@ -45,6 +45,7 @@ class Request:
     tracking: WandbOptions
     dry_run: bool
     argv: tuple[str, ...]
+    report: bool = True
     sequential: SequentialSpec | None = None  # the plan to follow; None where all seeds are trained
 
     @property
@@ -96,6 +97,7 @@ def _resolve(argv: Sequence[str]) -> Request:
         ),
         dry_run=flags.dry_run,
         argv=tuple(argv),
+        report=options.report,
         sequential=_sequential(options, file, cells) if options.until_decided else None,
     )
 

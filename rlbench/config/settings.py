@@ -23,6 +23,7 @@ class Settings:
     lanes: int = structural(64, "most runs that train as lanes of one program", ">= 1")
     checkpoint_seconds: float = structural(30.0, "seconds between checkpoints", "> 0")
     until_decided: bool = structural(False, "whether to add seeds by the experiment file's sequential plan")
+    report: bool = structural(True, "whether the report is written at the end")
     final_window: int = structural(5, "evaluation points, counted from the end, that final_return averages", ">= 1")
 
 

@@ -60,6 +60,7 @@ COMPANIONS = {
 }
 
 
+@pytest.mark.slow
 def test_all_members_compose_to_their_own_defaults() -> None:
     for group in groups.CLASSES:
         members = groups.members(group)

@@ -88,7 +88,7 @@ def test_patches_are_those_of_the_window(kind: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("name", WINDOWS)
-@pytest.mark.parametrize("kind", ["episode", "slow", "borders", "falling", "any angle"])
+@pytest.mark.parametrize("kind", ["slow", "borders", "any angle"])
 def test_any_size_and_crop(name: str, kind: str) -> None:
     frames, steps = compared(kind, WINDOWS[name], 100)
     assert frames < 0.05

@@ -10,6 +10,8 @@ from rlbench.lanes.drawing import Drawing
 from rlbench.lanes.observations import Pixel
 from rlbench.lanes.observing import window_of
 
+pytestmark = pytest.mark.slow  # the compiler takes seconds to start
+
 
 def twice(scale: Tensor, obs: Tensor) -> Tensor:
     return scale * obs * 2
@@ -44,7 +46,6 @@ def test_another_size_of_an_argument_that_is_not_checked_is_an_error() -> None:
         computation(torch.ones(1), torch.ones(5))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("bottom", [0.8, 0.65], ids=["with the cart", "above the cart"])
 def test_minibatches_are_drawn_as_frames_are(bottom: float) -> None:
     """Upright and lying poles; compiled code may round one in a thousand pixels to the other side."""

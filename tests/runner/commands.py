@@ -39,6 +39,8 @@ def start(store: Path, *words: str, module: str = "rlbench.run") -> "subprocess.
         command.append("workers=1")  # where their number is not what is tested, another process costs seconds
     if module == "rlbench.run" and not any(word.startswith("wandb.") for word in words):
         command.append("wandb.mode=disabled")
+    if module == "rlbench.run" and not any(word.startswith("report=") for word in words):
+        command.append("report=false")  # nor is what it draws
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment()
     )
