@@ -16,7 +16,8 @@ prepare_process()
 
 # Files that take half a minute and more. They begin first, so that no worker is left alone with one of them at the end.
 LONG_FILES = (
-    "test_tune_command.py", "test_crash_and_resume.py", "test_same_digests.py", "test_play.py", "test_commands.py", "test_mirror_online.py", "test_mirror_offline.py", "test_recipe_updates.py", "test_validation.py", "test_learning.py",
+    "test_tune_command.py", "test_crash_and_resume.py", "test_same_digests.py", "test_play.py", "test_commands.py",
+    "test_mirror_online.py", "test_mirror_offline.py", "test_recipe_updates.py", "test_validation.py", "test_learning.py",
 )  # fmt: skip
 
 

@@ -73,6 +73,7 @@ def test_thousands_of_patches_are_those_of_the_window(kind: str) -> None:
     assert steps < (0.1 if kind == "start" else 0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WINDOWS)
 @pytest.mark.parametrize("kind", ["episode", "any angle"])
 def test_any_size_and_crop(name: str, kind: str) -> None:

@@ -87,6 +87,7 @@ def test_patches_are_those_of_the_window(kind: str, count: int) -> None:
     assert steps < {"any angle": 0.15, "slow": 0.1}.get(kind, 0.07)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WINDOWS)
 @pytest.mark.parametrize("kind", ["slow", "borders", "any angle"])
 def test_any_size_and_crop(name: str, kind: str) -> None:

@@ -134,6 +134,7 @@ def test_interrupted_training_goes_on_in_the_same_run(toy: ToyStore, followers: 
     assert_arrived(toy, server)
 
 
+@pytest.mark.slow
 def test_a_server_that_comes_late_gets_everything(
     toy: ToyStore, followers: Followers, new_server: OpenWandb, until: Until
 ) -> None:
@@ -152,6 +153,7 @@ def test_a_server_that_comes_late_gets_everything(
     assert "127.0.0.1" not in lost
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_away_in_between_misses_nothing(
     toy: ToyStore, followers: Followers, new_server: OpenWandb, until: Until
 ) -> None:
