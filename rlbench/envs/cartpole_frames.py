@@ -104,6 +104,8 @@ class CartPoleFrames:
         """`placed` with the coverage by the pole [N, rows, columns], and by what of it is over the cart [N, cart rows, columns]."""
         rows = slice(0, self.window.rows)
         on_all, on_cart = self.upright.covered(pole, rows), self.upright.covered(over, self.cart_rows)
+        if self.together == 1:  # both painters are the same
+            return place, on_all, on_cart
         lying = torch.nonzero(drawn[:, 1].abs() > UPRIGHT)[:, 0]
         if len(lying) > 0:
             _, pole_spans, cart_spans = self._spans(drawn[lying])

@@ -47,8 +47,6 @@ def move_tables(device: torch.device, *owners: object) -> None:
         for name, value in vars(owner).items():
             if isinstance(value, Tensor):
                 setattr(owner, name, value.to(device))
-        if isinstance(owner, SpanPainter):
-            owner._signed.clear()
 
 
 def by_place(lines: Tensor, count: int) -> Tensor:
@@ -102,7 +100,7 @@ class SpanPainter:
         self.lines = lines.clamp(0, self.num_lines - 1)
         self.padding = (-int(lines.min()), int(lines.max()) - self.num_lines + 1) if self.apart else (0, 0)
         self.weights = torch.where(inside, vertical.gather(1, self.lines), 0.0).float()
-        self._signed: dict[tuple[int, int], Tensor] = {}  # by the first and last of the rows, see `_signed_weights`
+        self.signed_weights = torch.cat([self.weights, -self.weights], 1)  # of right ends, then of left ones
 
     def span(self, left: Tensor, right: Tensor) -> Tensor:
         """One scan line with the span left, right [N] in pixels of the window: [N, 1, columns] float32."""
@@ -138,18 +136,9 @@ class SpanPainter:
 
     def covered(self, index: Tensor, rows: slice) -> Tensor:
         """Coverage [N, rows, columns] float32 of the spans of which `found` tells, index [N, rows, 2 taps] int32."""
-        signed = self._signed_weights(len(index), rows)
+        signed = self.signed_weights[rows].expand(len(index), -1, -1).flatten(0, 1)
         cover = F.embedding_bag(index.flatten(0, 1), self.table, mode="sum", per_sample_weights=signed)
         return cover.view(*index.shape[:2], self.columns)
-
-    def _signed_weights(self, count: int, rows: slice) -> Tensor:
-        """The weights of the table's rows for `count` patches, [count * rows, 2 * taps] float32; those of the most so far are kept."""
-        key = rows.start, rows.stop
-        known = self._signed.get(key)
-        if known is None or len(known) < count:
-            weights = self.weights[rows]
-            known = self._signed[key] = torch.cat([weights, -weights], 1).expand(count, -1, -1).contiguous()
-        return known[:count].flatten(0, 1)
 
     def paint_rows(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
         """As `paint`, of few lines: only the patch rows that see a span. Their places in [N * rows], [K] int64, and [K, columns]."""

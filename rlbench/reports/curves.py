@@ -50,9 +50,8 @@ def draw_curves(
     if len(labelled) > MOST_TOGETHER:
         return _draw_panels(cells, labelled, baseline, name=name, kind=kind)
     labels = [end_label(cell.variant) for cell, _ in labelled]
-    height = max(
-        HEIGHT, min(44.0 * len(cells) + 54, 430)
-    )  # as tall as the final returns beside it, while these are few
+    # As tall as the final returns beside it, while these are few.
+    height = max(HEIGHT, min(44.0 * len(cells) + 54, 430))
     with mpl.rc_context(STYLE):
         figure, axes = panel(height, left=52, right=right_margin(labels), bottom=40, top=14)
         axes.grid(axis="y", color=GRID, linewidth=0.7)

@@ -123,9 +123,8 @@ def draw_parallel(study: Mapping[str, Any], *, name: str) -> Drawing:
 
 def _room_for_leaning(keys: Sequence[str]) -> float:
     """Points left of the first of several axes whose names lean to the left, 3.6 points a letter: no name begins before the figure."""
-    apart = (WIDTH - 30) / max(
-        1, len(keys) - 1
-    )  # without that room, of which an axis gets the less the further right it is
+    # Points between axes without that room, of which an axis gets the less the further right it is.
+    apart = (WIDTH - 30) / max(1, len(keys) - 1)
     begins = [(3.6 * len(key) - place * apart) / (1 - place / len(keys)) for place, key in enumerate(keys)]
     return min(max(20.0, *begins), 120.0)
 
