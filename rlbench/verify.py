@@ -60,16 +60,23 @@ def _verify(argv: Sequence[str]) -> int:
 
 def _train_again(store: Any, run_id: str, outcomes: dict[str, dict[str, Any]]) -> int:
     from rlbench.config import run_of
-    from rlbench.lanes.compiling import platform_name, prepare_process
+    from rlbench.lanes.compiling import prepare_process
+    from rlbench.lanes.platform import ENGINE, is_of_this_engine, platform_of
 
     stored = outcomes[run_id]
-    if stored["platform"] != platform_name():
+    if not is_of_this_engine(stored["platform"]):
         print(
-            f"run {run_id} was trained on platform {stored['platform']}, this is {platform_name()}: bits are not comparable"
+            f"run {run_id} was trained by another engine ({stored['platform']}, this is {ENGINE}): its digest is right, and it cannot be"
+            " trained again here to the same bits"
         )
         return EXIT_OK
     prepare_process()
     run = run_of(store.spec(run_id))
+    if stored["platform"] != platform_of(run):
+        print(
+            f"run {run_id} was trained on platform {stored['platform']}, this is {platform_of(run)}: bits are not comparable"
+        )
+        return EXIT_OK
     print(f"training {run_id} again, alone: seed {run.seed} on {run.env.id} ...", flush=True)
     digest = digest_alone(run, stored["env_steps"] if stored["status"] == "pruned" else None)
     if digest != stored["digest"]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rlbench.envs.lane_env import LaneEnv
-from rlbench.envs.trig import cosine, sine_cosine
+from rlbench.exact import cosine, sine_cosine
 
 GRAVITY = 9.8
 STEP_SECONDS = 0.2

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from rlbench.envs.resampling import SpanPainter, Spans, bicubic_weights, lines_together, move_tables
 from rlbench.envs.shapes import FAR, disc_half_widths, polygon_spans
-from rlbench.envs.trig import sine_cosine
 from rlbench.envs.window import Window, in_grey
+from rlbench.exact import sine_cosine
 
 SIDE = 500
 PIXELS_PER_UNIT = SIDE / 4.4

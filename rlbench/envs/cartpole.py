@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from rlbench.envs.lane_env import LaneEnv
-from rlbench.envs.trig import sine_cosine
+from rlbench.exact import sine_cosine
 
 GRAVITY = 9.8
 POLE_MASS = 0.1

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from rlbench.envs.resampling import SpanPainter, Spans, bicubic_weights, by_place, lines_together, merged, move_tables
 from rlbench.envs.shapes import polygon_spans
-from rlbench.envs.trig import sine_cosine
 from rlbench.envs.window import Window, in_grey
+from rlbench.exact import sine_cosine
 
 WIDTH, HEIGHT = 600, 400
 PIXELS_PER_UNIT = WIDTH / 4.8

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rlbench.envs.lane_env import LaneEnv
-from rlbench.envs.trig import cosine
+from rlbench.exact import cosine
 
 MIN_POSITION, MAX_POSITION = -1.2, 0.6
 MAX_SPEED = 0.07

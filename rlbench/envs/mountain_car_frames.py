@@ -13,11 +13,12 @@ import math
 import torch
 from torch import Tensor
 
+from rlbench import exact
 from rlbench.envs.mountain_car import GOAL_POSITION, MAX_POSITION, MIN_POSITION
 from rlbench.envs.resampling import bicubic_weights
 from rlbench.envs.shapes import disc_coverage, polygon_coverage
-from rlbench.envs.trig import cosine, sine, sine_cosine
 from rlbench.envs.window import Window, in_grey
+from rlbench.exact import cosine, sine, sine_cosine
 
 WIDTH, HEIGHT = 600, 400
 PIXELS_PER_UNIT = WIDTH / (MAX_POSITION - MIN_POSITION)
@@ -131,8 +132,9 @@ class MountainCarFrames:
         self.behind = hill()
         self.vertical, self.horizontal = self._weights()
         # Pillow resizes rows first and rounds to 8 bits in between, which cuts off what is brighter than white beside a dark line.
-        self.across = ((self.behind * self.kept + self.before) @ self.horizontal.T).round_().clamp_(0, WHITE)
-        self.empty = self.vertical @ self.across
+        picture = self.behind * self.kept + self.before
+        self.across = exact.affine(picture, self.horizontal.T.expand(self.channels, -1, -1)).round_().clamp_(0, WHITE)
+        self.empty = exact.affine(self.vertical.expand(self.channels, -1, -1), self.across)
         self.rounded = self.empty.clamp(0, WHITE).round().to(device)
 
     def drawn(self, state: Tensor) -> Tensor:
@@ -181,11 +183,12 @@ class MountainCarFrames:
             x, y = places[some].unbind(1)
             seen = behind[y, x]
             change = (self._car(seen, pixels[some], y, x) - seen) * kept[y, x]
-            change = (change @ horizontal[x].transpose(1, 2)).transpose(1, 2)
+            change = exact.affine(change, horizontal[x].transpose(1, 2)).transpose(1, 2)
             without = across[y[:, None], columns[x, None] + column]
             change = (without + change[:, :, None]).round_().clamp_(0, WHITE) - without
-            change = vertical[y][:, None] @ change.permute(0, 2, 3, 1)
-            patch = change.flatten(1) + empty[corner[some, None] + inner]
+            resize = vertical[y][:, None].expand(-1, self.channels, -1, -1).flatten(0, 1)
+            change = exact.affine(resize, change.permute(0, 2, 3, 1).flatten(0, 1))
+            patch = change.view(len(some), -1) + empty[corner[some, None] + inner]
             blocks.append(patch.clamp_(0, WHITE).round_().to(torch.uint8))
         parts = position[is_new], corner, inner, torch.cat(blocks)
         return CarTable(*(part.to(self.device) for part in parts))
@@ -197,7 +200,7 @@ class MountainCarFrames:
         columns = (x[:, None] - BORDER + torch.arange(behind.shape[2])).float()
         seen = behind * (1 - polygon_coverage(pixels[:, :4], rows, columns))
         for wheel in (4, 5):
-            seen = torch.lerp(
+            seen = exact.lerp(
                 seen, torch.tensor(WHEEL_GREY), disc_coverage(pixels[:, wheel], WHEEL_RADIUS, rows, columns)
             )
         return seen

@@ -21,7 +21,7 @@ def choose(lanes: Tensors, variant: Variant, explores: Tensor, uniform_action: T
     """
     if not isinstance(variant.network, MLP):
         return uniform_action
-    greedy = variant.network.q_values_acting(group(lanes, "online"), obs).argmax(1)
+    greedy = variant.network.q_values(group(lanes, "online"), obs[:, None])[:, 0].argmax(1)
     return torch.where(explores, uniform_action, greedy)
 
 
@@ -34,7 +34,6 @@ def active_lanes(lanes: Tensors) -> Tensor:
 def absorb(
     lanes: Tensors,
     variant: Variant,
-    *,
     obs_tm1: Tensor,
     action: Tensor,
     reward: Tensor,
@@ -80,11 +79,11 @@ def absorb(
 def tick(
     lanes: Tensors,
     variant: Variant,
+    env: LaneEnv,
     explores: Tensor,
     uniform_action: Tensor,
     first_states: Tensor,
     base_episodes: Tensor,
-    env: LaneEnv,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One step of a tensor environment for all lanes; returns what `absorb` returns. A finished episode is reset in the same step.
 
@@ -95,16 +94,7 @@ def tick(
     action = choose(lanes, variant, explores, uniform_action, obs_tm1)
     after, reward, terminated = env.step(state, action)
     truncated = lanes["length"] + 1 >= env.max_episode_steps
-    described = absorb(
-        lanes,
-        variant,
-        obs_tm1=obs_tm1,
-        action=action,
-        reward=reward,
-        obs_t=env.observe(after),
-        terminated=terminated,
-        truncated=truncated,
-    )
+    described = absorb(lanes, variant, obs_tm1, action, reward, env.observe(after), terminated, truncated)
     upcoming = (lanes["episodes"] - base_episodes - 1).clamp(min=0)
     first = first_states.gather(1, upcoming[:, None, None].expand(-1, 1, state.shape[1]))[:, 0]
     lanes["env"].copy_(torch.where((terminated | truncated)[:, None], first, after))

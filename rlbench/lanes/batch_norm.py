@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rlbench import exact
+
 NORM_EPS = 1e-5
 NORM_MOMENTUM = 0.1
 
@@ -18,14 +20,16 @@ def folded(
     weight: Tensor, bias: Tensor, norm_weight: Tensor, norm_bias: Tensor, mean: Tensor, variance: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Weight [out, in, k, k] and bias [1, out] of a convolution that norms by running statistics too; the rest is [1, out]."""
-    scale = norm_weight / (variance + NORM_EPS).sqrt()
+    scale = norm_weight / exact.sqrt(variance + NORM_EPS)
     return weight * scale.view(-1, 1, 1, 1), (bias - mean) * scale + norm_bias
 
 
 def running(statistics: tuple[Tensor, Tensor], mean: Tensor, variance: Tensor, count: int) -> list[Tensor]:
     """The running mean and variance [1, C] after a minibatch with this mean and biased variance [1, C] of `count` numbers."""
     found = mean, variance * (count / (count - 1))
-    return [torch.lerp(old, new.detach(), NORM_MOMENTUM) for old, new in zip(statistics, found, strict=True)]
+    return [
+        exact.lerp(old, new.detach(), old.new_tensor(NORM_MOMENTUM)) for old, new in zip(statistics, found, strict=True)
+    ]
 
 
 class NormAndReLU(torch.autograd.Function):
@@ -42,7 +46,7 @@ class NormAndReLU(torch.autograd.Function):
         mean = _channel_sums(x) / count
         centred = x - mean
         variance = _channel_sums(centred * centred) / count
-        scale, shift = torch.stack([weight / (variance + NORM_EPS).sqrt(), bias])
+        scale, shift = torch.stack([weight / exact.sqrt(variance + NORM_EPS), bias])
         y = torch.relu(centred * scale + shift)
         return y.permute(0, 3, 1, 2), mean, variance
 
@@ -59,7 +63,7 @@ class NormAndReLU(torch.autograd.Function):
         gradient = torch.where(y > 0, gradient, 0.0).permute(0, 2, 3, 1)
         centred = x.permute(0, 2, 3, 1) - mean
         count = x.numel() // x.shape[1]
-        inverse = 1 / (variance + NORM_EPS).sqrt()
+        inverse = 1 / exact.sqrt(variance + NORM_EPS)
         of_bias, of_weight = _channel_sums(gradient), _channel_sums(gradient * centred) * inverse
         scale, slope, shift = torch.stack(
             [weight * inverse, of_weight * weight * inverse * inverse / count, of_bias * weight * inverse / count]

@@ -1,6 +1,7 @@
 """How lanes are cut into chunks that learn together: as many as fit the cache, in a few fixed widths so that little is compiled."""
 
 import itertools
+from collections.abc import Sequence
 
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.networks import MLP
@@ -11,6 +12,9 @@ from rlbench.lanes.variant import Run
 CHUNK_BYTES = 6_000_000
 MAX_WIDTH = 64
 NO_LEARNING_WIDTH = 64
+BLOCK_LANES = (
+    64  # that step together: more do not make a step cheaper, and their states would push each other out of the cache
+)
 
 
 def chunk_width(run: Run) -> int:
@@ -54,3 +58,9 @@ def chunks(num_lanes: int, width: int) -> list[tuple[int, int]]:
     if rest:
         layout.append((full * width, 1 << (rest - 1).bit_length()))
     return layout
+
+
+def blocks(layout: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """The chunks (start, width) whose lanes step together, block by block."""
+    count = max(1, BLOCK_LANES // layout[0][1])
+    return [list(layout[i : i + count]) for i in range(0, len(layout), count)]

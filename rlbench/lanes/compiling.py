@@ -1,93 +1,160 @@
-"""How a computation becomes a fast one on this machine, and the name of the platform on which bits can be compared.
+"""How a computation becomes a fast one on this machine.
 
-Compiled and eager results differ in their last bits, so the choice is made once per process and is part of the platform's name.
-Nothing falls back silently: passing the recompilation limit is an error, and a machine without a C++ compiler runs eagerly, named so.
+A computation is traced with its derivatives into single operations, each of which is exact (see `rlbench.exact.operations`), and these are
+compiled. So compiled code has the bits of the function itself, which runs where there is no C++ compiler. Nothing falls back silently.
 """
 
-import functools
+import dataclasses
 import os
-import platform as host
-import shutil
-import types
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.fx import GraphModule
 
-F = TypeVar("F", bound=Callable[..., Any])
+from rlbench.errors import ConfigError
+from rlbench.exact import building
+from rlbench.exact.operations import inexact, traced
+
+# Vectors of the compiler, in bits, where PyTorch was told to use lesser instructions than the CPU has.
+VECTOR_BITS = {"AVX512": 512, "AVX2": 256, "DEFAULT": 1}
 
 
 def prepare_process() -> None:
-    """Make this process one in which bits can be compared. Call it before the first product of matrices, once.
+    """Make this process one in which bits can be compared: call it before the first number is computed.
 
-    One torch thread (bits may depend on their number; processes scale better), no denormals (slow in optimiser state), and products
-    whose bits do not depend on where in memory a matrix begins: MKL has them on request only, and hears it at its first call.
-    Raises RuntimeError where products depend on the place in memory all the same, because MKL was used before.
+    One torch thread (processes scale better), and no denormals (slow in optimiser state), which is part of the arithmetic.
     """
-    instructions = "AVX512" if torch.backends.cpu.get_cpu_capability() == "AVX512" else "AVX2"
-    os.environ["MKL_CBWR"] = f"{instructions},STRICT"
-    if not products_are_reproducible():
-        raise RuntimeError(
-            "products of matrices depend on their place in memory: MKL was used in this process before rlbench could set it up"
-        )
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    if can_compile():  # the compiler takes more than a second to import
-        import torch._dynamo.config as dynamo
-
-        dynamo.fail_on_recompile_limit_hit = True
-
-
-def products_are_reproducible() -> bool:
-    """Whether a product of matrices of odd sizes has the same bits at eight places in memory."""
-    generator = torch.Generator().manual_seed(0)
-    left, right = torch.randn(1, 24, 24, generator=generator), torch.randn(1, 24, 17, generator=generator)
-
-    def at(offset: int, matrix: Tensor) -> Tensor:
-        return torch.empty(matrix.numel() + 8)[offset : offset + matrix.numel()].view_as(matrix).copy_(matrix)
-
-    expected = torch.bmm(left, right)
-    return all(torch.equal(torch.bmm(at(offset, left), at(offset, right)), expected) for offset in range(8))
 
 
 def can_compile() -> bool:
-    """Whether torch.compile has a C++ compiler here; `RLBENCH_COMPILE=0` answers no."""
-    if os.environ.get("RLBENCH_COMPILE", "1") == "0":
-        return False
-    return shutil.which(os.environ.get("CXX", "g++")) is not None or shutil.which("clang++") is not None
+    """Whether there is a C++ compiler here; `RLBENCH_COMPILE=0` answers no."""
+    return os.environ.get("RLBENCH_COMPILE", "1") != "0" and building.compiler() is not None
 
 
-def compiled(function: F, checked: tuple[str, ...] = (), **options: int) -> F:
-    """A copy of the function as one compiled graph with fixed shapes, or the function itself where nothing can be compiled.
+class Computation:
+    """A function of tensors, compiled once for each shape of its arguments, or as it is where nothing can be compiled.
 
-    The caller promises to call it with arguments of one structure only, and so asks for one copy per cohort and width. Of the compiler's
-    checks only those on the arguments named in `checked` stay, which may then have several shapes: all of them on each call cost as much
-    as a small network's update. Elsewhere a tensor of another size is an error, and one of another dtype is misread. `options` are the
-    compiler's own (torch._inductor.config).
+    Whatever of its arguments is not a tensor, or made of tensors by dicts, lists, tuples and dataclasses, is a constant: one computation
+    must always be given the same ones. Tensors may be changed in place; what is returned shares no memory with an argument.
+    `exact` says whether every operation must have the same bits everywhere. `options` are the compiler's own (torch._inductor.config).
     """
-    if not can_compile():
-        return function
-    own = types.FunctionType(
-        function.__code__.replace(),
-        function.__globals__,
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
-    own.__kwdefaults__ = function.__kwdefaults__
 
-    def keep(guards: Sequence[Any]) -> list[bool]:
-        unchecked = set(checked) - {guard.name for guard in guards}
-        if unchecked:  # a tensor of another shape would be taken for the first one
-            raise RuntimeError(f"{function.__name__}: the compiler has no check of {', '.join(sorted(unchecked))}")
-        return [guard.name in checked for guard in guards]
+    def __init__(self, function: Callable[..., Any], *, exact: bool = True, **options: int) -> None:
+        self.function, self.exact, self.options = function, exact, options
+        self._programs: dict[Any, _Program] = {}
 
-    return torch.compile(own, dynamic=False, fullgraph=True, options={"guard_filter_fn": keep, **options})  # type: ignore[return-value]
+    def bind(self, *fixed: Any) -> Callable[..., Any]:
+        """The function with its first arguments given; the others are tensors, given at each call.
+
+        The tensors of `fixed` stay where they are: looking them up at each call would cost as much as a small network's update.
+        """
+        if not can_compile():
+            return lambda *given: self.function(*fixed, *given)
+        tensors = list(tensors_of(fixed))
+        shapes = [(t.shape, t.stride(), t.dtype) for t in tensors]
+        programs: dict[Any, _Program] = {}
+
+        def call(*given: Tensor) -> Any:
+            key = tuple((t.shape, t.dtype) for t in given)
+            program = programs.get(key)
+            if program is None:
+                whole = (*shapes, *key)
+                if whole not in self._programs:
+                    self._programs[whole] = _Program(self, fixed, given)
+                program = programs[key] = self._programs[whole]
+            return program([*tensors, *(t.contiguous() for t in given)])
+
+        return call
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call it once."""
+        return self.bind(*arguments)()
 
 
-@functools.cache
-def platform_name() -> str:
-    """Device, CPU capability, machine, torch version, compiled or eager: digests are comparable where this is equal."""
-    capability = torch.backends.cpu.get_cpu_capability().lower()
-    return f"cpu-{host.machine()}-{capability}-torch{torch.__version__}-{'compiled' if can_compile() else 'eager'}"
+class _Program:
+    """A computation compiled for arguments of one structure."""
+
+    def __init__(self, computation: Computation, fixed: tuple[Any, ...], given: tuple[Tensor, ...]) -> None:
+        arguments = (*fixed, *given)
+        inputs = [t.contiguous() if i >= len(fixed) else t for i, a in enumerate(arguments) for t in tensors_of(a)]
+
+        def flat(*tensors: Tensor) -> list[Tensor]:
+            self._result = computation.function(*with_tensors(arguments, iter(tensors)))
+            return [t.clone() if any(t is one for one in tensors) else t for t in tensors_of(self._result)]
+
+        graph = traced(flat, inputs)
+        if computation.exact:
+            check_exact(graph)
+        for node in graph.graph.find_nodes(op="call_function", target=torch.ops.rlbench.sqrt.default):
+            node.target = torch.ops.aten.sqrt.default  # compiled, it is the CPU's, and joins what is around it
+        self._run = _compiled(graph, inputs, computation.options)
+
+    def __call__(self, tensors: list[Tensor]) -> Any:
+        return with_tensors(self._result, iter(self._run(tensors)))
+
+
+def check_exact(graph: GraphModule) -> None:
+    """Raise ConfigError, one line, where an operation of a traced function may round differently elsewhere."""
+    found = next(inexact(graph), None)
+    if found is not None:
+        raise ConfigError(f"{found}; see rlbench.exact")
+
+
+def _compiled(
+    graph: GraphModule, inputs: Sequence[Tensor], options: dict[str, int]
+) -> Callable[[list[Tensor]], Sequence[Tensor]]:
+    from torch._functorch import config as functorch
+    from torch._inductor.compile_fx import compile_fx, compile_fx_inner
+
+    made: list[Callable[[list[Tensor]], Sequence[Tensor]]] = []
+
+    def keep(inner: GraphModule, examples: Sequence[Tensor], **kwargs: Any) -> Any:
+        if len(examples) != len(inputs):
+            raise RuntimeError(f"the compiler left {len(examples)} of {len(inputs)} arguments")
+        made.append(compile_fx_inner(inner, examples, **kwargs))  # type: ignore[arg-type]
+        return made[-1]
+
+    # Calls from C++ and without checks of sizes: a fifth of the time of an update of one lane of 64-64.
+    own = {
+        "cpp_wrapper": True,
+        "size_asserts": False,
+        "cpp.simdlen": VECTOR_BITS.get(torch.backends.cpu.get_cpu_capability()),
+    }
+    # The cache of whole derivatives would answer without handing over what is called here: its callers cost 11 us a call.
+    with functorch.patch(enable_autograd_cache=False):
+        compile_fx(graph, list(inputs), inner_compile=keep, config_patches={**own, **options})
+    (run,) = made
+    return run
+
+
+def tensors_of(value: Any) -> Iterator[Tensor]:
+    """The tensors of a value made of dicts, lists, tuples and dataclasses, in order."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from tensors_of(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from tensors_of(part)
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from tensors_of(getattr(value, field.name))
+
+
+def with_tensors(value: Any, tensors: Iterator[Tensor]) -> Any:
+    """The value with other tensors in place of its own, in the order of `tensors_of`."""
+    if isinstance(value, Tensor):
+        return next(tensors)
+    if isinstance(value, dict):
+        return {name: with_tensors(part, tensors) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(with_tensors(part, tensors) for part in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type) and any(True for _ in tensors_of(value)):
+        changes = {field.name: with_tensors(getattr(value, field.name), tensors) for field in dataclasses.fields(value)}
+        return dataclasses.replace(value, **{name: part for name, part in changes.items()})
+    return value

@@ -4,28 +4,29 @@ import functools
 from collections.abc import Hashable
 
 from rlbench.lanes import acting, evaluation, validating
-from rlbench.lanes.compiling import compiled
-from rlbench.lanes.update import move_target, update
+from rlbench.lanes.compiling import Computation
+from rlbench.lanes.update import move_target, sampled_update, update
 
 
 class Computations:
     """The compiled computations of all slots at once."""
 
     def __init__(self) -> None:
-        self.tick = compiled(acting.tick)
-        self.choose = compiled(acting.choose)
-        self.absorb = compiled(acting.absorb)
-        self.validation_step = compiled(validating.validation_step)
+        self.tick = Computation(acting.tick)
+        self.choose = Computation(acting.choose)
+        self.absorb = Computation(acting.absorb)
+        self.validation_step = Computation(validating.validation_step)
 
 
 class ChunkComputations:
     """The compiled computations of a chunk of lanes."""
 
     def __init__(self) -> None:
-        self.update = compiled(update)
-        self.move_target = compiled(move_target)
-        self.evaluation_step = compiled(evaluation.evaluation_step)
-        self.greedy_actions = compiled(evaluation.greedy_actions)
+        self.update = Computation(update, exact=False)
+        self.sampled_update = Computation(sampled_update)
+        self.move_target = Computation(move_target)
+        self.evaluation_step = Computation(evaluation.evaluation_step)
+        self.greedy_actions = Computation(evaluation.greedy_actions)
 
 
 @functools.cache

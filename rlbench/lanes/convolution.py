@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rlbench import exact
 from rlbench.errors import ConfigError
 from rlbench.lanes.batch_norm import NormAndReLU, folded, running
 from rlbench.lanes.choice import Choice, structural
@@ -143,8 +144,8 @@ class Conv(Choice):
                 after += running(seen, mean + bias, variance, x.numel() // x.shape[1])
         x = x.flatten(1)
         for weight, bias in zip(params[at:-2:2], params[at + 1 : -2 : 2], strict=True):
-            x = torch.relu(torch.mm(x, weight.T) + bias)
-        return torch.mm(x, params[-2].T) + params[-1], after
+            x = exact.affine(x[None], weight.T[None], bias[None], positive=True)[0]
+        return exact.affine(x[None], params[-2].T[None], params[-1][None])[0], after
 
     def named_weights(self, params: Params, statistics: Params) -> dict[str, Tensor]:
         """Parameters and statistics of one lane ([1, ...] each) under the names of a plain nn.Sequential (see `module`)."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rlbench.envs.pixels import FrameRenderer, StagedRenderer
-from rlbench.lanes.compiling import compiled
+from rlbench.lanes.compiling import Computation
 from rlbench.lanes.observations import Pixel
 
 
@@ -39,8 +39,9 @@ class Drawing:
         self._staged = renderer if isinstance(renderer, StagedRenderer) else None
         # Patches are not stored between being composed and being subtracted, though one in the middle is then composed twice: 6.9 us a
         # patch of 3 x 40 x 90 in place of 9.3.
-        self._placed, self._composed = compiled(placed), compiled(composed, realize_reads_threshold=16)
-        self._observations = compiled(observations)
+        self._placed = Computation(placed, exact=False)
+        self._composed = Computation(composed, exact=False, realize_reads_threshold=16)
+        self._observations = Computation(observations, exact=False)
 
     def __call__(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
         """drawn [N, frames + 1, P] float32, oldest first -> before and after [N, C, rows, columns] float32."""

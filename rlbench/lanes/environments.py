@@ -50,16 +50,13 @@ class HostEnvironments:
         """What restores the slot's environment: the seed of its last reset and the actions since."""
         return self.training_envs.snapshot(slot)
 
-    def step(self, action: Tensor, state: Tensors) -> dict[str, Tensor]:
-        """Step the lanes that are within their budgets; returns reward, obs_t, terminated, truncated for `absorb`."""
+    def step(self, action: Tensor, state: Tensors) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Step the lanes that are within their budgets; returns reward, obs_t, terminated, truncated."""
         active = active_lanes(state)
         obs_t, reward, terminated, truncated = self.training_envs.step(action.numpy(), active.numpy())
         obs_t = self._kept(obs_t, active, state)
-        names = ("obs_t", "reward", "terminated", "truncated")
-        return {
-            name: torch.from_numpy(value)
-            for name, value in zip(names, (obs_t, reward, terminated, truncated), strict=True)
-        }
+        found = reward, obs_t, terminated, truncated
+        return tuple(torch.from_numpy(value) for value in found)  # type: ignore[return-value]
 
     def reset_ended(self, record: Tensor, state: Tensors, obs_t: Tensor) -> None:
         """Make the observations of the next step: a reset where the record [L, 4] says that an episode ended."""

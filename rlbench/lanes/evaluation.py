@@ -43,11 +43,11 @@ def evaluation_step(
     lanes: Tensors,
     variant: Variant,
     env: LaneEnv,
-    uniform_action: Tensor,
     state: Tensor,
     going: Tensor,
     returns: Tensor,
     lengths: Tensor,
+    uniform_action: Tensor,
 ) -> None:
     """One step of all evaluation episodes, in place: state [L, E, S], going [L, E] bool, returns [L, E] float64, lengths [L, E] int64."""
     action = greedy_actions(lanes, variant, env.observe(state), uniform_action)
@@ -59,8 +59,12 @@ def evaluation_step(
     going.copy_(still)
 
 
-Step = Callable[[Tensors, Variant, LaneEnv, Tensor, Tensor, Tensor, Tensor, Tensor], None]
-Actions = Callable[[Tensors, Variant, Tensor, Tensor], Tensor]
+Actions = Callable[[Tensor, Tensor], Tensor]
+"""Greedy actions [L, E] of obs [L, E, D], or the given uniform ones [L, E] where the policy is uniform."""
+Step = Callable[[Tensor], None]
+"""A step of all episodes, with these uniform actions [L, E]."""
+Steps = Callable[[Tensors, Variant, LaneEnv, Tensor, Tensor, Tensor, Tensor], Step]
+"""`evaluation_step` with its first arguments given."""
 
 
 def evaluation_lanes(state: Tensors, chosen: Tensor, ordinal: Tensor) -> Tensors:
@@ -73,9 +77,9 @@ def evaluation_lanes(state: Tensors, chosen: Tensor, ordinal: Tensor) -> Tensors
 
 
 def evaluate_tensor_env(
-    step: Step, lanes: Tensors, variant: Variant, env: LaneEnv, num_episodes: int
+    steps: Steps, lanes: Tensors, variant: Variant, env: LaneEnv, num_episodes: int
 ) -> tuple[Tensor, Tensor]:
-    """Returns [L, E] float64 and lengths [L, E] int64 of one evaluation; `step` is `evaluation_step`, compiled or not."""
+    """Returns [L, E] float64 and lengths [L, E] int64 of one evaluation."""
     episode = torch.arange(num_episodes)[None]
     seed, namespace = lanes["seed"][:, None], lanes["evaluation_namespace"][:, None]
     state = first_states(env, seed, namespace, lanes["ordinal"][:, None] + 0 * episode, episode)
@@ -84,12 +88,13 @@ def evaluate_tensor_env(
         torch.zeros(state.shape[:2], dtype=torch.float64),
         torch.zeros(state.shape[:2], dtype=torch.int64),
     )
+    step = steps(lanes, variant, env, state, going, returns, lengths)
     for elapsed in range(env.max_episode_steps):
         if elapsed % STEPS_AHEAD == 0:
             if not going.any():
                 break
             drawn = _drawn(variant, lanes, elapsed, num_episodes, env.num_actions)
-        step(lanes, variant, env, drawn[elapsed % STEPS_AHEAD], state, going, returns, lengths)
+        step(drawn[elapsed % STEPS_AHEAD])
     return returns, lengths
 
 
@@ -107,7 +112,7 @@ def evaluate_gymnasium(
     envs: GymnasiumLanes,
     num_episodes: int,
 ) -> tuple[Tensor, Tensor]:
-    """The same through Gymnasium: `envs` has a slot for each of the L x E episodes; `actions` is `greedy_actions`, compiled or not."""
+    """The same through Gymnasium: `envs` has a slot for each of the L x E episodes."""
     count = len(lanes["seed"])
     seeds, namespaces, ordinals = (lanes[name].tolist() for name in ("seed", "evaluation_namespace", "ordinal"))
     obs = np.stack(
@@ -126,7 +131,7 @@ def evaluate_gymnasium(
         if elapsed % STEPS_AHEAD == 0:
             drawn = _drawn(variant, lanes, elapsed, num_episodes, envs.num_actions)
         shaped = torch.from_numpy(obs).reshape(count, num_episodes, obs.shape[1])
-        action = actions(lanes, variant, shaped, drawn[elapsed % STEPS_AHEAD]).reshape(-1).numpy()
+        action = actions(shaped, drawn[elapsed % STEPS_AHEAD]).reshape(-1).numpy()
         # The pool may hold more environments than this evaluation needs.
         spare = envs.num_lanes - len(action)
         obs_t, reward, terminated, truncated = envs.step(np.pad(action, (0, spare)), np.pad(going, (0, spare)))

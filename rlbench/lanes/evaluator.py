@@ -45,20 +45,20 @@ class Evaluator:
             )
             for row, slot in enumerate(some):
                 at = int(state["env_steps"][slot])
-                pairs = zip(returns[row].tolist(), lengths[row].tolist(), strict=True)
+                pairs = zip((returns[row] + 0.0).tolist(), lengths[row].tolist(), strict=True)
                 yield slot, [(at, episode, value, length) for episode, (value, length) in enumerate(pairs)]
 
     def _evaluate_chunk(self, lanes: Tensors, variant: Variant) -> tuple[Tensor, Tensor]:
         each = chunk_computations(self._key, len(lanes["seed"]))
         if self._env is not None:
-            step: evaluation.Step = each.evaluation_step
+            steps: evaluation.Steps = each.evaluation_step.bind
             if self._pixels is not None:
-                step = self._pixels.evaluation_step(step)
-            return evaluation.evaluate_tensor_env(step, lanes, variant, self._env, self.num_episodes)
+                steps = self._pixels.evaluation_steps(steps)
+            return evaluation.evaluate_tensor_env(steps, lanes, variant, self._env, self.num_episodes)
         assert self._host is not None
-        actions: evaluation.Actions = each.greedy_actions
+        actions: evaluation.Actions = each.greedy_actions.bind(lanes, variant)
         if self._pixels is not None:
-            actions = self._pixels.evaluation_actions
+            actions = self._pixels.evaluation_actions(lanes)
         return evaluation.evaluate_gymnasium(actions, lanes, variant, self._host.evaluation_envs, self.num_episodes)
 
 

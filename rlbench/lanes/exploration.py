@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
+from rlbench import exact
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice, number
 
@@ -70,7 +71,7 @@ class Exponential(Choice):
 
     def epsilon(self, n: Tensor) -> Tensor:
         """n [L, K] -> epsilon [L, K]."""
-        return self.end + (self.start - self.end) * torch.exp(-n / self.decay_steps)
+        return self.end + (self.start - self.end) * exact.exp(-n / self.decay_steps)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Multiplicative(Choice):
 
     def epsilon(self, n: Tensor) -> Tensor:
         """n [L, K] -> epsilon [L, K]."""
-        decayed = self.start * torch.as_tensor(self.factor) ** (n + self.before_draw)
+        decayed = self.start * exact.power(torch.as_tensor(self.factor, dtype=torch.float64), n + self.before_draw)
         return torch.maximum(decayed, torch.zeros_like(decayed) + self.floor)
 
 

@@ -87,9 +87,10 @@ def final_weights(run: Run, state: Tensors, slot: int) -> Tensors:
     """The online weights of the lane in a slot, under the names of a plain PyTorch module; nothing where nothing is learned."""
     network = run.variant.network
     # Copies: the slot may have another run by the time the weights are stored.
-    params = [p[slot : slot + 1].clone() for p in group(state, "online")]
+    # Adding zero gives all zeros one sign, which compiled code may choose.
+    params = [p[slot : slot + 1] + 0.0 for p in group(state, "online")]
     if isinstance(network, Conv):
-        return network.named_weights(params, [s[slot : slot + 1] for s in group(state, "online_norm")])
+        return network.named_weights(params, [s[slot : slot + 1] + 0.0 for s in group(state, "online_norm")])
     return network.named_weights(params)
 
 

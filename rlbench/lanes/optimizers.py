@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from rlbench import exact
 from rlbench.lanes.choice import Choice, number, structural
 
 Slots = dict[str, list[Tensor]]
@@ -29,15 +30,17 @@ def _adam_step(
     lr, beta1, beta2 = _broad(choice.lr), _broad(choice.beta1), _broad(choice.beta2)
     decay, eps = _broad(choice.weight_decay), _broad(choice.eps)
     powers = {"beta1": powers["beta1"] * choice.beta1, "beta2": powers["beta2"] * choice.beta2}
-    step_size = (lr / (1 - _broad(powers["beta1"]))).float()
-    root_correction = (1 / (1 - _broad(powers["beta2"])).sqrt()).float()
-    lr, decay, eps = lr.float(), decay.float(), eps.float()
-    rest1, rest2, beta2 = (1 - beta1).float(), (1 - beta2).float(), beta2.float()
+    # One number a lane each: without `kept` the compiler computes all of them again for every eight weights.
+    step_size = exact.kept((lr / (1 - _broad(powers["beta1"]))).float())
+    root_correction = exact.kept((1 / exact.sqrt(1 - _broad(powers["beta2"]))).float())
+    lr, decay, eps = lr.float(), exact.kept(decay.float()), exact.kept(eps.float())
+    shrinking = exact.kept(1 - lr * decay)
+    rest1, rest2, beta2 = exact.kept((1 - beta1).float()), exact.kept((1 - beta2).float()), exact.kept(beta2.float())
     new_params: list[Tensor] = []
     new_slots: Slots = {name: [] for name in slots}
     for index, (p, g) in enumerate(zip(params, gradients, strict=True)):
         if decoupled:
-            p = p * (1 - lr * decay)
+            p = p * shrinking
         else:
             g = g + decay * p
         first = slots["first"][index]
@@ -49,7 +52,11 @@ def _adam_step(
             largest = torch.maximum(slots["largest"][index], second)
             new_slots["largest"].append(largest)
             second = largest
-        root = (second.sqrt() + eps) * root_correction if choice.eps_hat else second.sqrt() * root_correction + eps
+        root = (
+            (exact.sqrt(second) + eps) * root_correction
+            if choice.eps_hat
+            else exact.sqrt(second) * root_correction + eps
+        )
         new_params.append(p - step_size * (first / root))
     return new_params, new_slots, powers
 
@@ -151,7 +158,7 @@ class RMSprop(Choice):
                 mean = mean + rest * (g - mean)
                 new_slots["mean"].append(mean)
                 square = square - mean * mean
-            velocity = momentum * slots["momentum"][index] + g / (square.sqrt() + eps)
+            velocity = momentum * slots["momentum"][index] + g / (exact.sqrt(square) + eps)
             new_slots["momentum"].append(velocity)
             new_params.append(p - lr * velocity)
         return new_params, new_slots, powers

@@ -12,17 +12,16 @@ import torch
 from torch import Tensor
 
 from rlbench.envs.lane_env import LaneEnv
+from rlbench.lanes import evaluation, validating
 from rlbench.lanes.acting import active_lanes
-from rlbench.lanes.compiling import compiled
+from rlbench.lanes.compiling import Computation
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.drawing import drawing
-from rlbench.lanes.evaluation import Step
 from rlbench.lanes.frame_memory import look_up
 from rlbench.lanes.networks import Params
 from rlbench.lanes.observing import Observed
 from rlbench.lanes.replay import ROW_EXTRAS
 from rlbench.lanes.update import Tensors, group
-from rlbench.lanes.validating import Step as ValidationStep
 from rlbench.lanes.variant import Variant
 
 
@@ -35,8 +34,8 @@ class ForwardPasses:
     """The compiled forward passes of one structure."""
 
     def __init__(self) -> None:
-        self.acting = compiled(values)
-        self.evaluating = compiled(values, ("obs",))
+        self.acting = Computation(values, exact=False)
+        self.evaluating = Computation(values, exact=False)
 
 
 @functools.cache
@@ -69,41 +68,42 @@ class PixelLanes:
 
         return self._choose(self._passes.acting, mode, state, pixels_of, active & ~explores, uniform_action)
 
-    def validation_step(self, step: ValidationStep) -> ValidationStep:
-        """A step of validation episodes whose greedy actions are those on pixels, with the running statistics."""
+    def validation_steps(self, steps: validating.Steps) -> validating.Steps:
+        """Steps of validation episodes whose greedy actions are those on pixels, with the running statistics."""
 
-        def seen_step(
-            lanes: Tensors,
-            variant: Variant,
-            env: LaneEnv,
-            explores: Tensor,
-            uniform_action: Tensor,
-            state: Tensor,
-            going: Tensor,
-            returns: Tensor,
-            lengths: Tensor,
-        ) -> None:
+        def seen(
+            lanes: Tensors, variant: Variant, env: LaneEnv, state: Tensor, going: Tensor, *books: Tensor
+        ) -> validating.Step:
+            step = steps(lanes, variant, env, state, going, *books)
+
             def pixels_of(slots: Tensor) -> Tensor:
                 return self.observations(env.observe(state[slots]))
 
-            forward, greedy = self._passes.evaluating, going & ~explores
-            action = self._choose(forward, "evaluation", lanes, pixels_of, greedy, uniform_action)
-            step(lanes, variant, env, explores, action, state, going, returns, lengths)
+            def seen_step(explores: Tensor, uniform_action: Tensor) -> None:
+                greedy = going & ~explores
+                step(
+                    explores,
+                    self._choose(self._passes.evaluating, "evaluation", lanes, pixels_of, greedy, uniform_action),
+                )
 
-        return seen_step
+            return seen_step
 
-    def validation_actions(
-        self, lanes: Tensors, variant: Variant, explores: Tensor, uniform_action: Tensor, obs: Tensor
-    ) -> Tensor:
-        """`acting.choose` of validation episodes on patches obs [L, K C rows columns]."""
-        forward = self._passes.evaluating
-        return self._choose(
-            forward, "evaluation", lanes, lambda slots: self.observations(obs[slots]), ~explores, uniform_action
-        )
+        return seen
 
-    def evaluation_actions(self, lanes: Tensors, variant: Variant, obs: Tensor, uniform_action: Tensor) -> Tensor:
-        """`evaluation.greedy_actions` on patches obs [L, E, K C rows columns]."""
-        return self.greedy(lanes, obs)
+    def validation_actions(self, lanes: Tensors) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        """`acting.choose` of validation episodes, given explores, uniform actions, and patches obs [L, K C rows columns]."""
+
+        def actions(explores: Tensor, uniform_action: Tensor, obs: Tensor) -> Tensor:
+            def pixels_of(slots: Tensor) -> Tensor:
+                return self.observations(obs[slots])
+
+            return self._choose(self._passes.evaluating, "evaluation", lanes, pixels_of, ~explores, uniform_action)
+
+        return actions
+
+    def evaluation_actions(self, lanes: Tensors) -> evaluation.Actions:
+        """Greedy actions on patches obs [L, E, K C rows columns]."""
+        return lambda obs, uniform_action: self.greedy(lanes, obs)
 
     def _choose(
         self,
@@ -133,23 +133,21 @@ class PixelLanes:
                     old.copy_(new)
         return action
 
-    def evaluation_step(self, step: Step) -> Step:
-        """A step of evaluation episodes whose actions are the greedy ones on pixels."""
+    def evaluation_steps(self, steps: evaluation.Steps) -> evaluation.Steps:
+        """Steps of evaluation episodes whose actions are the greedy ones on pixels."""
 
-        def seen_step(
-            lanes: Tensors,
-            variant: Variant,
-            env: LaneEnv,
-            uniform_action: Tensor,
-            state: Tensor,
-            going: Tensor,
-            returns: Tensor,
-            lengths: Tensor,
-        ) -> None:
-            if going.any():  # the caller looks at it now and then only
-                step(lanes, variant, env, self.greedy(lanes, env.observe(state)), state, going, returns, lengths)
+        def seen(
+            lanes: Tensors, variant: Variant, env: LaneEnv, state: Tensor, going: Tensor, *books: Tensor
+        ) -> evaluation.Step:
+            step = steps(lanes, variant, env, state, going, *books)
 
-        return seen_step
+            def seen_step(uniform_action: Tensor) -> None:
+                if going.any():  # the caller looks at it now and then only
+                    step(self.greedy(lanes, env.observe(state)))
+
+            return seen_step
+
+        return seen
 
     def greedy(self, lanes: Tensors, obs: Tensor) -> Tensor:
         """Greedy actions [L, E] for obs [L, E, K P], with the running statistics."""

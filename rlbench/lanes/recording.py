@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from rlbench import exact
 from rlbench.lanes import episodic
 from rlbench.lanes.lane import Events
 from rlbench.lanes.update import Tensors, group
@@ -27,7 +28,7 @@ def collect_episodes(
         at = int(base[slot]) + t + 1
         if slot not in events or 0 <= diverged_at[slot] < at:
             continue
-        _, length, episode_return, terminated = record[t, slot].tolist()
+        _, length, episode_return, terminated = (record[t, slot] + 0.0).tolist()  # zeros of one sign
         events[slot].episodes.append((int(seen[slot]), at, int(length), episode_return, bool(terminated)))
         seen[slot] += 1
 
@@ -84,11 +85,10 @@ def diagnose(
         nan = float("nan")
         return int(state["env_steps"][slot]), 0, nan, nan, nan, nan, epsilon, nan
     loss, q_mean, q_max, grad_norm = (
-        float(state[f"last.{name}"][slot]) for name in ("loss", "q_mean", "q_max", "grad_norm")
+        float(state[f"last.{name}"][slot]) + 0.0 for name in ("loss", "q_mean", "q_max", "grad_norm")
     )
-    squares = [
-        float(((o[slot].double() - t[slot].double()) ** 2).sum())
-        for o, t in zip(group(state, "online"), group(state, "target"), strict=False)
-    ]
+    pairs = zip(group(state, "online"), group(state, "target"), strict=False)
+    apart = [online[slot : slot + 1] - target[slot : slot + 1] for online, target in pairs]
+    distance = float(exact.square_sums(apart)) ** 0.5 if apart else 0.0
     counts = int(state["env_steps"][slot]), int(state["updates"][slot])
-    return *counts, loss, q_mean, q_max, grad_norm, epsilon, sum(squares) ** 0.5
+    return *counts, loss, q_mean, q_max, grad_norm, epsilon, distance

@@ -8,10 +8,10 @@ A lane whose loss stops being finite is not updated: it is marked with the step 
 import torch
 from torch import Tensor
 
+from rlbench import exact
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.optimizers import Slots
-from rlbench.lanes.reductions import lane_sums
 from rlbench.lanes.replay import ROW_EXTRAS
 from rlbench.lanes.targets import Periodic
 from rlbench.lanes.validation import EpisodeValidation
@@ -35,9 +35,9 @@ def bootstrap_values(
     assert isinstance(variant.network, MLP)
     q_t = variant.network.q_values(target_params, obs_t)
     if not variant.double:
-        return q_t.amax(2)
-    best = variant.network.q_values(online_params, obs_t).argmax(2, keepdim=True)
-    return q_t.gather(2, best)[..., 0]
+        return exact.pick(q_t, q_t.argmax(2))
+    best = variant.network.q_values(online_params, obs_t).argmax(2)
+    return exact.pick(q_t, best)
 
 
 def convolved_values(
@@ -51,9 +51,9 @@ def convolved_values(
     assert isinstance(network, Conv)
     q_t = target_values(lanes, variant, target_params, obs_t)
     if not variant.double:
-        return q_t.amax(2), statistics
+        return exact.pick(q_t, q_t.argmax(2)), statistics
     q, statistics = network.forward(online_params, statistics, obs_t, network.norm_learning)
-    return q_t.gather(2, q.argmax(2, keepdim=True))[..., 0], statistics
+    return exact.pick(q_t, q.argmax(2)), statistics
 
 
 def target_values(lanes: Tensors, variant: Variant, target_params: list[Tensor], obs: Tensor) -> Tensor:
@@ -92,7 +92,12 @@ def loss_per_row(variant: Variant, q_tm1: Tensor, q_taken: Tensor, a_tm1: Tensor
     return sum(each.unbind(2)[1:], each[..., 0]) / each.shape[2]
 
 
-def update(lanes: Tensors, variant: Variant, rows: Tensor, pixels: tuple[Tensor, Tensor] | None = None) -> None:
+def sampled_update(lanes: Tensors, variant: Variant, replay: Tensor, places: Tensor) -> None:
+    """`update` on the rows of the replay [N, 2 D + 3] at these places [L, B] int64."""
+    update(lanes, variant, replay.index_select(0, places.reshape(-1)).view(*places.shape, -1))
+
+
+def update(lanes: Tensors, variant: Variant, rows: Tensor, *pixels: Tensor) -> None:
     """One update of every lane that is due: active, warmed up, and at a multiple of its update period.
 
     rows: [L, B, 2 D + 3] float32, each lane's minibatch of transitions, or its part where a minibatch is cut.
@@ -104,7 +109,7 @@ def update(lanes: Tensors, variant: Variant, rows: Tensor, pixels: tuple[Tensor,
     batch_size = variant.batch_size // variant.steps_per_minibatch
 
     features = (rows.shape[2] - ROW_EXTRAS) // 2
-    obs_tm1, obs_t = (rows[..., :features], rows[..., features : 2 * features]) if pixels is None else pixels
+    obs_tm1, obs_t = (rows[..., :features], rows[..., features : 2 * features]) if not pixels else pixels
     a_tm1, r_t, masked = rows[..., -3].long(), rows[..., -2], rows[..., -1]
 
     online, slots = group(lanes, "online"), optimizer_slots(lanes)
@@ -125,30 +130,26 @@ def update(lanes: Tensors, variant: Variant, rows: Tensor, pixels: tuple[Tensor,
         return goal, statistics
 
     detached = goal_of(target) if variant.detach_target else None
-
-    def loss_of(
-        params: list[Tensor], target: list[Tensor]
-    ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor, list[Tensor]]]:
-        goal, statistics = goal_of(target) if detached is None else detached
+    learned = [p.detach().requires_grad_() for p in online]
+    bent = target if variant.detach_target else [p.detach().requires_grad_() for p in target]
+    with torch.enable_grad():
+        goal, statistics = goal_of(bent) if detached is None else detached
         if isinstance(network, Conv):
-            q_tm1, statistics = network.forward(params, statistics, obs_tm1, network.norm_learning)
+            q_tm1, statistics = network.forward(learned, statistics, obs_tm1, network.norm_learning)
         else:
             assert isinstance(network, MLP)
-            q_tm1 = network.q_values(params, obs_tm1)
-        q_taken = q_tm1.gather(2, a_tm1[..., None])[..., 0]
-        loss = loss_per_row(variant, q_tm1, q_taken, a_tm1, goal)
-        # The sum over lanes of per-lane means gives each lane its own gradient.
-        return loss.sum() / batch_size, (loss, q_taken, q_tm1.amax((1, 2)), statistics)
-
-    wanted = 0 if variant.detach_target else (0, 1)
-    gradients, (losses, q_taken, q_max, statistics) = torch.func.grad(loss_of, wanted, has_aux=True)(online, target)
-    piled: list[Tensor] = []
-    if not variant.detach_target:
-        gradients, new = gradients
-        piled = [old + g for old, g in zip(group(lanes, "target_gradient"), new, strict=True)]
-    loss, q_mean = (lane_sums(torch.stack([losses, q_taken], 1)) / batch_size).unbind(1)
-    squares = torch.cat([(g * g).sum(1, keepdim=True) for g in [*gradients, *piled]], 2)
-    norm = lane_sums(squares).sqrt()
+            q_tm1 = network.q_values(learned, obs_tm1)
+        q_taken = exact.pick(q_tm1, a_tm1)
+        losses = loss_per_row(variant, q_tm1, q_taken, a_tm1, goal)
+        wanted = learned if variant.detach_target else [*learned, *bent]
+        # Each lane's loss is the mean of its rows; lanes have no weight in common.
+        found = torch.autograd.grad(losses, wanted, torch.full_like(losses, 1 / batch_size))
+    gradients, new = list(found[: len(learned)]), found[len(learned) :]
+    piled = [old + g for old, g in zip(group(lanes, "target_gradient"), new, strict=True)]
+    losses, q_taken, q_tm1 = losses.detach(), q_taken.detach(), q_tm1.detach()
+    loss, q_mean = (exact.sums(torch.stack([losses, q_taken], 1)) / batch_size).unbind(1)
+    q_max = q_tm1.amax((1, 2))
+    norm = exact.sqrt(exact.square_sums([*gradients, *piled]))[:, None]
     clipped = variant.clip([*gradients, *piled], norm)
     clipped, piled = clipped[: len(gradients)], clipped[len(gradients) :]
     powers = {name: lanes[f"power.{name}"] for name in variant.optimizer.power_names}
@@ -156,16 +157,16 @@ def update(lanes: Tensors, variant: Variant, rows: Tensor, pixels: tuple[Tensor,
 
     finite = loss.isfinite()
     takes = due & finite
-    keep = takes[:, None, None]
+    keep = exact.kept(takes)[:, None, None]
     updates = updates + takes
     if isinstance(variant.target, Periodic) and variant.target.moves_after_updates:
         count = updates + lanes["validation_steps"] if counts_validation(variant) else updates
         moves = takes & is_due(count, variant.target)
-        weight = torch.where(moves[:, None], variant.target.tau, 0.0).float()[..., None]
+        weight = exact.kept(torch.where(moves[:, None], variant.target.tau, 0.0).float()[..., None])
         for old, new in zip(target, new_online, strict=True):
-            old.copy_(torch.lerp(old, torch.where(keep, new, old), weight))
+            old.copy_(exact.lerp(old, torch.where(keep, new, old), weight))
         for old, new in zip(group(lanes, "target_norm"), statistics, strict=True):
-            old.copy_(torch.lerp(old, torch.where(keep, new, old), weight))
+            old.copy_(exact.lerp(old, torch.where(keep, new, old), weight))
     for old, new in zip(online, new_online, strict=True):
         old.copy_(torch.where(keep, new, old))
     for old, new in zip(group(lanes, "online_norm"), statistics, strict=True):
@@ -190,7 +191,7 @@ def move_target(lanes: Tensors, variant: Variant, moves: Tensor) -> None:
     weight = torch.where(moves[:, None], torch.as_tensor(variant.target.tau), 0.0).float()[..., None]
     for part in ("", "_norm"):
         for old, new in zip(group(lanes, f"target{part}"), group(lanes, f"online{part}"), strict=True):
-            old.copy_(torch.lerp(old, new, weight))
+            old.copy_(exact.lerp(old, new, weight))
 
 
 def counts_validation(variant: Variant) -> bool:

@@ -28,12 +28,12 @@ def validation_step(
     lanes: Tensors,
     variant: Variant,
     env: LaneEnv,
-    explores: Tensor,
-    uniform_action: Tensor,
     state: Tensor,
     going: Tensor,
     returns: Tensor,
     lengths: Tensor,
+    explores: Tensor,
+    uniform_action: Tensor,
 ) -> None:
     """One step of the validation episodes, in place: state [L, S], going [L] bool, returns [L] float64, lengths [L] int64."""
     action = choose(lanes, variant, explores, uniform_action, env.observe(state))
@@ -45,7 +45,10 @@ def validation_step(
     going.copy_(still)
 
 
-Step = Callable[[Tensors, Variant, LaneEnv, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], None]
+Step = Callable[[Tensor, Tensor], None]
+"""A step of all episodes: explores [L] bool, uniform actions [L] int64."""
+Steps = Callable[[Tensors, Variant, LaneEnv, Tensor, Tensor, Tensor, Tensor], Step]
+"""`validation_step` with its first arguments given."""
 
 
 @dataclasses.dataclass
@@ -76,33 +79,24 @@ class Validation:
         return by_step(explores), by_step((pick * self.num_actions) >> 32)
 
 
-def validate_tensor_env(step: Step, episodes: Validation, env: LaneEnv) -> None:
-    """Play the episodes to their ends; `step` is `validation_step`, compiled or not."""
+def validate_tensor_env(steps: Steps, episodes: Validation, env: LaneEnv) -> None:
+    """Play the episodes to their ends."""
     lanes = episodes.lanes
     index = torch.full_like(lanes["validations"], RESET_INDEX)
     state = first_states(env, lanes["seed"], lanes["namespace"], lanes["validations"], index)
     going = episodes.who.clone()
+    step = steps(lanes, episodes.variant, env, state, going, episodes.returns, episodes.lengths)
     for elapsed in range(env.max_episode_steps):
         if elapsed % STEPS_AHEAD == 0:
             if not going.any():
                 break
             explores, uniform_action = episodes.noise(elapsed)
         now = elapsed % STEPS_AHEAD
-        step(
-            lanes,
-            episodes.variant,
-            env,
-            explores[now],
-            uniform_action[now],
-            state,
-            going,
-            episodes.returns,
-            episodes.lengths,
-        )
+        step(explores[now], uniform_action[now])
 
 
 def validate_gymnasium(choose_actions: Callable[..., Tensor], episodes: Validation, envs: GymnasiumLanes) -> None:
-    """The same through Gymnasium: `envs` has a slot a lane; `choose_actions` is `choose`, compiled or not."""
+    """The same through Gymnasium: `envs` has a slot a lane; `choose_actions` is `choose` with its first arguments given."""
     lanes, going = episodes.lanes, episodes.who.numpy().copy()
     obs = np.zeros((len(going), envs.obs_size), np.float32)
     for slot in np.flatnonzero(going).tolist():
@@ -115,7 +109,7 @@ def validate_gymnasium(choose_actions: Callable[..., Tensor], episodes: Validati
         now = elapsed % STEPS_AHEAD
         # Nobody needs a greedy action where an episode is over.
         drawn = explores[now] | torch.from_numpy(~going)
-        action = choose_actions(lanes, episodes.variant, drawn, uniform_action[now], torch.from_numpy(obs))
+        action = choose_actions(drawn, uniform_action[now], torch.from_numpy(obs))
         obs_t, reward, terminated, truncated = envs.step(action.numpy(), going)
         episodes.returns += torch.from_numpy(np.where(going, reward, 0.0))
         episodes.lengths += torch.from_numpy(going)

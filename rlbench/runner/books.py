@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rlbench.lanes.compiling import platform_name
 from rlbench.lanes.lane import Events, Lane
 from rlbench.lanes.lane_state import final_weights, initial_state
+from rlbench.lanes.platform import ENGINE, platform_of
 from rlbench.lanes.update import Tensors
 from rlbench.runner.plan import Task, total_steps
 from rlbench.runner.updates import VariantProgress
@@ -56,9 +56,10 @@ class Books:
         if stored is None:
             self.books[task.run_id] = Book(task, RowDigest(), 0.0)
             return Lane(task.run, initial_state(task.run))
-        if stored.meta["platform"] != platform_name():
+        platform = platform_of(task.run)
+        if stored.meta["platform"] != platform:
             raise OtherPlatformError(
-                f"it was begun on {stored.meta['platform']} and this is {platform_name()}: the bits would not go on;"
+                f"it was begun on {stored.meta['platform']} and this is {platform}: the bits would not go on;"
                 " continue it there, or take another store"
             )
         book = Book(task, RowDigest(stored.meta["rows"]), stored.meta["wall_s"], stored.env_steps)
@@ -107,8 +108,13 @@ class Books:
                 for run_id, note in zip(run_ids, env_notes, strict=True)
             ]
             checkpoint = Checkpoint(state, described)
-        self.program.commit(self._rows, checkpoint, self._finished, platform_name(), self.launcher)
+        self.program.commit(self._rows, checkpoint, self._finished, self._platform(), self.launcher)
         self._rows, self._finished = _no_rows(), []
+
+    def _platform(self) -> str:
+        """That of the runs, which are lanes of one program."""
+        book = next(iter(self.books.values()), None)
+        return ENGINE if book is None else platform_of(book.task.run)
 
     @property
     def has_unstored_ends(self) -> bool:
@@ -122,7 +128,7 @@ class Books:
             "wall_s": book.wall_s,
             "returns": list(book.returns),
             "env": env_note,
-            "platform": platform_name(),
+            "platform": platform_of(book.task.run),
         }
 
     def progress(self, tasks: Iterable[Task], running: Iterable[str]) -> dict[str, VariantProgress]:

@@ -196,7 +196,7 @@ class Bench:
         return RungRun(self.store, self.settings.checkpoint_seconds, self.settings.launcher, self.should_stop)
 
     def _record_failure(self, task: Task, error: Exception) -> None:
-        from rlbench.lanes.compiling import platform_name
+        from rlbench.lanes.platform import ENGINE
 
         with self.store.program([task.run_id]) as program:
             if task.run_id in program.run_ids:
@@ -205,6 +205,6 @@ class Bench:
                     {},
                     None,
                     [Finished(task.run_id, "failed", 0, 0, 0, 0.0, error=text)],
-                    platform_name(),
+                    ENGINE,
                     self.settings.launcher,
                 )

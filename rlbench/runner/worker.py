@@ -121,14 +121,14 @@ def _sum(done: dict[str, VariantProgress], current: dict[str, VariantProgress]) 
 
 
 def _record_failure(store: Store, job: Job, settings: Settings, error: Exception) -> None:
-    from rlbench.lanes.compiling import platform_name
+    from rlbench.lanes.platform import ENGINE
 
     run_id = job[0].run_id
     with store.program([run_id]) as program:
         if run_id not in program.run_ids:
             return
         failure = Finished(run_id, "failed", 0, 0, 0, 0.0, error="".join(traceback.format_exception(error)))
-        program.commit({}, None, [failure], platform_name(), settings.launcher)
+        program.commit({}, None, [failure], ENGINE, settings.launcher)
 
 
 def _last_line(error: Exception) -> str:

@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from rlbench.lanes.compiling import platform_name, prepare_process
+from rlbench.lanes.compiling import prepare_process
 from rlbench.lanes.lane_state import bytes_per_lane
+from rlbench.lanes.platform import platform_of
 from rlbench.lanes.variant import (
     MLP,
     AdamW,
@@ -168,8 +169,8 @@ def main() -> None:
     """Run the parts that are named, or all."""
     prepare_process()
     parts = sys.argv[1:] or ["lanes", *PARTS]
-    print(f"platform {platform_name()}, one core")
-    result: dict[str, object] = {"platform": platform_name()}
+    print(f"platform {platform_of(run_of(next(iter(SHAPES)), 0))}, one core")
+    result: dict[str, object] = {"platform": platform_of(run_of(next(iter(SHAPES)), 0))}
     if "lanes" in parts:
         result["lanes"] = bench_lanes()
     for name, bench in PARTS.items():

@@ -7,7 +7,7 @@ from exactness_cases import BASE, BUSY, HARD, PIXELS, SOFT, VARIANTS
 from lane_runs import Outcome, collect, finish, fresh, small_run, train, with_fields
 
 from rlbench.lanes.chunks import chunk_width
-from rlbench.lanes.compiling import platform_name, prepare_process
+from rlbench.lanes.compiling import prepare_process
 from rlbench.lanes.losses import Huber
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.targets import Periodic
@@ -84,7 +84,7 @@ def main(shape: str) -> None:
         "moved": moved(shape),
         "placed": placed(shape),
     }
-    print(json.dumps({"platform": platform_name(), "digests": digests}))
+    print(json.dumps({"digests": digests}))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import torch
 from exactness_cases import VARIANTS, lane_run
 from lane_runs import Outcome, collect, finish, fresh, state_digest, train
 
-from rlbench.lanes.compiling import platform_name
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.trainer import Trainer
 
@@ -162,7 +161,7 @@ def test_products_have_the_same_bits_at_any_place(units: tuple[int, ...], batch:
         own = [p.clone().requires_grad_() for p in params]
         values = network.q_values(own, obs)
         gradients = torch.autograd.grad(values.square().sum(), own)
-        return [values.detach(), *gradients, network.q_values_acting(params, obs[:, 0])]
+        return [values.detach(), *gradients]
 
     together = results([torch.cat(tensors) for tensors in zip(*alone, strict=True)], obs)
     for lane, params in enumerate(alone):
@@ -185,9 +184,6 @@ def compiled(shape: str) -> dict[str, dict[str, str]]:
     )
     assert program.returncode == 0, program.stderr
     found = json.loads(program.stdout)
-    if not found["platform"].endswith("compiled"):
-        pytest.skip("no C++ compiler here: nothing is compiled")
-    assert found["platform"] != platform_name()
     digests: dict[str, dict[str, str]] = found["digests"]
     return digests
 

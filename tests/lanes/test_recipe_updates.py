@@ -282,7 +282,7 @@ def test_every_update_is_that_of_the_source(recipe: str) -> None:
     assert isinstance(network, MLP)
     lane = fresh(run)
     features = (lane.state["replay"].shape[2] - 3) // 2
-    num_actions = lane.state[f"online.{2 * len(network.units)}"].shape[1]
+    num_actions = lane.state[f"online.{2 * len(network.units)}"].shape[2]
     net = network.module(obs_size=features, num_actions=num_actions)
     first = weights_of(lane.state, network)
     net.load_state_dict(first)

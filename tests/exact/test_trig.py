@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlbench.envs.trig import cosine, sine, sine_cosine
+from rlbench.exact import cosine, sine, sine_cosine
 
 ABSOLUTE_ERROR = 3e-16  # the C library's own value is within 1 unit in the last place, 1.1e-16 near 1
 

@@ -1,0 +1,80 @@
+"""The operators of `products.cpp` in plain PyTorch, to the bit, for machines without a C++ compiler: many times slower.
+
+A fused multiply-add of float32 rounds once. The product of two float32 is exact in float64; its sum with a third is rounded to odd there
+(Boldo and Melquiond, 2008), so that the second rounding, to float32, gives what a single one would have given.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+PARTS = 32  # partial sums, as in products.cpp
+
+
+def fused(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """a * b + c of float32 tensors that broadcast, rounded once."""
+    product, addend = a.double() * b.double(), c.double()
+    total = product + addend
+    part = total - product
+    error = (product - (total - part)) + (addend - part)  # of the addition, exactly (Knuth's two-sum)
+    bits = total.view(torch.int64)
+    is_even = (bits & 1) == 0
+    away = (error > 0) == (total > 0)
+    odd = torch.where(away, bits + 1, bits - 1).view(torch.float64)
+    return torch.where((error != 0) & is_even & total.isfinite(), odd, total).float()
+
+
+def affine(x: Tensor, weight: Tensor, bias: Tensor | None, positive: bool) -> Tensor:
+    """x [L, R, K] times weight [L, K, N], from bias [L, 1, N] or 0; with zeros in place of negative results if `positive`."""
+    start = torch.zeros(1) if bias is None else bias
+    total = start.expand(x.shape[0], x.shape[1], weight.shape[2])
+    for k in range(x.shape[2]):
+        total = fused(x[:, :, k : k + 1], weight[:, k : k + 1], total)
+    return torch.where(total < 0, 0.0, total) if positive else total.contiguous()
+
+
+def affine_backward(
+    gradient: Tensor, x: Tensor, weight: Tensor, y: Tensor, positive: bool, wants_x: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The derivatives of `affine` in x (or no rows), weight and bias."""
+    if positive:
+        gradient = torch.where(y > 0, gradient, 0.0)
+    of_bias = torch.zeros(gradient.shape[0], gradient.shape[2])
+    for row in gradient.unbind(1):
+        of_bias = of_bias + row
+    of_x = affine(gradient, weight.transpose(1, 2), None, False) if wants_x else x.new_empty(len(x), 0, x.shape[2])
+    return of_x, affine(x.transpose(1, 2), gradient, None, False), of_bias[:, None]
+
+
+def sqrt(x: Tensor) -> Tensor:
+    """Square roots as NumPy has them: the CPU's, rounded exactly."""
+    return torch.from_numpy(np.sqrt(x.numpy()))
+
+
+def _in_halves(part: Tensor) -> Tensor:
+    """part [..., 32] -> [...]."""
+    while part.shape[-1] > 1:
+        part = part[..., : part.shape[-1] // 2] + part[..., part.shape[-1] // 2 :]
+    return part[..., 0]
+
+
+def _by_parts(x: Tensor) -> Tensor:
+    """x [R, n] -> [R, rows, 32], filled up with zeros, which change no sum."""
+    return torch.nn.functional.pad(x, (0, -x.shape[1] % PARTS)).unflatten(1, (-1, PARTS))
+
+
+def sums(x: Tensor) -> Tensor:
+    """The sums of rows, x [R, n] -> [R]."""
+    part = x.new_zeros(len(x), PARTS)
+    for row in _by_parts(x).unbind(1):
+        part = part + row
+    return _in_halves(part)
+
+
+def square_sums(xs: list[Tensor]) -> Tensor:
+    """The sum of the squares of each lane over all tensors [L, ...] -> [L]."""
+    part = xs[0].new_zeros(len(xs[0]), PARTS)
+    for x in xs:
+        for row in _by_parts(x.flatten(1)).unbind(1):
+            part = fused(row, row, part)
+    return _in_halves(part)

@@ -1,0 +1,104 @@
+"""Which operations of a traced computation have the same bits everywhere: those that round once, as IEEE 754 says, or not at all.
+
+In goes the graph of a computation with its derivatives, as ATen operations. What is not listed here is refused, with what to use in its place.
+"""
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import GraphModule, Node
+from torch.utils._python_dispatch import TorchDispatchMode
+
+# One rounding, or none. Of an addition with `alpha`, see `_is_exact`.
+ELEMENTWISE = """
+abs add bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min div eq floor ge
+gt isfinite isinf isnan le logical_and logical_not logical_or logical_xor lt maximum minimum mul ne neg reciprocal relu round rsub sgn sign
+sub threshold_backward trunc where __and__ __or__ __lshift__ __rshift__ __xor__ masked_fill
+"""
+MOVING = """
+_to_copy _unsafe_view alias arange argmax argmin as_strided cat clone constant_pad_nd copy copy_ detach empty empty_like expand
+fill fill_ flip full full_like gather index index_copy_ index_select item lift_fresh_copy max.dim min.dim narrow new_empty new_full new_ones
+new_zeros ones ones_like permute repeat reshape roll scalar_tensor scatter.src scatter.value select select_backward select_scatter slice
+slice_backward slice_scatter sort split split_with_sizes squeeze stack t transpose unbind unsqueeze view zeros zeros_like
+amax amin any all max min to
+"""
+# Exact on whole numbers only.
+WHOLE = "sum cumsum remainder prod bincount"
+REPLACEMENTS = {
+    "sqrt": "exact.sqrt", "exp": "exact.exp", "log": "exact.log", "tanh": "exact.tanh", "sin": "exact.sine", "cos": "exact.cosine", "pow": "exact.power",
+    "sum": "exact.sums", "mean": "exact.sums and a division", "_softmax": "exact.softmax", "logsumexp": "exact.log_sum_exp",
+    "bmm": "exact.affine", "mm": "exact.affine", "addmm": "exact.affine", "baddbmm": "exact.affine", "lerp": "exact.lerp",
+    "scatter_add": "exact.pick", "_log_softmax": "x - exact.log_sum_exp(x)[..., None]",
+}  # fmt: skip
+
+_ALLOWED = frozenset((ELEMENTWISE + MOVING).split())
+_WHOLE = frozenset(WHOLE.split())
+
+
+class _Places(TorchDispatchMode):
+    """Notes which line of Python first asked for each operation that is not listed, outside of torch and this package."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of: dict[Any, str] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        is_plain = func.overloadpacket.__name__ in _ALLOWED and not {"alpha", "rounding_mode"} & set(kwargs or {})
+        if not is_plain and func not in self.of:
+            frames = [f for f in traceback.extract_stack() if "/torch/" not in f.filename and not _is_own(f.filename)]
+            self.of[func] = f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
+        return func(*args, **kwargs or {})
+
+
+def _is_own(filename: str) -> bool:
+    return filename.startswith(__file__.removesuffix("operations.py"))
+
+
+def traced(function: Callable[..., list[Tensor]], inputs: Sequence[Tensor]) -> GraphModule:
+    """The operations of a function of tensors, derivatives included; nothing is computed and no input is changed."""
+    from torch.fx.experimental.proxy_tensor import make_fx  # the compiler takes more than a second to import
+
+    places = _Places()
+
+    def noted(*tensors: Tensor) -> list[Tensor]:
+        with places:
+            return function(*tensors)
+
+    graph: GraphModule = make_fx(noted, tracing_mode="fake", _allow_non_fake_inputs=True)(*inputs)
+    graph.meta["places"] = places.of
+    return graph
+
+
+def inexact(graph: GraphModule) -> Iterator[str]:
+    """What in a traced computation may round differently elsewhere, a line each: the operation, what to use in its place, and where it stands."""
+    for node in graph.graph.nodes:
+        if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload) or _is_exact(node):
+            continue
+        name = node.target.overloadpacket.__name__
+        place = graph.meta["places"].get(node.target)
+        instead = f": use {REPLACEMENTS[name]} of rlbench" if name in REPLACEMENTS else ""
+        yield f"torch.{name.strip('_')} may round differently elsewhere{instead}" + (f" ({place})" if place else "")
+
+
+def _is_exact(node: Node) -> bool:
+    target = node.target
+    assert isinstance(target, torch._ops.OpOverload)
+    if target.namespace == "rlbench":
+        return True
+    if target.namespace not in ("aten", "prim"):
+        return False
+    name = target.overloadpacket.__name__
+    full = f"{name}.{target._overloadname}"
+    if name in ("add", "sub", "rsub") and node.kwargs.get("alpha", 1) != 1:
+        return False
+    if name == "div" and node.kwargs.get("rounding_mode") is not None:
+        return False
+    if name == "pow":  # x * x, in every one of PyTorch's ways
+        return target._overloadname == "Tensor_Scalar" and node.args[1] == 2
+    if name in _WHOLE:
+        value = node.args[0]
+        return isinstance(value, Node) and not value.meta["val"].dtype.is_floating_point
+    return name in _ALLOWED or full in _ALLOWED or full.removesuffix(".default") in _ALLOWED

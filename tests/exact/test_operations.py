@@ -1,0 +1,90 @@
+"""What is listed as exact is exact, against NumPy; what is not is refused, with its place."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from rlbench import exact
+from rlbench.errors import ConfigError
+from rlbench.exact.operations import inexact, traced
+from rlbench.lanes.compiling import Computation
+
+GENERATOR = torch.Generator().manual_seed(0)
+X, Y = (torch.rand(10_007, generator=GENERATOR) * 100 - 50 for _ in range(2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (torch.add, np.add), (torch.sub, np.subtract), (torch.mul, np.multiply), (torch.div, np.divide),
+        (torch.maximum, np.maximum), (torch.minimum, np.minimum),
+        (lambda x, y: torch.reciprocal(x), lambda x, y: 1 / x), (lambda x, y: torch.round(x), lambda x, y: np.round(x)),
+        (lambda x, y: torch.floor(x), lambda x, y: np.floor(x)), (lambda x, y: torch.ceil(x), lambda x, y: np.ceil(x)),
+        (lambda x, y: torch.trunc(x), lambda x, y: np.trunc(x)), (lambda x, y: x / 3, lambda x, y: x / x.dtype.type(3)),
+        (lambda x, y: x * 0.1, lambda x, y: x * x.dtype.type(0.1)), (lambda x, y: x**2, lambda x, y: x * x),
+        (lambda x, y: 1 - x, lambda x, y: 1 - x), (lambda x, y: x.clamp(-3, 0.1), lambda x, y: np.clip(x, x.dtype.type(-3), x.dtype.type(0.1))),
+        (lambda x, y: exact.sqrt(x.abs()), lambda x, y: np.sqrt(np.abs(x))),
+    ],
+)  # fmt: skip
+def test_operations_round_once(ours: Callable[..., Tensor], theirs: Callable[..., Any], dtype: torch.dtype) -> None:
+    x, y = X.to(dtype), Y.to(dtype)
+    assert np.array_equal(ours(x, y).numpy(), theirs(x.numpy(), y.numpy()))
+
+
+def only(function: Callable[[Tensor], Tensor]) -> list[str]:
+    return list(inexact(traced(lambda x: [function(x)], [torch.rand(3, 4, 5)])))
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (torch.exp, "torch.exp may round differently elsewhere: use exact.exp of rlbench"),
+        (torch.sqrt, "use exact.sqrt"),
+        (lambda x: x.mean(), "torch.mean may"),
+        (lambda x: x.sum(1), "use exact.sums"),
+        (lambda x: torch.bmm(x, x.mT), "use exact.affine"),
+        (lambda x: torch.lerp(x, x, 0.5), "use exact.lerp"),
+        (lambda x: torch.add(x, x, alpha=0.3), "torch.add may"),
+        (lambda x: x**3, "use exact.power"),
+        (lambda x: torch.addcmul(x, x, x), "torch.addcmul may"),
+        (lambda x: torch.nn.functional.softplus(x), "torch.softplus may"),
+    ],
+)  # fmt: skip
+def test_what_is_not_exact_is_named(function: Callable[[Tensor], Tensor], message: str) -> None:
+    (line,) = only(function)
+    assert message in line
+    assert "test_operations.py" in line
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        exact.exp, exact.tanh, exact.softmax, exact.sqrt, lambda x: exact.affine(x, x.mT), lambda x: x.argmax(1),
+        lambda x: torch.where(x > 0, x, -x).clamp(max=1), lambda x: x.long().sum(1), lambda x: (x > 0.5).any(1),
+    ],
+)  # fmt: skip
+def test_what_is_exact_passes(function: Callable[[Tensor], Tensor]) -> None:
+    assert only(function) == []
+
+
+def test_a_derivative_that_is_not_exact_is_found() -> None:
+    """Broadcasting a weight is exact, and the sum that is its derivative is not."""
+
+    def computed(x: Tensor, weight: Tensor) -> list[Tensor]:
+        leaf = weight.detach().requires_grad_()
+        with torch.enable_grad():
+            return list(torch.autograd.grad(x * leaf, [leaf], torch.ones_like(x)))
+
+    assert "torch.sum" in next(inexact(traced(computed, [torch.rand(3, 4), torch.rand(3, 1)])))
+
+
+@pytest.mark.slow
+def test_compiled_code_is_refused_where_it_is_not_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RLBENCH_COMPILE", "1")
+    with pytest.raises(ConfigError, match="torch.exp may round differently elsewhere"):
+        Computation(torch.exp).bind()(torch.rand(3))

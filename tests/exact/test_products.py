@@ -1,0 +1,153 @@
+"""Products and sums against PyTorch's, and their bits: the same for any company, place, strides, instructions, and without a compiler."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from rlbench import exact
+from rlbench.exact import building, emulation
+
+# (lanes, rows, depth, columns): edges of every tile, one row, one column, and what networks have.
+SHAPES = [(1, 1, 1, 1), (3, 7, 5, 9), (2, 13, 17, 33), (2, 6, 4, 16), (1, 1, 64, 64), (2, 64, 64, 64), (3, 32, 24, 2)]  # fmt: skip
+
+
+def arguments(shape: tuple[int, int, int, int], seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """x, weight, bias, and a gradient of the result."""
+    lanes, rows, depth, columns = shape
+    generator = torch.Generator().manual_seed(seed)
+    sizes = (lanes, rows, depth), (lanes, depth, columns), (lanes, 1, columns), (lanes, rows, columns)
+    # Uniform numbers are the same on every CPU; PyTorch's normal ones are not.
+    x, weight, bias, gradient = (torch.rand(size, generator=generator) * 4 - 2 for size in sizes)
+    return x, weight, bias, gradient
+
+
+def results(x: Tensor, weight: Tensor, bias: Tensor, gradient: Tensor, positive: bool) -> list[Tensor]:
+    """The product and its derivatives."""
+    leaves = [t.detach().requires_grad_() for t in (x, weight, bias)]
+    y = exact.affine(*leaves, positive=positive)
+    return [y.detach(), *torch.autograd.grad(y, leaves, gradient)]
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_as_pytorch(shape: tuple[int, int, int, int], positive: bool) -> None:
+    x, weight, bias, gradient = arguments(shape)
+    leaves = [t.clone().requires_grad_() for t in (x, weight, bias)]
+    y = torch.baddbmm(leaves[2], leaves[0], leaves[1])
+    y = torch.relu(y) if positive else y
+    expected = [y.detach(), *torch.autograd.grad(y, leaves, gradient)]
+    for ours, theirs in zip(results(x, weight, bias, gradient, positive), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_each_element_is_a_chain_of_fused_multiply_adds(shape: tuple[int, int, int, int]) -> None:
+    """From the bias, in the order of k; the sum and the product are exact in float64 but for their one rounding."""
+    x, weight, bias, _ = arguments(shape)
+    total = bias.expand(shape[0], shape[1], shape[3])
+    for k in range(shape[2]):
+        total = emulation.fused(x[:, :, k : k + 1], weight[:, k : k + 1], total)
+    assert torch.equal(exact.affine(x, weight, bias), total)
+
+
+def test_a_fused_multiply_add_rounds_once() -> None:
+    """(1 + u)(1 - u) - 1 = -u**2, and a case in which rounding to double first would be wrong."""
+    u = 2.0**-12
+    one = torch.tensor([1 + u]), torch.tensor([1 - u]), torch.tensor([-1.0])
+    assert emulation.fused(*one).item() == -(u**2)
+    # 1 + 2**-24 lies half way between two float32; a little more has to round up.
+    a, b, c = torch.tensor([1.0]), torch.tensor([1.0]), torch.tensor([2.0**-24])
+    assert emulation.fused(a, b, c).item() == 1.0
+    tiny = torch.tensor([2.0**-40]), torch.tensor([2.0**-40]), torch.tensor([1.0 + 2**-23])
+    assert emulation.fused(*tiny).item() == 1.0 + 2**-23
+    half = torch.tensor([1 + 2.0**-23]), torch.tensor([2.0**-24 * (1 - 2.0**-24)]), torch.tensor([1.0])
+    assert emulation.fused(*half).item() == 1.0 + 2**-23
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_lanes_rows_strides_and_places_change_no_bit(shape: tuple[int, int, int, int]) -> None:
+    x, weight, bias, gradient = arguments(shape)
+    whole = results(x, weight, bias, gradient, True)
+    for lane in range(shape[0]):
+        own = [t[lane : lane + 1].clone() for t in (x, weight, bias, gradient)]
+        for found, expected in zip(results(*own, True), whole, strict=True):
+            assert torch.equal(found[0], expected[lane])
+    for row in range(shape[1]):
+        assert torch.equal(exact.affine(x[:, row : row + 1], weight, bias, positive=True)[:, 0], whole[0][:, row])
+    for offset in (1, 3):
+        moved = [torch.empty(t.numel() + offset)[offset:].view(t.shape).copy_(t) for t in (x, weight, bias, gradient)]
+        turned = [moved[0].mT.contiguous().mT, moved[1].mT.contiguous().mT, moved[2], moved[3].mT.contiguous().mT]
+        for arguments_ in (moved, turned):
+            for found, expected in zip(results(*arguments_, True), whole, strict=True):
+                assert torch.equal(found, expected)
+
+
+def test_what_is_no_number_stays_none() -> None:
+    x, weight, bias, _ = arguments((1, 2, 3, 4))
+    x[0, 0, 0] = torch.nan
+    y = exact.affine(x, weight, bias, positive=True)
+    assert y[0, 0].isnan().all()
+    assert y[0, 1].isfinite().all()
+
+
+@pytest.mark.parametrize("count", [1, 31, 32, 33, 1000])
+def test_sums(count: int) -> None:
+    x = torch.randn(3, 2, count, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(exact.sums(x), x.sum(-1), rtol=1e-4, atol=1e-4)
+    assert torch.equal(exact.sums(x[1:2])[0], exact.sums(x)[1])
+    assert torch.equal(exact.sums(x.double()).float(), x.double().sum(-1).float())
+    parts = [x.flatten(1), x[:, :1, :3].contiguous()]
+    torch.testing.assert_close(exact.square_sums(parts), sum(p.square().flatten(1).sum(1) for p in parts))
+
+
+PROGRAM = """
+import sys, torch
+sys.path.insert(0, sys.argv[1])
+from test_products import digest_of_everything
+print(digest_of_everything())
+"""
+
+
+def digest_of_everything() -> str:
+    """SHA-256 of products, sums and functions."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    whole = hashlib.sha256()
+    for shape in SHAPES:
+        for positive in (False, True):
+            for t in results(*arguments(shape), positive):
+                whole.update(t.contiguous().numpy().tobytes())
+    x = torch.rand(5, 333, generator=torch.Generator().manual_seed(1)) * 8 - 4
+    found = [exact.sums(x), exact.sums(x.double()), exact.square_sums([x, x[:, :7]]), exact.exp(x), exact.log(x.abs())]
+    found += [exact.tanh(x), exact.sqrt(x.abs()), exact.softmax(x), *exact.sine_cosine(x.double()), exact.sqrt(x.abs().double())]  # fmt: skip
+    for t in found:
+        whole.update(t.contiguous().numpy().tobytes())
+    return whole.hexdigest()
+
+
+@pytest.mark.parametrize(
+    "env",
+    [{"ATEN_CPU_CAPABILITY": "avx2"}, {"ATEN_CPU_CAPABILITY": "default"}, {"RLBENCH_COMPILER": "none"}],
+    ids=["avx2", "no vectors", "no compiler"],
+)
+def test_other_instructions_give_the_same_bits(env: dict[str, str]) -> None:
+    command = [sys.executable, "-c", PROGRAM, str(Path(__file__).parent)]
+    done = subprocess.run(command, env=os.environ | env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == digest_of_everything()
+
+
+def test_a_compiler_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cxx = tmp_path / "cxx"
+    cxx.write_text("#!/bin/sh\n[ \"$1\" = --version ] && exit 0\necho 'x.cpp:1: fatal error: no headers' >&2\nexit 1\n")
+    cxx.chmod(0o755)
+    monkeypatch.setenv("CXX", str(cxx))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    with pytest.raises(Exception, match=r"^the C\+\+ compiler .* failed: x.cpp:1: fatal error: no headers; name .*$"):
+        building.load.__wrapped__()
