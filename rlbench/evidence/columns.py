@@ -22,13 +22,9 @@ ALIASES = {"env": "environment", "env_steps": "step", "episode_return": "return"
 _EXAMPLE = "columns='{algo: variant, game: env, score: final_return}'"
 
 
-def parse_columns(text: str) -> dict[str, str]:
-    """A mapping {THEIRS: OURS} in Hydra's grammar. Raises ConfigError with an example."""
-    try:
-        override = OverridesParser.create().parse_override(f"columns={text}")
-        given = override.value() if override.type == OverrideType.CHANGE and not override.is_sweep_override() else None
-    except (HydraException, RecursionError):
-        given = None
+def parse_columns(columns: str | Mapping[str, str]) -> dict[str, str]:
+    """A mapping {THEIRS: OURS}, as it is or in Hydra's grammar. Raises ConfigError with an example."""
+    given = _parsed(columns) if isinstance(columns, str) else dict(columns)
     if not isinstance(given, dict) or not given:
         raise ConfigError(f"columns= takes a mapping from their names to ours: {_EXAMPLE}")
     mapping = {_text(theirs): _text(ours) for theirs, ours in given.items()}
@@ -38,6 +34,15 @@ def parse_columns(text: str) -> dict[str, str]:
             said = f"columns={{{theirs}: {ours}}}: there is no column '{ours}'{did_you_mean(ours, known)}"
             raise ConfigError(f"{said} (one of: {', '.join(known)})")
     return {theirs: ALIASES.get(ours, ours) for theirs, ours in mapping.items()}
+
+
+def _parsed(text: str) -> object:
+    """What Hydra makes of the text; None where it makes nothing of it, or several values."""
+    try:
+        override = OverridesParser.create().parse_override(f"columns={text}")
+        return override.value() if override.type == OverrideType.CHANGE and not override.is_sweep_override() else None
+    except (HydraException, RecursionError):
+        return None
 
 
 def _text(value: object) -> str:

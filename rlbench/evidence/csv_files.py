@@ -5,7 +5,7 @@ what pandas writes for it. A row that cannot be read is a finding, and leaves it
 guesses a column.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import pandas as pd
 from rlbench.errors import ConfigError
 from rlbench.evidence.columns import our_names
 from rlbench.evidence.source import EVALUATION, Reading, SourceRun, env_name, quoted, shortened_list
-from rlbench.evidence.text_files import read_text, rows_of
+from rlbench.evidence.text_files import Columns, columns_of, read_text, rows_of
 
 _LARGEST = 2.0**53
 _MAX_REPEATED = 5  # repeated rows of one run that are told one by one
@@ -39,69 +39,69 @@ def read_csv(path: Path, *, kind: str = EVALUATION, columns: Mapping[str, str] |
     if "episode" not in frame:
         frame["episode"] = "0"
     whole = _values(path, frame, reading)
+    again = "a score" if is_table else "step {:.0f}"
     for (variant, env, seed), rows in whole.groupby(_KEYS, sort=False):
         ordered = rows.sort_values(["step", "episode"], kind="stable")
-        steps = ordered["step"].to_numpy(np.int64)
-        again = rows[rows.duplicated(["step", "episode"])]
-        told = [
-            f"{path.name} row {number}: {'a score' if is_table else f'step {step:.0f}'} again"
-            for number, step in again["step"].items()
-        ]
-        run = SourceRun(
-            str(variant),
-            str(env),
-            int(seed),
-            steps,
-            ordered["return"].to_numpy(np.float64),
-            np.zeros(len(ordered), np.int64),
-            ordered["episode"].to_numpy(np.int64),
-            f"{path.name} row {rows.index[0]}",
-            tuple(
-                told
-                if len(told) <= _MAX_REPEATED
-                else [*told[:_MAX_REPEATED], f"and {len(told) - _MAX_REPEATED} more rows"]
-            ),
+        repeated = rows.loc[rows.duplicated(["step", "episode"]), "step"]
+        reading.runs.append(
+            SourceRun(
+                str(variant),
+                str(env),
+                int(seed),
+                ordered["step"].to_numpy(np.int64),
+                ordered["return"].to_numpy(np.float64),
+                np.zeros(len(ordered), np.int64),
+                ordered["episode"].to_numpy(np.int64),
+                f"{path.name} row {rows.index[0]}",
+                _told(f"{path.name} row {number}: {again.format(step)} again" for number, step in repeated.items()),
+            )
         )
-        reading.runs.append(run)
     return reading
+
+
+def _told(repeated: Iterable[str]) -> tuple[str, ...]:
+    """Rows of a run that are there again, and how many more there are."""
+    told = tuple(repeated)
+    more = len(told) - _MAX_REPEATED
+    return told if more <= 0 else (*told[:_MAX_REPEATED], f"and {more} more rows")
 
 
 def _texts(path: Path, columns: Mapping[str, str] | None, reading: Reading) -> pd.DataFrame:
     """Every cell of a known column as its text; the index is the row in the file, counted from 1."""
     text = read_text(path, path.name)
-    rows = list(rows_of(text, path.name))
-    theirs = [name.strip() for name in rows[0][1]] if rows else []
+    rows = rows_of(text, path.name)
+    theirs = [name.strip() for name in next(rows, (1, []))[1]]
     names = our_names(theirs, columns, path.name)
     unused = [name for name, ours in zip(theirs, names, strict=True) if not ours]
     if unused:
         reading.note(f"{path.name}: left aside the columns {shortened_list(unused, 20)}")
-    rows = rows[1:]
-    if not rows:
+    places = [place for place, ours in enumerate(names) if ours]
+    found = columns_of(rows, len(names), places)
+    if not found.numbers and not found.odd:
         raise ConfigError(f"{path.name} has a header and no rows")
-    number, last = rows[-1]
     if not text.endswith(("\n", "\r")):
-        if len(last) < len(names):
-            shown = quoted(",".join(last))
-            reading.leave(
-                "cut", f"{path.name} row {number}: {shown} has no end, as while a run is still writing: left aside"
-            )
-            rows.pop()
-        else:
-            reading.note(f"{path.name} row {number}: the last row has no line end, and is read as it stands")
-    whole = [(number, row) for number, row in rows if len(row) == len(names)]
-    for number, row in rows:
-        if len(row) != len(names):
-            reading.leave(
-                "unreadable", f"{path.name} row {number}: {len(row)} values for {len(names)} columns: left aside"
-            )
-    used = [place for place, ours in enumerate(names) if ours]
-    cells = [[row[place].strip() for place in used] for _, row in whole]
-    return pd.DataFrame(cells, [number for number, _ in whole], [names[place] for place in used], dtype=str)
+        _end(path, found, len(names), reading)
+    for number, row in found.odd:
+        reading.leave("unreadable", f"{path.name} row {number}: {len(row)} values for {len(names)} columns: left aside")
+    cells = zip((names[place] for place in places), found.cells, strict=True)
+    return pd.DataFrame({ours: pd.Series(own, dtype=str).str.strip() for ours, own in cells}).set_axis(found.numbers)
+
+
+def _end(path: Path, found: Columns, width: int, reading: Reading) -> None:
+    """Say what is made of a last row without a line end: one that is too short is still being written."""
+    if found.ends_oddly and len(found.odd[-1][1]) < width:
+        number, row = found.odd.pop()
+        shown = quoted(",".join(row))
+        reading.leave(
+            "cut", f"{path.name} row {number}: {shown} has no end, as while a run is still writing: left aside"
+        )
+    elif not found.ends_oddly:
+        reading.note(f"{path.name} row {found.numbers[-1]}: the last row has no line end, and is read as it stands")
 
 
 def _values(path: Path, frame: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     """The frame as numbers and names, without the runs that have a row that cannot be read."""
-    names = pd.DataFrame({"variant": frame["variant"], "environment": frame["environment"].map(env_name)}, frame.index)
+    names = pd.DataFrame({"variant": frame["variant"], "environment": _env_names(frame["environment"])}, frame.index)
     values = {name: _number(frame[name]) for name in ("seed", "step", "return", "episode")}
     wrong: dict[str, tuple[pd.Series, str]] = {name: (names[name] == "", "a name") for name in names}
     wrong |= {name: (~_is_count(values[name]), _COUNT) for name in ("seed", "step", "episode")}
@@ -117,6 +117,10 @@ def _values(path: Path, frame: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     # A run with a hole would be compared as if it were whole: it goes, where the row says whose it is.
     lost = pd.MultiIndex.from_frame(whole.loc[is_bad, _KEYS])
     return whole[~is_bad & ~pd.MultiIndex.from_frame(whole[_KEYS]).isin(lost)]
+
+
+def _env_names(texts: pd.Series) -> pd.Series:
+    return texts.map({text: env_name(text) for text in texts.unique()})
 
 
 def _whose(row: pd.Series, *, is_known: bool) -> str:

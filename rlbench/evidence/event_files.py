@@ -6,8 +6,8 @@ few fields that a scalar needs, and the session mark by which a writer with a pu
 session void. The checksums (masked CRC-32C) of all lengths and of the records of the tags are checked. A last record that is
 cut short is left out: its writer may have been killed, or may still be writing.
 
-TensorBoard's own reader is not used: it brings ten packages and 70 MB, imports in 0.3 s, and ends a damaged file where the
-damage begins without a word.
+TensorBoard's own reader is not used: it brings six packages and 49 MB more, takes 0.3 s to import, and at a damaged record it
+stops without a word.
 """
 
 import struct

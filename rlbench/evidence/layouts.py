@@ -49,16 +49,14 @@ def numbered(name: str, env: str) -> tuple[str, int] | None:
 
 
 def logger_place(root: Path, parts: Sequence[str]) -> Place | None:
-    """The same for a folder of a logger: ENVIRONMENT/ALGORITHM_N, or ALGORITHM_N or nothing within the folder of a run."""
-    own = place_of(root, parts)
-    if own is not None and own.number is not None:
-        return own
+    """The same for a folder of a logger: that of a run, one anywhere within it, or ENVIRONMENT/ALGORITHM_N."""
+    for end in range(len(parts), 0, -1):
+        within = place_of(root, parts[:end])
+        if within is not None and within.number is not None:
+            return within
     matched = _NUMBERED.fullmatch(parts[-1]) if parts else None
     if matched is None:
         return None
-    within = place_of(root, parts[:-1])
-    if within is not None and within.number is not None:
-        return within
     env = parts[-2] if len(parts) > 1 else root.resolve().name
     return Place(matched[1], env, int(matched[2])) if _VERSIONED.fullmatch(env) else None
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rlbench.errors import ConfigError
 from rlbench.evidence.source import env_name, quoted
-from rlbench.evidence.text_files import PACKED, read_text, rows_of
+from rlbench.evidence.text_files import PACKED, columns_of, read_text, rows_of
 
 SUFFIX = "monitor.csv"
 _COLUMNS = ("r", "l", "t")
@@ -58,30 +58,30 @@ def read_monitor(path: Path, origin: str) -> MonitorFile:
     """The episodes of a file. A last row that is still being written is left out. Raises ConfigError for any other damage."""
     first, _, rest = read_text(path, origin).partition("\n")
     header = _header(first, origin)
-    rows = list(rows_of(rest, origin, first=2))
-    if not rows:
+    rows = rows_of(rest, origin, first=2)
+    place, names = next(rows, (2, []))
+    if not names:
         raise ConfigError(f"{origin} cannot be read: it ends after its first row")
-    (place, names), *episodes = rows
     missing = [name for name in _COLUMNS if names.count(name) != 1]
     if missing:
         raise ConfigError(f"{origin} row {place}: the column '{missing[0]}' is missing (a monitor file has r, l, t)")
+    found = columns_of(rows, len(names), [names.index(name) for name in _COLUMNS])
     cut = ""
-    if episodes and not rest.endswith(
-        "\n"
-    ):  # its writer ends every row, so this one is not whole, whatever it looks like
-        number, row = episodes.pop()
-        cut = f"{origin} row {number}: {quoted(','.join(row))} has no end, as while a run is still writing: left aside"
-    for number, row in episodes:
-        if len(row) != len(names):
-            raise ConfigError(f"{origin} row {number}: {len(row)} values for {len(names)} columns")
-    columns = [[row[names.index(name)].strip() for _, row in episodes] for name in _COLUMNS]
-    returns, lengths, times = (_numbers(column) for column in columns)
+    # Its writer ends every row, so a last one without an end is not whole, whatever it looks like.
+    if not rest.endswith("\n") and (last := found.pop()):
+        shown = quoted(",".join(last[1]))
+        cut = f"{origin} row {last[0]}: {shown} has no end, as while a run is still writing: left aside"
+    for number, row in found.odd[:1]:
+        raise ConfigError(f"{origin} row {number}: {len(row)} values for {len(names)} columns")
+    returns, lengths, times = (_numbers(column) for column in found.cells)
     is_wrong = ~np.isfinite(lengths) | (lengths < 1) | (lengths > _LONGEST) | ~np.isfinite(times)
     is_wrong |= np.nan_to_num(lengths % 1, nan=1.0) != 0
-    is_wrong |= np.isnan(returns) & np.array([text.lower() not in ("nan", "") for text in columns[0]], bool)
-    if is_wrong.any():
-        number, row = episodes[int(np.flatnonzero(is_wrong)[0])]
-        raise ConfigError(f"{origin} row {number}: {quoted(','.join(row))} is no episode (return r, length l, time t)")
+    is_wrong[[row for row in np.flatnonzero(np.isnan(returns)) if not _is_nan(found.cells[0][row])]] = True
+    for row in np.flatnonzero(is_wrong)[:1]:
+        shown = quoted(",".join(column[row] for column in found.cells))
+        raise ConfigError(f"{origin} row {found.numbers[row]}: {shown} is no episode (return r, length l, time t)")
+    if lengths.sum() > _LONGEST:
+        raise ConfigError(f"{origin}: its episodes have {lengths.sum():.3g} steps together, which no run has")
     env = env_name(header.get("env_id") or "")
     return MonitorFile(origin, bare_name(path), env, _start(header), returns, lengths.astype(np.int64), times, cut)
 
@@ -112,3 +112,8 @@ def _start(header: dict[str, Any]) -> float | None:
 def _numbers(texts: list[str]) -> NDArray[np.float64]:
     """What is no number is NaN."""
     return pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy(np.float64)
+
+
+def _is_nan(text: str) -> bool:
+    """Whether a cell says that there is no number; pandas writes nothing for NaN."""
+    return text.strip().lower() in ("nan", "")

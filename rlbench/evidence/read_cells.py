@@ -40,14 +40,15 @@ def read_cells(sources: Iterable[SourceRun]) -> list[ReadCell]:
 
 
 def _cell(variant: str, env: str, runs: Sequence[SourceRun]) -> ReadCell:
-    origins = dict.fromkeys((runs[0].origin, runs[-1].origin))
+    in_order = sorted(runs, key=lambda run: run.seed)
+    origins = dict.fromkeys((in_order[0].origin, in_order[-1].origin))
     num_files = sum(run.num_files for run in runs)
     files = f" ({num_files} files)" if num_files > len(runs) else ""
     return ReadCell(
         variant,
         env,
         len(runs),
-        shortened_list(sorted(run.seed for run in runs), _MAX_SEEDS),
+        shortened_list((run.seed for run in in_order), _MAX_SEEDS),
         sum(len(run.steps) for run in runs),
         " ... ".join(origins) + files,
     )

@@ -56,7 +56,7 @@ def read_evidence(
     if root.is_file():
         if prefer is not None:
             raise ConfigError("prefer= says which files of a folder to read; from= is a file")
-        mapping = parse_columns(columns) if isinstance(columns, str) else columns
+        mapping = None if columns is None else parse_columns(columns)
         if mapping is None and is_export(root):
             return ForeignResults(root, read_export(root, returns))
         return ForeignResults(root, read_csv(root, kind=returns or EVALUATION, columns=mapping))

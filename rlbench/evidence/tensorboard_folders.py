@@ -44,7 +44,11 @@ def read_tensorboard(folder: Path, kind: str | None = None) -> Reading:
     for run, paths in by_run.items():
         name = run.relative_to(folder).as_posix() if run != folder else folder.resolve().name
         try:
-            found.append((name, _place(folder, run), len(paths), *_points(name, paths, tags)))
+            points, again = _points(name, paths, tags)
+            if not points and run.parent in by_run:  # where PyTorch's add_hparams and add_scalars write
+                problems.note(f"{name} lies in the folder of a run, and has no returns: left aside")
+                continue
+            found.append((name, _place(folder, run), len(paths), points, again))
         except ConfigError as error:
             problems.leave("unreadable", f"{error}")
     tag = next((tag for tag in tags if any(tag in points for *_, points, _ in found)), tags[0])

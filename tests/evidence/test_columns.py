@@ -61,6 +61,7 @@ def test_with_a_mapping_the_other_columns_are_left_aside_and_said(tmp_path: Path
     ("mapping", "said"),
     [
         ({"algorithm": "variant"}, "columns=: scores.csv has no column 'algorithm'; did you mean 'algo'?"),
+        ({"algo": "variant", "game": "place"}, "columns={game: place}: there is no column 'place'"),
         ({"algo": "variant", "game": "variant"}, "row 1: the column 'variant' is there twice"),
         ({"algo": "variant"}, "row 1: the column 'environment' is missing"),
     ],

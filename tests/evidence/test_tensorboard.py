@@ -169,15 +169,14 @@ def test_a_run_goes_on_in_a_second_file_and_may_end_two_episodes_at_one_step(tmp
 
 
 def test_stable_baselines3_folders_are_runs_within_the_folder_of_their_environment(tmp_path: Path) -> None:
-    for path in ("E-v0/DQN_1", "E-v0/PPO_12", "dqn/E-v0_3", "dqn/E-v0/4", "dqn/E-v0_5/DQN_1", "tb/DQN_1", "DQN_2"):
+    within = ("dqn/E-v0_5/DQN_1", "dqn/E-v0_6/tb/DQN_1", "dqn/E-v0/7/logs")
+    for path in ("E-v0/DQN_1", "E-v0/PPO_12", "dqn/E-v0_3", "dqn/E-v0/4", *within, "tb/DQN_1", "DQN_2"):
         write_scalars(tmp_path / path, {ROLLOUTS: {100: 1.0}})
     reading = read_tensorboard(tmp_path)
     assert sorted((run.variant, run.env, run.seed) for run in reading.runs) == [
         ("DQN", "E-v0", 1),
         ("PPO", "E-v0", 12),
-        ("dqn", "E-v0", 3),
-        ("dqn", "E-v0", 4),
-        ("dqn", "E-v0", 5),
+        *(("dqn", "E-v0", number) for number in (3, 4, 5, 6, 7)),
     ]
     # Whose environment nobody names: two of them would be pooled.
     assert [finding.text.partition(":")[0] for finding in reading.findings] == ["DQN_2", "tb/DQN_1"]
@@ -204,3 +203,13 @@ def test_steps_that_no_run_has_are_damage(tmp_path: Path) -> None:
     write_scalars(tmp_path / "E-v0__dqn__1__1", {TAG: {-5: 1.0}})
     (finding,) = read_tensorboard(tmp_path).findings
     assert finding.text.endswith("has the step -5")
+
+
+def test_what_hangs_on_a_run_is_a_note(tmp_path: Path) -> None:
+    write_scalars(tmp_path / "E-v0__dqn__1__1", {TAG: {5: 1.0}})
+    write_scalars(tmp_path / "E-v0__dqn__1__1" / "1700000000.5", {"hparam/score": {5: 1.0}})
+    reading = read_tensorboard(tmp_path)
+    assert [run.seed for run in reading.runs] == [1]
+    (finding,) = reading.findings
+    assert finding.is_note
+    assert finding.text == "E-v0__dqn__1__1/1700000000.5 lies in the folder of a run, and has no returns: left aside"
