@@ -109,7 +109,7 @@ def _points(path: Path, origin: str) -> tuple[NDArray[np.int64], NDArray[np.floa
         raise ConfigError(f"{origin}: timesteps, results and ep_lengths do not fit each other")
     if not returns.size:
         raise ConfigError(f"{origin} has no evaluation")
-    is_wrong = ~((steps >= 0) & (steps <= _LARGEST) & (np.nan_to_num(steps % 1, nan=1.0) == 0))
+    is_wrong = ~((steps >= 0) & (steps <= _LARGEST) & (steps == np.floor(steps)))
     if is_wrong.any():
         raise ConfigError(f"{origin}: '{steps[is_wrong][0]}' is no number of steps")
     lengths = np.where((lengths >= 0) & (lengths <= _LARGEST), lengths, 0.0)

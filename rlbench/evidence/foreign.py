@@ -20,6 +20,7 @@ from rlbench.errors import ConfigError, StoreError
 from rlbench.evidence.read_cells import read_cells
 from rlbench.evidence.source import TRAINING, Reading, SourceRun, printable, untestable
 from rlbench.evidence.text_files import PACKED
+from rlbench.evidence.twins import curves_of, twins
 from rlbench.stats import align_previous
 from rlbench.store.results import FINAL_WINDOW, LAST_EPISODES, RUN_COLUMNS
 from rlbench.store.schema import ROW_TABLES
@@ -68,6 +69,7 @@ class ForeignResults:
                     "cells": [asdict(cell) for cell in read_cells(self.sources)],
                     "findings": [asdict(finding) for finding in self.reading.findings],
                     "untestable": self.untestable,
+                    "identical": self.identical,
                 },
             }
         }
@@ -91,12 +93,20 @@ class ForeignResults:
         """What the terminal says beside the table: what the returns are, what was left aside, and what cannot be tested."""
         wrong = [finding.text for finding in self.reading.findings if not finding.is_note]
         notes = [f"note: {self.note}"] if self.note else []
-        return [printable(said) for said in (*notes, *(f"warning: {one}" for one in (*wrong, *self.untestable)))]
+        return [
+            printable(said)
+            for said in (*notes, *(f"warning: {one}" for one in (*wrong, *self.identical, *self.untestable)))
+        ]
 
     @property
     def listing(self) -> list[str]:
         """What was read, a line for each variant on each environment."""
         return [f"  {cell.told}" for cell in read_cells(self.sources)]
+
+    @cached_property
+    def identical(self) -> list[str]:
+        """A sentence for each group of runs that have one curve: they are one run, whatever their seeds say."""
+        return list(twins(self.runs[self.runs["status"] == "done"], curves_of(self.evaluations)))
 
     @property
     def untestable(self) -> list[str]:

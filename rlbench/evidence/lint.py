@@ -5,7 +5,6 @@ what a reader should know without its being wrong. Never: computes a comparison,
 """
 
 import itertools
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +14,11 @@ import pandas as pd
 
 from rlbench.evidence.foreign import ForeignResults
 from rlbench.evidence.source import TRAINING, Finding, printable, shortened_list, untestable
+from rlbench.evidence.twins import curves_of, twins
 from rlbench.stats import MIN_RUNS_FOR_BOOTSTRAP
 from rlbench.store import Results, audit
 
 _BUDGET_SLACK = 0.05  # of the steps of training: an episode that was under way at the end is not recorded
-_COINCIDENCE = 1e-6  # the chance at which equal curves stop being possible chance
 
 
 @dataclass(frozen=True)
@@ -38,14 +37,13 @@ def lint(results: Results | ForeignResults, experiment: str) -> list[Finding]:
     """Everything that is wrong with an experiment's evidence, the gravest first. Raises StoreError for an unknown one."""
     selected = results.experiment(experiment)
     runs = selected.runs
-    points = selected.evaluations.groupby(["run_id", "env_steps"])["episode_return"].mean()
     definition = results.experiments[experiment]
     evidence = _Evidence(
         selected,
         definition,
         runs,
         runs[runs["status"] == "done"],
-        {str(run_id): rows.droplevel("run_id") for run_id, rows in points.groupby("run_id")},
+        curves_of(selected.evaluations),
         definition.get("returns") == TRAINING,
     )
     return [finding for check in CHECKS for finding in check(evidence)]
@@ -187,26 +185,7 @@ def _grids(evidence: _Evidence) -> Iterator[Finding]:
 
 
 def _identical(evidence: _Evidence) -> Iterator[Finding]:
-    """Runs with one curve where that cannot be chance, if points were equal as often as any two points here are."""
-    for env, rows in evidence.done.groupby("env", sort=False):
-        curves = {run_id: evidence.curves[run_id] for run_id in rows["run_id"] if run_id in evidence.curves}
-        if len(curves) < 2:
-            continue
-        values = pd.concat(curves.values())
-        counts, total = values.value_counts().to_numpy(), len(values)
-        equal = max(float((counts * (counts - 1)).sum()) / (total * (total - 1)), 1.0 / total**2) if total > 1 else 1.0
-        pairs = len(curves) * (len(curves) - 1) / 2
-        telling = math.log(_COINCIDENCE / pairs) / math.log(equal) if equal < 1.0 else math.inf
-        names = {row.run_id: f"{row.variant} seed {row.seed}" for row in rows.itertuples()}
-        groups: dict[bytes, list[str]] = {}
-        for run_id, curve in curves.items():
-            if len(curve) >= telling:
-                groups.setdefault(curve.index.to_numpy().tobytes() + curve.to_numpy().tobytes(), []).append(
-                    names[run_id]
-                )
-        for group in groups.values():
-            if len(group) > 1:
-                yield Finding("identical", f"{env}: {shortened_list(group)} have one and the same curve")
+    yield from (Finding("identical", said) for said in twins(evidence.done, evidence.curves))
 
 
 def _kind_of_returns(evidence: _Evidence) -> Iterator[Finding]:

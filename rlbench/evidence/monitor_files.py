@@ -74,8 +74,7 @@ def read_monitor(path: Path, origin: str) -> MonitorFile:
     for number, row in found.odd[:1]:
         raise ConfigError(f"{origin} row {number}: {len(row)} values for {len(names)} columns")
     returns, lengths, times = (_numbers(column) for column in found.cells)
-    is_wrong = ~np.isfinite(lengths) | (lengths < 1) | (lengths > _LONGEST) | ~np.isfinite(times)
-    is_wrong |= np.nan_to_num(lengths % 1, nan=1.0) != 0
+    is_wrong = ~((lengths >= 1) & (lengths <= _LONGEST) & (lengths == np.floor(lengths)) & np.isfinite(times))
     is_wrong[[row for row in np.flatnonzero(np.isnan(returns)) if not _is_nan(found.cells[0][row])]] = True
     for row in np.flatnonzero(is_wrong)[:1]:
         shown = quoted(",".join(column[row] for column in found.cells))

@@ -116,6 +116,7 @@ def test_a_damaged_file_is_a_finding_and_the_rest_goes_on(tmp_path: Path, kind: 
         ({"timesteps": [[1], [2], [3]]}, "timesteps, results and ep_lengths do not fit each other"),
         ({"timesteps": [], "results": np.zeros((0, 2)), "ep_lengths": np.zeros((0, 2))}, "has no evaluation"),
         ({"timesteps": [1000, -1, 3000]}, "'-1.0' is no number of steps"),
+        ({"timesteps": [1000, float("inf"), 3000]}, "'inf' is no number of steps"),
         ({"timesteps": [1000, float("nan"), 3000]}, "'nan' is no number of steps"),
     ],
 )

@@ -283,3 +283,13 @@ def test_scores_without_steps_are_compared_without_a_curve(
     frame = pd.read_csv(folder / "there/runs.csv")
     assert frame["auc"].isna().all()
     assert frame["final_return"].tolist() == [row[2] for row in rows]
+
+
+def test_copied_runs_are_said_on_the_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copied = [(v, env, 10, step, value) for v, env, seed, step, value in ROWS if seed == 2]
+    write_csv(folder / "runs.csv", [*ROWS, *copied])
+    assert rlbench.report.main(["from=runs.csv", "out=there"]) == EXIT_OK
+    said = "CartPole-v1: a seed 2, a seed 10 have one and the same curve"
+    assert f"warning: {said}" in capsys.readouterr().out
+    for page in read_pages(folder / "there"):
+        assert said in page

@@ -13,7 +13,11 @@ from rlbench.reports.summary import Summary
 
 def reading_section(summary: Summary, reading: Mapping[str, Any]) -> Section:
     """The runs by variant and environment with the files that they are from, and every finding of the reader."""
-    blocks: list[Block] = [Paragraph(line([badge("no test", "red"), f" {said}."])) for said in reading["untestable"]]
+    blocks: list[Block] = [
+        Paragraph(line([badge(word, "red"), f" {said}."]))
+        for key, word in (("untestable", "no test"), ("identical", "identical"))
+        for said in reading[key]
+    ]
     rows: list[list[Content]] = [
         [
             name_of(summary, cell["variant"]),
