@@ -103,7 +103,8 @@ def _read_environment(reading: Reading, place: Place, files: list[MonitorFile], 
         )
     elif relation == ONE_RUN and len(lasting) > 1:
         reading.note(
-            f"{where}: its {len(lasting)} files began together and overlap in time: the parallel environments of one run, no seeds"
+            f"{where}: its {len(lasting)} files began together and overlap in time: the parallel environments of one run;"
+            f" seeds that were started at once are called seed0.{SUFFIX} and so on"
         )
         _read_run(reading, place, 0, lasting, damaged)
     else:

@@ -22,6 +22,7 @@ from rlbench.evidence.source import EVALUATION, TRAINING, Reading
 from rlbench.evidence.tensorboard_folders import LAYOUT as EVENT_LAYOUT
 from rlbench.evidence.tensorboard_folders import event_files, read_tensorboard
 from rlbench.evidence.wandb_export import is_export, read_export
+from rlbench.evidence.zoo_arguments import without_continued
 
 EVALUATIONS, MONITOR, TENSORBOARD = "evaluations", "monitor", "tensorboard"
 _FINDERS: dict[str, tuple[str, Callable[[Path], list[Path]]]] = {
@@ -67,6 +68,7 @@ def read_evidence(
     found = {kind: files for kind, (_, find) in _FINDERS.items() if (files := find(root))}
     chosen = _chosen(str(path), found, prefer)
     reading = _read(root, chosen, returns)
+    without_continued(reading, root)
     for kind, files in found.items():
         if kind != chosen:
             reading.note(f"left aside: {len(files)} {_FINDERS[kind][0]} (prefer={kind} reads them)")

@@ -203,3 +203,19 @@ def test_a_copied_file_in_a_run_is_told(tmp_path: Path) -> None:
     write(tmp_path / "dqn" / "E-v0" / "0", [0.0], names=["0-copy"])
     (run,) = read_monitors(tmp_path).runs
     assert run.repeated == ("dqn/E-v0/0/0.monitor.csv has the same episodes as dqn/E-v0/0/0-copy.monitor.csv",)
+
+
+def test_a_run_that_went_on_from_an_agent_is_no_fresh_seed(tmp_path: Path) -> None:
+    for number, agent in ((1, "''"), (2, "logs/dqn/E-v0_1/E-v0.zip"), (3, "''")):
+        folder = tmp_path / "dqn" / f"E-v0_{number}"
+        write(folder, [1000.0 * number])
+        (folder / "E-v0").mkdir()
+        told = f"- - - algo\n    - dqn\n  - - trained_agent\n    - {agent}\n  - - uuid\n    - false\n"
+        (folder / "E-v0" / "args.yml").write_text("!!python/object/apply:collections.OrderedDict\n" + told)
+    (tmp_path / "dqn" / "E-v0_3" / "E-v0" / "args.yml").write_bytes(b"\xff")
+    results = read_evidence(tmp_path)
+    assert [run.seed for run in results.sources] == [1, 3]
+    assert read_evidence(tmp_path / "dqn" / "E-v0_2").sources == ()
+    assert wrong(results.reading) == {
+        "runs": "dqn/E-v0_2 went on from 'logs/dqn/E-v0_1/E-v0.zip', by its args.yml: no fresh run, and left aside"
+    }
