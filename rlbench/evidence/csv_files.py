@@ -7,6 +7,7 @@ guesses a column.
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,8 +82,8 @@ def _texts(path: Path, columns: Mapping[str, str] | None, reading: Reading) -> p
         raise ConfigError(f"{path.name} has a header and no rows")
     if not text.endswith(("\n", "\r")):
         _end(path, found, len(names), reading)
-    for number, row in found.odd:
-        reading.leave("unreadable", f"{path.name} row {number}: {len(row)} values for {len(names)} columns: left aside")
+    odd = [f"row {number}: {len(row)} values for {len(names)} columns: left aside" for number, row in found.odd]
+    reading.leave_rows(path.name, odd)
     cells = zip((names[place] for place in places), found.cells, strict=True)
     return pd.DataFrame({ours: pd.Series(own, dtype=str).str.strip() for ours, own in cells}).set_axis(found.numbers)
 
@@ -110,9 +111,13 @@ def _values(path: Path, frame: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     whole = names.assign(**values)
     is_bad = pd.Series(False, frame.index)
     for name, (is_wrong, wanted) in wrong.items():
-        for number in frame.index[is_wrong & ~is_bad]:
-            said = f"{path.name} row {number}: {name} must be {wanted}, not {quoted(frame.at[number, name])}"
-            reading.leave("unreadable", said + _whose(whole.loc[number], is_known=name not in _KEYS))
+        rows = whole[is_wrong & ~is_bad]
+        told = [
+            f"row {row.Index}: {name} must be {wanted}, not {quoted(frame.at[row.Index, name])}; "
+            + (f"its run {_run_told(row)} is left aside" if name not in _KEYS else "left aside")
+            for row in rows.itertuples()
+        ]
+        reading.leave_rows(path.name, told)
         is_bad |= is_wrong
     # A run with a hole would be compared as if it were whole: it goes, where the row says whose it is.
     lost = pd.MultiIndex.from_frame(whole.loc[is_bad, _KEYS])
@@ -123,12 +128,8 @@ def _env_names(texts: pd.Series) -> pd.Series:
     return texts.map({text: env_name(text) for text in texts.unique()})
 
 
-def _whose(row: pd.Series, *, is_known: bool) -> str:
-    return (
-        f"; its run ({row['variant']}, {row['environment']}, {row['seed']:.0f}) is left aside"
-        if is_known
-        else "; left aside"
-    )
+def _run_told(row: Any) -> str:
+    return f"({row.variant}, {row.environment}, {row.seed:.0f})"
 
 
 def _number(texts: pd.Series) -> pd.Series:

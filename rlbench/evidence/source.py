@@ -4,7 +4,7 @@ Plain values. Knows nothing of files or of the tables of a store.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,7 @@ EVALUATION, TRAINING = "evaluation", "training"
 KINDS = (EVALUATION, TRAINING)  # what a return is of: greedy episodes apart from training, or training's own episodes
 _SEED = re.compile(r"(?:seed[_=-]?|s)?(\d{1,10})", re.IGNORECASE)
 _RUNS_FOR_A_TEST = 2
+_MAX_ROWS = 5  # of a file that cannot be read
 _LONGEST = 80  # letters of a file's own that a message shows
 _AMOUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 # What writers put where an environment has no Gymnasium specification.
@@ -71,6 +72,13 @@ class Reading:
     def leave(self, kind: str, text: str) -> None:
         """Something is wrong, and is left aside or to be doubted."""
         self.findings.append(Finding(kind, text))
+
+    def leave_rows(self, file: str, told: Sequence[str]) -> None:
+        """Rows of a file cannot be read: the first few are told one by one."""
+        for text in told[:_MAX_ROWS]:
+            self.leave("unreadable", f"{file} {text}")
+        if len(told) > _MAX_ROWS:
+            self.leave("unreadable", f"{file}: and {len(told) - _MAX_ROWS} more rows")
 
     def note(self, text: str) -> None:
         """Something is to be known without its being wrong."""

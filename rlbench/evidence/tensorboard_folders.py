@@ -5,6 +5,7 @@ EXPERIMENT, the name of its script unless --exp-name said otherwise. A folder in
 asked for with a purge_step; without one, steps that overlap are told as rows that are there twice.
 """
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def read_tensorboard(folder: Path, kind: str | None = None) -> Reading:
     )
     for name, place, num_files, points, again in found:
         if tag in points:
-            reading.runs.append(_run(name, place, num_files, points[tag], again.get(tag, ())))
+            reading.runs.append(_run(name, place, num_files, points[tag], again[tag]))
         else:
             others = f", but '{next(iter(points))}'" if points else ""
             reading.leave("empty", f"{name}: its event files have no '{tag}'{others}: left aside")
@@ -87,23 +88,27 @@ def _points(
     name: str, paths: Sequence[Path], tags: Sequence[str]
 ) -> tuple[dict[str, list[tuple[int, float]]], dict[str, tuple[str, ...]]]:
     """Steps and values of each tag that is there, and where its steps begin again without a purge mark."""
-    points: dict[str, list[tuple[int, float]]] = {}
-    again: dict[str, tuple[str, ...]] = {}
+    points: dict[str, list[tuple[int, float, str]]] = {}
     for path in paths:
-        begun: set[str] = set()  # a step that goes on from another file has to be a later one
         for item in read_events(path, tags):
             if not isinstance(item, Point):
                 points = {tag: [one for one in own if one[0] < item.step] for tag, own in points.items()}
                 continue
-            own = points.setdefault(item.tag, [])
             if item.step < 0:
                 raise ConfigError(f"{name}: {path.name} has the step {item.step}")
-            if own and item.step < own[-1][0] + (item.tag not in begun):
-                said = f"{path.name} begins again at step {item.step} after step {own[-1][0]}, without a purge_step"
-                again.setdefault(item.tag, (f"{said}: did a script run twice in {name}?",))
-            own.append((item.step, item.value))
-            begun.add(item.tag)
-    return {tag: own for tag, own in points.items() if own}, again
+            points.setdefault(item.tag, []).append((item.step, item.value, path.name))
+    filled = {tag: own for tag, own in points.items() if own}
+    values = {tag: [(step, value) for step, value, _ in own] for tag, own in filled.items()}
+    return values, {tag: _again(name, own) for tag, own in filled.items()}
+
+
+def _again(name: str, points: Sequence[tuple[int, float, str]]) -> tuple[str, ...]:
+    """Where steps begin again. One file may have several returns at one step; what goes on from another has later ones."""
+    for (last, _, before), (step, _, file) in itertools.pairwise(points):
+        if step < last + (file != before):
+            said = f"{file} begins again at step {step} after step {last}, without a purge_step"
+            return (f"{said}: did a script run twice in {name}?",)
+    return ()
 
 
 def _run(

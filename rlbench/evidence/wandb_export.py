@@ -28,13 +28,13 @@ def read_export(path: Path, kind: str | None = None) -> Reading:
     """The runs of a file. Raises ConfigError for one that has several metrics, or no run that can be read."""
     rows = list(rows_of(read_text(path, path.name), path.name))
     names = [name.strip() for name in rows[0][1]]
-    # The axis may come as a column of each run too.
-    places = {
-        name: place
-        for place, name in enumerate(names)
-        if place and not name.endswith(_ENDS) and _metric(name) != "_step"
-    }
-    metrics = dict.fromkeys(_metric(name) for name in places)
+    if "time" in names[0].lower():
+        raise ConfigError(f"{path.name} is over {quoted(names[0])}; export the chart over steps")
+    # The axis may come as a column of each run too. Two runs may have one name, so columns are known by their places.
+    places = [
+        place for place, name in enumerate(names) if place and not name.endswith(_ENDS) and _metric(name) != "_step"
+    ]
+    metrics = dict.fromkeys(_metric(names[place]) for place in places)
     if len(metrics) != 1:
         raise ConfigError(
             f"{path.name} has {len(metrics)} metrics ({', '.join(metrics) or 'none'}); export the chart of one"
@@ -46,8 +46,8 @@ def read_export(path: Path, kind: str | None = None) -> Reading:
     reading = Reading(found, f"a chart's export of Weights & Biases, {metric}", has_episodes=False)
     reading.meaning = f"steps are its '{names[0]}', and of a long run Weights & Biases exports a sample"
     frame = _numbers(path, rows, names, reading)
-    for name, place in places.items():
-        _read_column(reading, frame, path.name, name, place, names)
+    for place in places:
+        _read_column(reading, frame, path.name, place, names)
     return reading
 
 
@@ -57,21 +57,21 @@ def _metric(name: str) -> str:
 
 def _numbers(path: Path, rows: list[tuple[int, list[str]]], names: list[str], reading: Reading) -> pd.DataFrame:
     """The cells as texts by column number and row; rows that cannot be read are left aside."""
-    kept = {}
+    kept, odd = {}, []
     for number, row in rows[1:]:
         step = pd.to_numeric(row[0], errors="coerce")
         if len(row) != len(names):
-            reading.leave(
-                "unreadable", f"{path.name} row {number}: {len(row)} values for {len(names)} columns: left aside"
-            )
+            odd.append(f"row {number}: {len(row)} values for {len(names)} columns: left aside")
         elif not (0 <= step <= _LARGEST):
-            reading.leave("unreadable", f"{path.name} row {number}: {quoted(row[0])} is no number of steps: left aside")
+            odd.append(f"row {number}: {quoted(row[0])} is no number of steps: left aside")
         else:
             kept[number] = row
+    reading.leave_rows(path.name, odd)
     return pd.DataFrame.from_dict(kept, orient="index", columns=range(len(names)), dtype=str)
 
 
-def _read_column(reading: Reading, frame: pd.DataFrame, file: str, name: str, place: int, names: list[str]) -> None:
+def _read_column(reading: Reading, frame: pd.DataFrame, file: str, place: int, names: list[str]) -> None:
+    name = names[place]
     run = name.rpartition(_BETWEEN)[0]
     parts = run.split("__")
     seed = seed_in(parts[-2]) if len(parts) >= 4 and all(parts) else None
@@ -93,12 +93,14 @@ def _read_column(reading: Reading, frame: pd.DataFrame, file: str, name: str, pl
     if not len(values):
         reading.leave("empty", f"{file}: '{name}' has no value")
         return
-    ends = [frame.loc[texts.index, names.index(name + end)].str.strip() for end in _ENDS if name + end in names]
+    beside = {names[at]: frame.loc[texts.index, at].str.strip() for at in range(place + 1, min(place + 3, len(names)))}
+    ends = [beside[name + end] for end in _ENDS if name + end in beside]
     if len(ends) == 2 and (ends[0] != ends[1]).any():
         reading.note(f"{file}: '{name}' has averages, since its {' and '.join(_ENDS)} differ")
-    steps = pd.to_numeric(frame.loc[texts.index, 0]).to_numpy(np.float64).astype(np.int64)
-    order = np.argsort(steps, kind="stable")
-    again = steps[order][1:][np.diff(steps[order]) == 0]
+    axis = pd.to_numeric(frame.loc[texts.index, 0]).to_numpy(np.float64)
+    order = np.argsort(axis, kind="stable")
+    again = axis[order][1:][np.diff(axis[order]) == 0]
+    steps = axis.astype(np.int64)  # a sample has averages of steps
     reading.runs.append(
         SourceRun(
             "__".join(parts[1:-2]),
@@ -109,6 +111,6 @@ def _read_column(reading: Reading, frame: pd.DataFrame, file: str, name: str, pl
             np.zeros(len(steps), np.int64),
             np.zeros(len(steps), np.int64),
             f"{file} column {place + 1}",
-            (f"{file}: '{name}' has step {again[0]} again",) if len(again) else (),
+            (f"{file}: '{name}' has step {again[0]:.0f} again",) if len(again) else (),
         )
     )

@@ -153,3 +153,12 @@ def test_bytes_that_are_no_text_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "runs.csv").write_bytes(HEADER.encode() + b"\xff\xfe,E,0,10,1\n")
     with pytest.raises(ConfigError, match=r"runs.csv cannot be read: .*utf-8"):
         read_csv(tmp_path / "runs.csv")
+
+
+def test_of_many_damaged_rows_the_first_are_told(tmp_path: Path) -> None:
+    rows = [("a", "E", 0, 10, 1), *(("b", "E", 0, step, "high") for step in range(20))]
+    reading = read_csv(write_csv(tmp_path / "runs.csv", rows))
+    assert [finding.text for finding in reading.findings[4:]] == [
+        "runs.csv row 7: return must be a number, not 'high'; its run (b, E, 0) is left aside",
+        "runs.csv: and 15 more rows",
+    ]

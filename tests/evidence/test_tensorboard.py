@@ -143,6 +143,15 @@ def test_a_purge_step_voids_the_later_steps_of_the_session_before(tmp_path: Path
     assert run.repeated == ()
 
 
+def test_a_purge_of_everything_leaves_nothing_to_be_doubted(tmp_path: Path) -> None:
+    folder = tmp_path / "E-v0__dqn__1__1"
+    for value in (1.0, 2.0):
+        write_scalars(folder, {TAG: ramp(100, 1000, value)})
+    write_scalars(folder, {TAG: ramp(100, 300, 3.0)}, purge_step=1)
+    (run,) = read_tensorboard(tmp_path).runs
+    assert (run.returns.tolist(), run.repeated) == ([3.0] * 3, ())
+
+
 @pytest.mark.parametrize("begin", [150, 1000])
 def test_a_script_that_ran_twice_in_a_folder_is_a_duplicate(tmp_path: Path, begin: int) -> None:
     folder = tmp_path / "E-v0__dqn__1__1"

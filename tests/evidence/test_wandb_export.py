@@ -84,3 +84,16 @@ def test_several_metrics_are_one_line(tmp_path: Path) -> None:
         ConfigError, match=r"export\.csv has 2 metrics \(charts/episodic_return, loss\); export the chart of one"
     ):
         read_evidence(path)
+
+
+def test_two_runs_of_one_name_are_two_and_refused(tmp_path: Path) -> None:
+    results = read_evidence(write_export(tmp_path / "export.csv", [RUNS[0], RUNS[0]], [("0", "1", "2")]))
+    assert [run.returns.tolist() for run in results.sources] == [[1.0], [2.0]]
+    assert results.problems == ["dqn on E-v0, seed 1 is there twice: export.csv column 2 and export.csv column 5"]
+
+
+def test_a_chart_over_time_is_one_line(tmp_path: Path) -> None:
+    path = write_export(tmp_path / "export.csv", RUNS[:1], [("0", "1")])
+    path.write_text(path.read_text().replace("Step", "Relative Time (Process)"))
+    with pytest.raises(ConfigError, match=r"is over 'Relative Time \(Process\)'; export the chart over steps"):
+        read_evidence(path)
