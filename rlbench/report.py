@@ -16,6 +16,7 @@ from rlbench.reports import report_folder
 from rlbench.store import Results, load, passes_audit
 
 if TYPE_CHECKING:
+    from rlbench.evidence import ForeignResults
     from rlbench.tracking.settings import TrackingSettings
 
 PROG = "python -m rlbench.report"
@@ -25,15 +26,30 @@ figures/ and tables/ (CSV and LaTeX).
   experiment   its name; not needed where the results hold only one
   store        the folder of results
   out          where to write; default: STORE/reports/EXPERIMENT, or reports/NAME of what is read with from=
-  from         somebody else's results instead of a store: a CSV file (variant, environment, seed, step, return), a folder
-               of Stable-Baselines3 monitor files (VARIANT/ENVIRONMENT/SEED.monitor.csv), or CleanRL's runs/ folder
-  returns      what the returns of a CSV file are of: greedy evaluation, or training
+  from         somebody else's results instead of a store: a CSV file (variant, environment, seed, step, return; or variant,
+               environment, score; or a chart's export of Weights & Biases), a folder of Stable-Baselines3's monitor files or
+               evaluations.npz (VARIANT/ENVIRONMENT/SEED or VARIANT/ENVIRONMENT_RUN), or of TensorBoard folders
+  returns      what the returns of a CSV file are of: greedy evaluation, or training; of event files, which of them to read
+  columns      what a CSV file calls its columns: columns='{algo: variant, game: env, score: final_return}'; the columns that
+               are not named here are left aside
+  prefer       which files to read of a folder that holds several kinds; default: evaluations where there are any
   wandb        also make a Weights & Biases report of it; without an account, its specification as a file in the folder
   wandb.project, wandb.entity   where to; default: where the store was mirrored to
   lint         only list what is wrong with the evidence; exit code 1 where something is, 0 where nothing is
 
 The exit code is 1 as well where two seeds of a cell of a store share a curve or weights."""
-CHOICES = {"returns": ("evaluation", "training"), "lint": ("true", "false"), "wandb": ("true", "false")}
+CHOICES = {
+    "returns": ("evaluation", "training"),
+    "prefer": ("evaluations", "monitor", "tensorboard"),
+    "lint": ("true", "false"),
+    "wandb": ("true", "false"),
+}
+# Keys that need from=, and what they say.
+_OF_FROM = {
+    "returns": "what the returns of from= are of",
+    "columns": "what the columns of from= are",
+    "prefer": "which files of from= to read",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,22 +58,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report(argv: Sequence[str]) -> int:
-    allowed = {"experiment": None, "store": "results", "out": None, "from": None, "returns": None, "lint": "false"}
-    allowed |= {"wandb": "false", "wandb.project": None, "wandb.entity": None}
+    allowed = {"experiment": None, "store": "results", "out": None, "from": None, "returns": None, "columns": None}
+    allowed |= {"prefer": None, "lint": "false", "wandb": "false", "wandb.project": None, "wandb.entity": None}
     arguments = parse_arguments(argv, allowed, prog=PROG, doc=DOC, choices=CHOICES)
     results: Results
-    if "from" in arguments:
-        from rlbench.evidence import read_evidence
-
-        for key in ("store", "experiment", "wandb"):
-            if any(word.startswith(f"{key}=") for word in argv):
-                raise ConfigError(f"from= reads files and {key}= a store: give one of them")
-        foreign = read_evidence(arguments["from"], arguments.get("returns"))
+    foreign = _foreign(argv, arguments)
+    if foreign is not None:
         results, experiment = cast(Results, foreign), foreign.name  # it has all that a report asks of results
         default_out = report_folder(Path(), foreign.name)
     else:
-        if "returns" in arguments:
-            raise ConfigError("returns= says what the returns of from= are of; there is no from=")
         results = load(arguments["store"])
         study = _unconfirmed(results, arguments)
         if study is not None:
@@ -69,9 +78,9 @@ def _report(argv: Sequence[str]) -> int:
         from rlbench.evidence import lint, told
 
         findings = lint(results, experiment)
-        print(told(findings, experiment))
+        print("\n".join([told(findings, experiment), *(foreign.listing if foreign else ())]))
         return EXIT_OK if all(finding.is_note for finding in findings) else EXIT_DIFFERENCE
-    if "from" in arguments:
+    if foreign is not None:
         foreign.check()
     if arguments["wandb"] == "true":
         from rlbench.tracking.wandb_report import publish, require_workspaces
@@ -89,14 +98,30 @@ def _report(argv: Sequence[str]) -> int:
     summary = summarise(results, experiment)
     page = write_summary(summary, out)
     Console().print(table_of(summary))
-    if "from" in arguments and foreign.note:
-        print(f"note: {foreign.note}")
+    for remark in foreign.remarks if foreign else ():
+        print(remark)
     print(f"report: {page}")
     if arguments["wandb"] == "true":
         print(publish(results, experiment, out, settings))
-    if "from" in arguments:  # what can be audited of other people's results is told by lint=true
+    if foreign is not None:  # what can be audited of other people's results is told by lint=true
         return EXIT_OK
     return EXIT_OK if passes_audit(results.experiment(experiment)) else EXIT_DIFFERENCE
+
+
+def _foreign(argv: Sequence[str], arguments: Mapping[str, str]) -> "ForeignResults | None":
+    """What from= names, read; None without it."""
+    if "from" not in arguments:
+        for key, what in _OF_FROM.items():
+            if key in arguments:
+                raise ConfigError(f"{key}= says {what}; there is no from=")
+        return None
+    from rlbench.evidence import read_evidence
+
+    for key in ("store", "experiment", "wandb"):
+        if any(word.startswith(f"{key}=") for word in argv):
+            raise ConfigError(f"from= reads files and {key}= a store: give one of them")
+    keys = {key: arguments.get(key) for key in ("returns", "columns", "prefer")}
+    return read_evidence(arguments["from"], keys["returns"], columns=keys["columns"], prefer=keys["prefer"])
 
 
 def _unconfirmed(results: Results, arguments: Mapping[str, str]) -> Path | None:

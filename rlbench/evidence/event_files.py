@@ -1,44 +1,76 @@
-"""TensorBoard event files: the scalars of one tag, without TensorBoard.
+"""TensorBoard event files: the scalars of some tags, without TensorBoard.
 
-In: a path and a tag. Out: steps and values in the order of the file. An event file is a chain of records (length, its
+In: a path and tags. Out: points and purge marks in the order of the file. An event file is a chain of records (length, its
 checksum, data, its checksum), each a protocol-buffer message `Event` with step and summary values; of those, this reads the
-few fields that a scalar needs. The checksums (masked CRC-32C) of all lengths and of the records of the tag are checked. A
-last record that is cut short is left out: its writer may have been killed, or may still be writing.
+few fields that a scalar needs, and the session mark by which a writer with a purge_step declares the later steps of an earlier
+session void. The checksums (masked CRC-32C) of all lengths and of the records of the tags are checked. A last record that is
+cut short is left out: its writer may have been killed, or may still be writing.
+
+TensorBoard's own reader is not used: it brings six packages and 49 MB more, takes 0.3 s to import, and at a damaged record it
+stops without a word.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from rlbench.errors import ConfigError
 
 _MASK = 0xA282EAD8
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_SESSION_LOG, _START = 7, 1  # the field of an Event, and the status of a session that begins
+_SESSION_KEY = bytes([_SESSION_LOG << 3 | _BYTES])
 Field = tuple[int, int, int | bytes]  # number, wire type, value
 
 
-def read_scalars(path: Path, tag: str) -> tuple[list[int], list[float]]:
-    """Steps and values of a tag. Raises ConfigError for a damaged file."""
+@dataclass(frozen=True)
+class Point:
+    """One scalar."""
+
+    tag: str
+    step: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Purge:
+    """All earlier points from this step on are void."""
+
+    step: int
+
+
+def read_events(path: Path, tags: Collection[str]) -> list[Point | Purge]:
+    """Points of the tags, and purge marks. Raises ConfigError for a damaged file."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path.name} cannot be read: {error.strerror}") from None
-    wanted = tag.encode()
-    steps, values = [], []
+    wanted = {tag.encode(): tag for tag in tags}
+    found: list[Point | Purge] = []
     for number, record in enumerate(_records(path, data), start=1):
-        if wanted not in record[:-4]:
+        payload = record[:-4]
+        is_scalar = any(tag in payload for tag in wanted)
+        if not is_scalar and _SESSION_KEY not in payload:
             continue
-        payload, checksum = record[:-4], record[-4:]
-        if _masked(payload) != int.from_bytes(checksum, "little"):
-            raise ConfigError(f"{path.name} record {number} is damaged: its checksum does not fit")
         try:
-            step, scalars = _event(payload, wanted)
-        except (ValueError, IndexError, struct.error):
+            step, is_start, scalars = _event(payload, wanted)
+        except (ValueError, IndexError, StopIteration, struct.error):
+            if not is_scalar:
+                continue
+            _check(path, number, record)
             raise ConfigError(f"{path.name} record {number} is no event of TensorBoard") from None
-        for value in scalars:
-            steps.append(step)
-            values.append(value)
-    return steps, values
+        if is_scalar or is_start:
+            _check(path, number, record)
+        if is_start:
+            found.append(Purge(step))
+        found += [Point(tag, step, value) for tag, value in scalars]
+    return found
+
+
+def _check(path: Path, number: int, record: bytes) -> None:
+    if _masked(record[:-4]) != int.from_bytes(record[-4:], "little"):
+        raise ConfigError(f"{path.name} record {number} is damaged: its checksum does not fit")
 
 
 def _records(path: Path, data: bytes) -> Iterator[bytes]:
@@ -55,27 +87,33 @@ def _records(path: Path, data: bytes) -> Iterator[bytes]:
         at = end
 
 
-def _event(data: bytes, tag: bytes) -> tuple[int, list[float]]:
-    """Step, and the scalars of the tag, of a message Event {step = 2; summary = 5 {value = 1 {tag = 1; ...}}}."""
-    step, scalars = 0, []
+def _event(data: bytes, tags: Mapping[bytes, str]) -> tuple[int, bool, list[tuple[str, float]]]:
+    """Step, whether a session begins, and the scalars of the tags.
+
+    The message is Event {step = 2; summary = 5 {value = 1 {tag = 1; ...}}; session_log = 7 {status = 1}}.
+    """
+    step, is_start, scalars = 0, False, []
     for number, _, value in _fields(data):
         if number == 2 and isinstance(value, int):
-            step = value
+            step = (value & 0xFFFFFFFFFFFFFFFF) - (value >> 63 & 1) * 2**64  # an int64
         elif number == 5 and isinstance(value, bytes):
             for inner, _, one in _fields(value):
                 if inner == 1 and isinstance(one, bytes):
-                    scalars += _scalar(one, tag)
-    return step, scalars
+                    scalars += _scalar(one, tags)
+        elif number == _SESSION_LOG and isinstance(value, bytes):
+            is_start = (1, _VARINT, _START) in _fields(value)
+    return step, is_start, scalars
 
 
-def _scalar(data: bytes, tag: bytes) -> list[float]:
-    """The scalar of a message Value {tag = 1; simple_value = 2; tensor = 8}, if it is of the tag."""
+def _scalar(data: bytes, tags: Mapping[bytes, str]) -> list[tuple[str, float]]:
+    """The scalar of a message Value {tag = 1; simple_value = 2; tensor = 8}, if it is of one of the tags."""
     fields = {number: value for number, _, value in _fields(data)}
-    if fields.get(1) != tag:
+    tag = fields.get(1)
+    if not isinstance(tag, bytes) or tag not in tags:
         return []
     if isinstance(simple := fields.get(2), bytes):
-        return [float(struct.unpack("<f", simple)[0])]
-    return [_tensor(tensor)] if isinstance(tensor := fields.get(8), bytes) else []
+        return [(tags[tag], float(struct.unpack("<f", simple)[0]))]
+    return [(tags[tag], _tensor(tensor))] if isinstance(tensor := fields.get(8), bytes) else []
 
 
 def _tensor(data: bytes) -> float:

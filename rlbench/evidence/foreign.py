@@ -1,12 +1,13 @@
 """Somebody else's runs with the interface of `rlbench.store.Results`, so that the report takes them for its own.
 
-In: `SourceRun`s. Out: the same tables with the same columns. Returns of training are there twice: as episodes, and, since
+In: a `Reading`. Out: the same tables with the same columns. Returns of training are there twice: as episodes, and, since
 a curve needs a grid that all runs share, as evaluations with the last return at or before each grid step: previous values
 only, never an interpolation. The definition says so (`returns`). Never writes; knows nothing of how the files look.
 """
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rlbench.errors import ConfigError, StoreError
-from rlbench.evidence.source import TRAINING, SourceRun
+from rlbench.evidence.read_cells import read_cells
+from rlbench.evidence.source import TRAINING, Reading, SourceRun, printable, untestable
+from rlbench.evidence.text_files import PACKED
+from rlbench.evidence.twins import curves_of, twins
 from rlbench.stats import align_previous
 from rlbench.store.results import FINAL_WINDOW, LAST_EPISODES, RUN_COLUMNS
 from rlbench.store.schema import ROW_TABLES
@@ -28,13 +32,13 @@ UNKNOWN = "unknown"
 class ForeignResults:
     """What somebody else's files hold: one experiment, named after the file or folder."""
 
-    def __init__(self, path: Path, sources: Iterable[SourceRun], *, kind: str, source: str) -> None:
-        """kind: whether returns are of "evaluation" or of "training". source: what kind of files, in words."""
+    def __init__(self, path: Path, reading: Reading) -> None:
         self.path = path
-        self.kind = kind
-        self.source = source
-        self.name = path.resolve().stem if path.is_file() else path.resolve().name
-        self.sources = tuple(sources)
+        self.reading = reading
+        self.kind = reading.kind
+        name = path.resolve().name
+        self.name = Path(name.removesuffix(PACKED)).stem if path.is_file() else name
+        self.sources = tuple(reading.runs)
         self.run_ids = [_run_id(source, number) for number, source in enumerate(self.sources)]
 
     @property
@@ -59,20 +63,58 @@ class ForeignResults:
                 "final_window": FINAL_WINDOW,
                 "comparisons": [],
                 "command": [],
-                "source": self.source,
+                "source": self.reading.source,
                 "returns": self.kind,
+                "reading": {
+                    "cells": [asdict(cell) for cell in read_cells(self.sources)],
+                    "findings": [asdict(finding) for finding in self.reading.findings],
+                    "untestable": self.untestable,
+                    "identical": self.identical,
+                },
             }
         }
 
     @property
     def note(self) -> str:
         """What a reader has to know of these returns; empty where there is nothing."""
-        if self.kind != TRAINING:
-            return ""
-        return (
-            f"Read from {self.source}: the returns are those of training episodes, with their exploration, not of"
-            f" greedy evaluation; each curve is the last one at or before each of {GRID_POINTS} steps."
-        )
+        says = [f"Read from {self.reading.source}"]
+        if not self.reading.has_curves:
+            says.append("one number a run, so there is no curve and no AUC")
+        elif self.kind == TRAINING:
+            says.append(
+                "the returns are those of training episodes, with their exploration, not of greedy evaluation; each curve is the"
+                f" last one at or before each of {GRID_POINTS} steps"
+            )
+        says += [self.reading.meaning] if self.reading.meaning else []
+        return f"{says[0]}: {'; '.join(says[1:])}." if says[1:] else ""
+
+    @property
+    def remarks(self) -> list[str]:
+        """What the terminal says beside the table: what the returns are, what was left aside, and what cannot be tested."""
+        wrong = [finding.text for finding in self.reading.findings if not finding.is_note]
+        notes = [f"note: {self.note}"] if self.note else []
+        return [
+            printable(said)
+            for said in (*notes, *(f"warning: {one}" for one in (*wrong, *self.identical, *self.untestable)))
+        ]
+
+    @property
+    def listing(self) -> list[str]:
+        """What was read, a line for each variant on each environment."""
+        return [f"  {cell.told}" for cell in read_cells(self.sources)]
+
+    @cached_property
+    def identical(self) -> list[str]:
+        """A sentence for each group of runs that have one curve: they are one run, whatever their seeds say."""
+        return list(twins(self.runs[self.runs["status"] == "done"], curves_of(self.evaluations)))
+
+    @property
+    def untestable(self) -> list[str]:
+        """A sentence for each environment on which no two variants can be compared."""
+        counts: dict[str, dict[str, int]] = {}
+        for cell in read_cells(self.sources):
+            counts.setdefault(cell.env, {})[cell.variant] = cell.num_runs
+        return [said for env, own in counts.items() if (said := untestable(env, own))]
 
     def plan(self, experiment: str) -> None:
         """No sequential plan is known of other people's results."""
@@ -109,11 +151,17 @@ class ForeignResults:
         return found
 
     def check(self) -> None:
-        """Raise ConfigError where runs or rows are there twice: nobody can tell which one counts."""
+        """Raise ConfigError where no run could be read, or where runs or rows are there twice: nobody can tell which one counts."""
+        if not self.sources:
+            wrong = [finding.text for finding in self.reading.findings if not finding.is_note]
+            more = f" (and {len(wrong) - 1} more; lint=true lists them)" if len(wrong) > 1 else ""
+            raise ConfigError(f"{wrong[0] if wrong else f'{self.path.name} has no run'}{more}; nothing was written")
         problems = self.problems
         if problems:
             more = f" (and {len(problems) - 1} more; lint=true lists them)" if len(problems) > 1 else ""
-            is_of_rows = any(source.repeated for source in self.sources)
+            is_of_rows = (
+                any(source.repeated for source in self.sources) and self.path.is_file() and self.reading.has_curves
+            )
             hint = "; several episodes of one evaluation need the column `episode`" if is_of_rows else ""
             raise ConfigError(f"{problems[0]}{more}{hint}; nothing was written")
 
@@ -121,7 +169,7 @@ class ForeignResults:
     def episodes(self) -> pd.DataFrame:
         """Training episodes; whether one ended by itself or by a time limit is not recorded, and False here."""
         frames = []
-        for run_id, source in self._numbered() if self.kind == TRAINING else ():
+        for run_id, source in self._numbered() if self._has_episodes else ():
             is_finite = np.isfinite(source.returns)
             count = int(is_finite.sum())
             columns = {
@@ -138,17 +186,19 @@ class ForeignResults:
     @cached_property
     def evaluations(self) -> pd.DataFrame:
         frames = []
-        for run_id, source in self._numbered():
-            steps, episodes, returns = self._points(source)
+        for run_id, source in self._numbered() if self.reading.has_curves else ():
+            steps, episodes, returns, lengths = self._points(source)
             columns = {"run_id": [run_id] * len(steps), "env_steps": steps, "episode": episodes}
-            frames.append(
-                pd.DataFrame({**columns, "episode_return": returns, "length": np.zeros(len(steps), np.int64)})
-            )
+            frames.append(pd.DataFrame({**columns, "episode_return": returns, "length": lengths}))
         return _table("evaluations", frames)
 
     @cached_property
     def diagnostics(self) -> pd.DataFrame:
         return _table("diagnostics", [])
+
+    @property
+    def _has_episodes(self) -> bool:
+        return self.kind == TRAINING and self.reading.has_episodes
 
     def _numbered(self) -> list[tuple[str, SourceRun]]:
         """The runs by run_id, as a store sorts them."""
@@ -162,12 +212,14 @@ class ForeignResults:
             budgets[source.env] = max(budgets.get(source.env, 1), int(source.steps.max(initial=1)))
         return budgets
 
-    def _points(self, source: SourceRun) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Step, episode and return of every row of the table `evaluations`."""
+    def _points(
+        self, source: SourceRun
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+        """Step, episode, return and length of every row of the table `evaluations`."""
         is_finite = np.isfinite(source.returns)
         steps, returns = source.steps[is_finite], source.returns[is_finite]
         if self.kind != TRAINING:
-            return steps, source.episodes[is_finite], returns
+            return steps, source.episodes[is_finite], returns, source.lengths[is_finite]
         budget = self._budgets[source.env]
         # An episode that was under way at the end was never recorded: a run is there up to one interval after its last.
         last = int(source.steps.max(initial=0)) + max(1, budget // GRID_POINTS)
@@ -175,7 +227,8 @@ class ForeignResults:
         grid = grid[grid < last] if last <= budget else grid
         values = align_previous(steps, returns, grid)
         is_known = ~np.isnan(values)
-        return grid[is_known], np.zeros(int(is_known.sum()), np.int64), values[is_known]
+        nothing = np.zeros(int(is_known.sum()), np.int64)
+        return grid[is_known], nothing, values[is_known], nothing
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -184,6 +237,9 @@ class ForeignResults:
         points = self.evaluations.groupby(["run_id", "env_steps"])["episode_return"].mean()
         runs["auc"] = points.groupby("run_id").mean()
         runs["final_return"] = points.groupby("run_id").tail(FINAL_WINDOW).groupby("run_id").mean()
+        if not self.reading.has_curves:
+            runs["final_return"] = [float(source.returns[-1]) for source in self.sources]
+            runs.loc[runs["status"] != "done", "final_return"] = float("nan")
         tails = self.episodes.groupby("run_id").tail(LAST_EPISODES)
         runs["train_return_last100"] = tails.groupby("run_id")["episode_return"].mean()
         counts = dict.fromkeys(["seed", "env_steps", "updates", "episodes"], "int64")
@@ -202,7 +258,7 @@ class ForeignResults:
             "status": "diverged" if len(wrong) else "done",
             "env_steps": int(source.steps.max(initial=0)),
             "updates": 0,
-            "episodes": len(source.steps) if self.kind == TRAINING else 0,
+            "episodes": len(source.steps) if self._has_episodes else 0,
             "wall_s": float("nan"),
             "digest": _digest(source),
             **dict.fromkeys(["version", "platform", "launcher", "namespace"], UNKNOWN),

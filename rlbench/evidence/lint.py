@@ -5,7 +5,6 @@ what a reader should know without its being wrong. Never: computes a comparison,
 """
 
 import itertools
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,22 +13,12 @@ import numpy as np
 import pandas as pd
 
 from rlbench.evidence.foreign import ForeignResults
-from rlbench.evidence.source import TRAINING
+from rlbench.evidence.source import TRAINING, Finding, printable, shortened_list, untestable
+from rlbench.evidence.twins import curves_of, twins
 from rlbench.stats import MIN_RUNS_FOR_BOOTSTRAP
 from rlbench.store import Results, audit
 
 _BUDGET_SLACK = 0.05  # of the steps of training: an episode that was under way at the end is not recorded
-_COINCIDENCE = 1e-6  # the chance at which equal curves stop being possible chance
-_MAX_LISTED = 5
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing. `is_note` where it is to be known and is not wrong."""
-
-    kind: str
-    text: str
-    is_note: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,14 +37,13 @@ def lint(results: Results | ForeignResults, experiment: str) -> list[Finding]:
     """Everything that is wrong with an experiment's evidence, the gravest first. Raises StoreError for an unknown one."""
     selected = results.experiment(experiment)
     runs = selected.runs
-    points = selected.evaluations.groupby(["run_id", "env_steps"])["episode_return"].mean()
     definition = results.experiments[experiment]
     evidence = _Evidence(
         selected,
         definition,
         runs,
         runs[runs["status"] == "done"],
-        {str(run_id): rows.droplevel("run_id") for run_id, rows in points.groupby("run_id")},
+        curves_of(selected.evaluations),
         definition.get("returns") == TRAINING,
     )
     return [finding for check in CHECKS for finding in check(evidence)]
@@ -64,11 +52,16 @@ def lint(results: Results | ForeignResults, experiment: str) -> list[Finding]:
 def told(findings: list[Finding], experiment: str) -> str:
     """The list for the terminal: what is wrong, then what is to be known."""
     wrong, notes = ([one for one in findings if one.is_note == is_note] for is_note in (False, True))
-    width = max((len(one.kind) for one in findings), default=0)
+    width = max((len(one.kind) for one in wrong), default=0)
     head = f"{experiment}: {len(wrong) or 'nothing'} found wrong with the evidence"
-    return "\n".join(
-        [head, *(f"  {one.kind.ljust(width)}  {one.text}" for one in wrong), *(f"  note: {one.text}" for one in notes)]
-    )
+    lines = [*(f"{one.kind.ljust(width)}  {one.text}" for one in wrong), *(f"note: {one.text}" for one in notes)]
+    return "\n".join([head, *(f"  {printable(one)}" for one in lines)])
+
+
+def _read(evidence: _Evidence) -> Iterator[Finding]:
+    """What could not be read, or was left aside."""
+    if isinstance(evidence.results, ForeignResults):
+        yield from evidence.results.reading.findings
 
 
 def _duplicates(evidence: _Evidence) -> Iterator[Finding]:
@@ -78,7 +71,7 @@ def _duplicates(evidence: _Evidence) -> Iterator[Finding]:
     # A store holds a run once; one seed twice in a cell means two configurations under one name.
     again = evidence.runs[evidence.runs.duplicated(["variant", "env", "seed"])]
     for (variant, env), rows in again.groupby(["variant", "env"], sort=False):
-        yield Finding("duplicated", f"{variant} on {env}: seeds {_listed(rows['seed'])} have more than one run")
+        yield Finding("duplicated", f"{variant} on {env}: seeds {shortened_list(rows['seed'])} have more than one run")
     yield from (Finding("audit", text) for text in audit(evidence.results))
 
 
@@ -97,7 +90,7 @@ def _unfinished(evidence: _Evidence) -> Iterator[Finding]:
         rows = evidence.runs[evidence.runs["status"] == status]
         if len(rows):
             names = (f"{row.variant} on {row.env} seed {row.seed}{_why(row.error)}" for row in rows.itertuples())
-            yield Finding(status, f"{len(rows)} of {len(evidence.runs)} runs are {status}: {_listed(names)}")
+            yield Finding(status, f"{len(rows)} of {len(evidence.runs)} runs are {status}: {shortened_list(names)}")
 
 
 def _why(error: Any) -> str:
@@ -116,8 +109,17 @@ def _few_seeds(evidence: _Evidence) -> Iterator[Finding]:
     counts = evidence.done.groupby(["variant", "env"], sort=False)["seed"].nunique()
     few = counts[counts < MIN_RUNS_FOR_BOOTSTRAP]
     if len(few):
-        cells = _listed(f"{variant} on {env} has {count}" for (variant, env), count in few.items())
+        cells = shortened_list(f"{variant} on {env} has {count}" for (variant, env), count in few.items())
         yield Finding("seeds", f"under {MIN_RUNS_FOR_BOOTSTRAP} seeds: {cells}")
+
+
+def _untestable(evidence: _Evidence) -> Iterator[Finding]:
+    """Environments on which no two variants can be compared; a diverged run counts as random play."""
+    scored = evidence.runs[evidence.runs["status"].isin(["done", "diverged"])]
+    for env, rows in scored.groupby("env", sort=False):
+        said = untestable(str(env), {str(name): len(own) for name, own in rows.groupby("variant", sort=False)})
+        if said:
+            yield Finding("untestable", said)
 
 
 def _missing_cells(evidence: _Evidence) -> Iterator[Finding]:
@@ -129,21 +131,22 @@ def _missing_cells(evidence: _Evidence) -> Iterator[Finding]:
         f"{variant} on {env}" for env, variant in itertools.product(envs, variants) if (variant, env) not in present
     ]
     if missing:
-        yield Finding("cells", f"no runs at all: {_listed(missing)}")
+        yield Finding("cells", f"no runs at all: {shortened_list(missing)}")
 
 
 def _unpaired(evidence: _Evidence) -> Iterator[Finding]:
     is_planned = "sequential" in evidence.definition
+    is_unnamed = isinstance(evidence.results, ForeignResults) and not evidence.results.reading.is_paired
     for env, rows in evidence.done.groupby("env", sort=False):
         seeds = {str(variant): set(own) for variant, own in rows.groupby("variant", sort=False)["seed"]}
         shared = set.intersection(*seeds.values())
         if any(own != shared for own in seeds.values()):
-            counts = _listed(f"{variant} has {len(own)}" for variant, own in seeds.items())
-            reason = ", as its sequential plan has it" if is_planned else ""
+            counts = shortened_list(f"{variant} has {len(own)}" for variant, own in seeds.items())
+            reason = ", as its sequential plan has it" if is_planned else ", since none are named" if is_unnamed else ""
             yield Finding(
                 "unpaired",
                 f"{env}: the variants have different seeds, {len(shared)} shared by all; {counts}{reason}",
-                is_note=is_planned,
+                is_note=is_planned or is_unnamed,
             )
 
 
@@ -154,7 +157,7 @@ def _unequal_budgets(evidence: _Evidence) -> Iterator[Finding]:
         if all(budgets):
             texts = [", ".join(f"{value} {key}" for key, value in one.items() if value) for one in budgets if one]
             is_unequal = len(set(texts)) > 1
-            shown = _listed(dict.fromkeys(texts))
+            shown = shortened_list(dict.fromkeys(texts))
         else:
             steps = rows["env_steps"]
             slack = _BUDGET_SLACK * steps.max() if evidence.is_training else 0.0
@@ -182,26 +185,7 @@ def _grids(evidence: _Evidence) -> Iterator[Finding]:
 
 
 def _identical(evidence: _Evidence) -> Iterator[Finding]:
-    """Runs with one curve where that cannot be chance, if points were equal as often as any two points here are."""
-    for env, rows in evidence.done.groupby("env", sort=False):
-        curves = {run_id: evidence.curves[run_id] for run_id in rows["run_id"] if run_id in evidence.curves}
-        if len(curves) < 2:
-            continue
-        values = pd.concat(curves.values())
-        counts, total = values.value_counts().to_numpy(), len(values)
-        equal = max(float((counts * (counts - 1)).sum()) / (total * (total - 1)), 1.0 / total**2) if total > 1 else 1.0
-        pairs = len(curves) * (len(curves) - 1) / 2
-        telling = math.log(_COINCIDENCE / pairs) / math.log(equal) if equal < 1.0 else math.inf
-        names = {row.run_id: f"{row.variant} seed {row.seed}" for row in rows.itertuples()}
-        groups: dict[bytes, list[str]] = {}
-        for run_id, curve in curves.items():
-            if len(curve) >= telling:
-                groups.setdefault(curve.index.to_numpy().tobytes() + curve.to_numpy().tobytes(), []).append(
-                    names[run_id]
-                )
-        for group in groups.values():
-            if len(group) > 1:
-                yield Finding("identical", f"{env}: {_listed(group)} have one and the same curve")
+    yield from (Finding("identical", said) for said in twins(evidence.done, evidence.curves))
 
 
 def _kind_of_returns(evidence: _Evidence) -> Iterator[Finding]:
@@ -210,7 +194,9 @@ def _kind_of_returns(evidence: _Evidence) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Callable[[_Evidence], Iterator[Finding]], ...] = (
+    _read,
     _duplicates,
+    _untestable,
     _identical,
     _not_finite,
     _unfinished,
@@ -222,10 +208,3 @@ CHECKS: tuple[Callable[[_Evidence], Iterator[Finding]], ...] = (
     _few_seeds,
     _kind_of_returns,
 )
-
-
-def _listed(names: Any) -> str:
-    """Some names, and how many more there are."""
-    texts = [str(name) for name in names]
-    more = len(texts) - _MAX_LISTED
-    return ", ".join(texts if more <= 0 else [*texts[:_MAX_LISTED], f"and {more} more"])

@@ -29,6 +29,7 @@ from rlbench.reports.sections.environments import aggregates_section, improvemen
 from rlbench.reports.sections.factorial import factorial_section, record_effects
 from rlbench.reports.sections.power import power_section
 from rlbench.reports.sections.provenance import methods_section, provenance_section
+from rlbench.reports.sections.reading import reading_section
 from rlbench.reports.sections.scoreboard import scoreboard_section
 from rlbench.reports.sections.sequential import sequential_section
 from rlbench.reports.sections.training import diagnostics_section, threshold_section, training_section
@@ -81,6 +82,7 @@ def build_report(summary: Summary, out: Path | None = None) -> Report:
         *([tuning_section(summary.study, ledger)] if summary.study else []),
         *([sequential_section(summary.plan, ledger)] if summary.plan else []),
         verdicts_section(summary, families, effects, ledger, design.is_declared),
+        *([reading_section(summary, summary.definition["reading"])] if "reading" in summary.definition else []),
         design_section(summary, design, families, ledger),
         *(scoreboard_section(summary, env, slug(env, i), families, ledger) for i, env in enumerate(summary.envs)),
         factorial_section(design, effects, ledger),

@@ -29,7 +29,7 @@ def curves(
 
 
 def write_monitor(
-    path: Path, episodes: Sequence[tuple[float, int, float]], env: str = "CartPole-v1", start: float = 0.0
+    path: Path, episodes: Sequence[tuple[float, int, float]], env: str | None = "CartPole-v1", start: float = 0.0
 ) -> Path:
     """A monitor file as Stable-Baselines3 writes it: return, length, seconds since the start."""
     path.parent.mkdir(parents=True, exist_ok=True)

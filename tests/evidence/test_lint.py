@@ -131,3 +131,12 @@ def test_a_store_is_looked_at_in_the_same_way(tmp_path: Path) -> None:
     twice = [*sound, PlannedRun("a", 3, sound[0].points, settings={"lr": 2})]
     found = {finding.kind: finding.text for finding in lint(write_store(tmp_path / "twice", twice), "example")}
     assert found["duplicated"] == "a on CartPole-v1: seeds 3 have more than one run"
+
+
+def test_what_a_file_says_is_shown_and_not_acted_on(tmp_path: Path) -> None:
+    rows = [*SOUND, ("a", "E", 0, 100, "\x1b[31m" + "x" * 1000), ("\x1b]0;b", "E", 0, 100, 1.0)]
+    results = read_evidence(write_csv(tmp_path / "runs.csv", rows))
+    lines = [*told(lint(results, "runs"), "runs").splitlines(), *results.listing, *results.remarks]
+    assert all(line.isprintable() for line in lines)
+    assert "return must be a number, not '\\x1b[31mxxxxx" in "\n".join(lines)
+    assert max(map(len, lines)) < 300
