@@ -15,7 +15,8 @@ from torch import Tensor
 from rlbench.exact import building
 from rlbench.exact.products import sums
 
-LN2_HIGH = 6.93147180369123816490e-01  # ln 2 in two parts; the high one has trailing zeros, so that its product with a small whole number is exact
+# ln 2 in two parts. The high one has trailing zeros, so that its product with a small whole number is exact.
+LN2_HIGH = 6.93147180369123816490e-01
 LN2_LOW = 1.90821492927058770002e-10
 LOG2_E = 1.44269504088896338700e00
 EXP = (1.66666666666666019037e-01, -2.77777777770155933842e-03, 6.61375632143793436117e-05, -1.65339022054652515390e-06,

@@ -1,6 +1,6 @@
 """Which operations of a traced computation have the same bits everywhere: those that round once, as IEEE 754 says, or not at all.
 
-In goes the graph of a computation with its derivatives, as ATen operations. What is not listed here is refused, with what to use in its place.
+In goes the graph of a computation with its derivatives, as ATen operations. What is not listed is refused, with what to use instead.
 """
 
 import traceback
@@ -28,8 +28,8 @@ amax amin any all max min to
 # Exact on whole numbers only.
 WHOLE = "sum cumsum remainder prod bincount"
 REPLACEMENTS = {
-    "sqrt": "exact.sqrt", "exp": "exact.exp", "log": "exact.log", "tanh": "exact.tanh", "sin": "exact.sine", "cos": "exact.cosine", "pow": "exact.power",
-    "sum": "exact.sums", "mean": "exact.sums and a division", "_softmax": "exact.softmax", "logsumexp": "exact.log_sum_exp",
+    "sqrt": "exact.sqrt", "exp": "exact.exp", "log": "exact.log", "tanh": "exact.tanh", "sin": "exact.sine", "cos": "exact.cosine",
+    "pow": "exact.power", "sum": "exact.sums", "mean": "exact.sums and a division", "_softmax": "exact.softmax", "logsumexp": "exact.log_sum_exp",
     "bmm": "exact.affine", "mm": "exact.affine", "addmm": "exact.affine", "baddbmm": "exact.affine", "lerp": "exact.lerp",
     "scatter_add": "exact.pick", "_log_softmax": "x - exact.log_sum_exp(x)[..., None]",
 }  # fmt: skip
@@ -73,7 +73,7 @@ def traced(function: Callable[..., list[Tensor]], inputs: Sequence[Tensor]) -> G
 
 
 def inexact(graph: GraphModule) -> Iterator[str]:
-    """What in a traced computation may round differently elsewhere, a line each: the operation, what to use in its place, and where it stands."""
+    """What in a traced computation may round differently elsewhere, a line each: what, what to use instead, and where it stands."""
     for node in graph.graph.nodes:
         if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload) or _is_exact(node):
             continue
@@ -97,8 +97,8 @@ def _is_exact(node: Node) -> bool:
     if name == "div" and node.kwargs.get("rounding_mode") is not None:
         return False
     if name == "pow":  # x * x, in every one of PyTorch's ways
-        return target._overloadname == "Tensor_Scalar" and node.args[1] == 2
+        return target._overloadname == "Tensor_Scalar" and bool(node.args[1] == 2)
     if name in _WHOLE:
         value = node.args[0]
-        return isinstance(value, Node) and not value.meta["val"].dtype.is_floating_point
-    return name in _ALLOWED or full in _ALLOWED or full.removesuffix(".default") in _ALLOWED
+        return isinstance(value, Node) and not bool(value.meta["val"].dtype.is_floating_point)
+    return name in _ALLOWED or full in _ALLOWED

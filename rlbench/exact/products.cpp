@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL _Pragma("GCC unroll 32")
 
 // A tile has ROWS x (2 WIDTH) chains: as many as the registers hold beside two vectors of b and one of a.
 #if defined(__AVX512F__)
@@ -112,7 +112,7 @@ template <int V, int... R>
 static constexpr std::array<Tile, sizeof...(R)> tiles(std::integer_sequence<int, R...>) {
   return {tile<R + 1, V>...};
 }
-static constexpr auto NARROW = tiles<1>(std::make_integer_sequence<int, ROWS>{});
+static constexpr auto NARROW = tiles<1>(std::make_integer_sequence<int, 2 * ROWS>{});
 static constexpr auto WIDE = tiles<2>(std::make_integer_sequence<int, ROWS>{});
 
 static float* scratch(int which, int64_t size) {
@@ -150,11 +150,11 @@ static void product(int64_t rows, int64_t columns, int64_t depth, Matrix a, Matr
       pack({panel, b.row, b.column}, depth, wanted, width, packed);
       panel = packed, ldb = width;
     }
-    int64_t count = (rows + ROWS - 1) / ROWS;
+    int64_t most = wide ? ROWS : 2 * ROWS, count = (rows + most - 1) / most;
     for (int64_t i = 0, m = 0; i < count; i++) {  // tiles of nearly equal height
       int64_t height = (rows - m + count - i - 1) / (count - i);
-      const auto& kinds = wide ? WIDE : NARROW;
-      kinds[height - 1]({a(m, 0), a.row, a.column}, panel, ldb, {ends.bias ? bias : nullptr, ends.positive}, c + m * columns + n,
+      Tile kind = wide ? WIDE[height - 1] : NARROW[height - 1];
+      kind({a(m, 0), a.row, a.column}, panel, ldb, {ends.bias ? bias : nullptr, ends.positive}, c + m * columns + n,
                         columns, depth, wanted);
       m += height;
     }

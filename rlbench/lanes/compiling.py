@@ -115,7 +115,7 @@ def _compiled(
     def keep(inner: GraphModule, examples: Sequence[Tensor], **kwargs: Any) -> Any:
         if len(examples) != len(inputs):
             raise RuntimeError(f"the compiler left {len(examples)} of {len(inputs)} arguments")
-        made.append(compile_fx_inner(inner, examples, **kwargs))  # type: ignore[arg-type]
+        made.append(compile_fx_inner(inner, examples, **kwargs))
         return made[-1]
 
     # Calls from C++ and without checks of sizes: a fifth of the time of an update of one lane of 64-64.

@@ -109,7 +109,7 @@ def update(lanes: Tensors, variant: Variant, rows: Tensor, *pixels: Tensor) -> N
     batch_size = variant.batch_size // variant.steps_per_minibatch
 
     features = (rows.shape[2] - ROW_EXTRAS) // 2
-    obs_tm1, obs_t = (rows[..., :features], rows[..., features : 2 * features]) if not pixels else pixels
+    obs_tm1, obs_t = pixels or (rows[..., :features], rows[..., features : 2 * features])
     a_tm1, r_t, masked = rows[..., -3].long(), rows[..., -2], rows[..., -1]
 
     online, slots = group(lanes, "online"), optimizer_slots(lanes)
@@ -144,8 +144,8 @@ def update(lanes: Tensors, variant: Variant, rows: Tensor, *pixels: Tensor) -> N
         wanted = learned if variant.detach_target else [*learned, *bent]
         # Each lane's loss is the mean of its rows; lanes have no weight in common.
         found = torch.autograd.grad(losses, wanted, torch.full_like(losses, 1 / batch_size))
-    gradients, new = list(found[: len(learned)]), found[len(learned) :]
-    piled = [old + g for old, g in zip(group(lanes, "target_gradient"), new, strict=True)]
+    gradients, in_target = list(found[: len(learned)]), found[len(learned) :]
+    piled = [old + g for old, g in zip(group(lanes, "target_gradient"), in_target, strict=True)]
     losses, q_taken, q_tm1 = losses.detach(), q_taken.detach(), q_tm1.detach()
     loss, q_mean = (exact.sums(torch.stack([losses, q_taken], 1)) / batch_size).unbind(1)
     q_max = q_tm1.amax((1, 2))

@@ -86,5 +86,5 @@ def test_a_derivative_that_is_not_exact_is_found() -> None:
 @pytest.mark.slow
 def test_compiled_code_is_refused_where_it_is_not_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RLBENCH_COMPILE", "1")
-    with pytest.raises(ConfigError, match="torch.exp may round differently elsewhere"):
+    with pytest.raises(ConfigError, match=r"torch\.exp may round differently elsewhere"):
         Computation(torch.exp).bind()(torch.rand(3))
