@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from rlbench.config.arguments import check_choice, did_you_mean
-from rlbench.errors import ConfigError, first_line
+from rlbench.errors import ConfigError, DamagedError
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.observing import observed
@@ -83,8 +83,8 @@ def load_policy(results: Results, run: Run, run_id: str) -> torch.nn.Module:
     module = plain_module(run)
     try:
         weights = results.weights(run_id)
-    except Exception as error:  # whatever the file's reader raises
-        raise ConfigError(f"{path} is no weights file: {first_line(error)}") from None
+    except DamagedError as error:
+        raise DamagedError(f"{error}: there is nothing to watch") from None
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     expected = {name: shape for name, shape in expected.items() if not name.endswith("num_batches_tracked")}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}

@@ -20,6 +20,7 @@ from rlbench.tracking.client import Client, OpenRun, RunHeader
 from rlbench.tracking.ledger import Ledger, Mirrored, wandb_folder
 from rlbench.tracking.reading import PartReader
 from rlbench.tracking.rows import RunRows
+from rlbench.tracking.server import TrackingError
 from rlbench.tracking.settings import TrackingSettings
 
 _CLOSERS = 8  # runs that end at the server at once: each takes a few round trips
@@ -98,6 +99,9 @@ class Mirror:
 
     def _read_rows(self) -> list[str]:
         """Take in what has been published; returns the runs that have new rows."""
+        again = self._parts.begun_again() & self._rows.keys()
+        if again:  # the next mirror reads their rows from the first one that counts
+            raise TrackingError(f"run {min(again)} has begun again, and is mirrored anew")
         runs = []
         for run_id, table, columns in self._parts.new_rows():
             done = self._ledger.runs.get(run_id)
