@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _KEY = "rlbench"
 _SUFFIX = ".safetensors"
 _COMMIT = re.compile(r"\d{6,}")
+_STAGED = re.compile(r"[0-9a-f]{12}-(\d{6,}|record|claim|merged-[a-z]+)|index(\.copy)?\.json\.new")
+_CHECKPOINT = re.compile(r"[0-9a-f]{12}(-\d{6,})?\.safetensors")
 FILE_NAME = f"checkpoint{_SUFFIX}"  # its name in a staging folder
 
 
@@ -171,6 +173,9 @@ def recover(layout: Layout, damage: Damage) -> None:
     for name in files.names(layout.staging):
         folder = layout.staging / name
         program, _, what = name.partition("-")
+        if not _STAGED.fullmatch(name) or folder.is_symlink():
+            damage.note(f"{folder} is of no program, and left aside")
+            continue
         if is_alive(layout.claim(program)):
             continue
         if not folder.is_dir():  # the claim of a program that was killed before it could rename it
@@ -210,7 +215,7 @@ def sweep_checkpoints(
     known = {header.path for header in headers}
     for name in files.names(layout.checkpoints):
         path = layout.checkpoints / name
-        if path in needed or is_alive(layout.claim(name.removesuffix(_SUFFIX))):
+        if path in needed or not _CHECKPOINT.fullmatch(name) or is_alive(layout.claim(name.removesuffix(_SUFFIX))):
             continue
         if path in known:
             files.remove(path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import weakref
 import zlib
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ from rlbench.store.files import Layout
 from rlbench.store.holders import holder_line, read_holder
 from rlbench.store.names import is_run_id
 
+_PROGRAM = re.compile(r"[0-9a-f]{12}")
 _open_claims: weakref.WeakSet[Claim] = weakref.WeakSet()
 
 
@@ -102,7 +104,7 @@ def _held(path: Path) -> set[str]:
     held: set[str] = set()
     with files.reading(path):
         try:
-            lines = path.read_text().split("\n")[:-1]
+            lines = path.read_text(errors="replace").split("\n")[:-1]
         except FileNotFoundError:
             return held
         for line in lines[1:]:
@@ -140,5 +142,5 @@ def holders(layout: Layout, run_ids: Iterable[str]) -> list[str]:
 def sweep_claims(layout: Layout) -> None:
     """Remove the claims of the dead, under the store's lock."""
     for name in files.names(layout.claims):
-        if not is_alive(layout.claim(name)):
+        if _PROGRAM.fullmatch(name) and not is_alive(layout.claim(name)):
             files.remove(layout.claim(name))

@@ -114,7 +114,10 @@ def read_index(layout: Layout, damage: Damage, counts: dict[Path, int] | None = 
         problem = DamagedError(f"{layout.index} is missing")
     except DamagedError as error:
         problem = error
-    copy = _read(layout.index_copy)
+    try:
+        copy = _read(layout.index_copy)
+    except DamagedError as error:
+        raise DamagedError(f"{problem}, and so is {layout.index_copy.name}") from error
     if copy is not None:
         damage.note(f"{problem}; its copy is used")
         return copy
@@ -150,6 +153,8 @@ def listed(layout: Layout, damage: Damage, counts: dict[Path, int]) -> Index:
     found = []
     for table in SCHEMAS:
         seen: set[str] = set()
+        if table != "starts" and layout.tables.is_dir() and not layout.table(table).is_dir():
+            damage.note(f"{layout.table(table)} is missing; its rows are left out")
         for name in files.names(layout.table(table)):
             matched = PART_NAME.fullmatch(name)
             if matched is None or matched[1] in seen:  # a stray file, or a copy of a part

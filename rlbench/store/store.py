@@ -281,6 +281,8 @@ class Store:
 
     def starts(self, table: str) -> dict[str, int]:
         """Of the runs that may have begun more than once: the position in a row table from which their rows count."""
+        if table not in ROW_TABLES:
+            return {}
         reader = self._records["starts"]
         again, is_old = reader.times(), self.index.read().old_parts > 0
         return {run_id: row[table] for run_id, row in reader.latest().items() if is_old or again[run_id] > 1}
