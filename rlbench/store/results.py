@@ -163,13 +163,13 @@ class Results:
             runs.loc[own, "final_return"] = last.groupby("run_id").mean().reindex(own)
         counts = dict.fromkeys(["seed", "env_steps", "updates", "episodes"], "int64")
         measures = dict.fromkeys(["final_return", "auc", "train_return_last100", "wall_s"], "float64")
-        lost = self._runs_with_lost_rows()
+        lost = self.runs_with_lost_rows()
         runs.loc[lost, [*measures]] = float("nan")
         runs.loc[lost, "status"] = "failed"
         runs.loc[lost, "error"] = "its stored rows are damaged"
         return runs.astype({**counts, **measures, "trial": "Int64"}).reset_index(drop=True)
 
-    def _runs_with_lost_rows(self) -> list[str]:
+    def runs_with_lost_rows(self) -> list[str]:
         """The finished runs whose rows are not all there; nobody looks for them where every part was read."""
         if not self.store.damage.lost_rows:
             return []

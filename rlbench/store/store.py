@@ -60,7 +60,7 @@ class Store:
         """
         layout = Layout(Path(path))
         if not create:
-            store = cls.peek(path)
+            store = cls.peek(path, say)
             if store is None:
                 raise StoreError(f"there is no results folder {layout.root}")
             return store
@@ -90,13 +90,13 @@ class Store:
             files.write_format(self.layout, files.FORMAT)
 
     @classmethod
-    def peek(cls, path: str | os.PathLike[str]) -> Store | None:
+    def peek(cls, path: str | os.PathLike[str], say: Callable[[str], None] | None = None) -> Store | None:
         """The store in a folder, for reading; None where there is no folder yet, or an empty one.
 
         Raises StoreError for a folder of something else or of another format.
         """
         layout = Layout(Path(path))
-        return None if files.read_format(layout) is None else cls(layout)
+        return None if files.read_format(layout) is None else cls(layout, say)
 
     @property
     def root(self) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 
 from rlbench.store import Store
 from rlbench.store.records import FINAL_STATUSES
-from rlbench.store.results import FINAL_WINDOW
+from rlbench.store.results import FINAL_WINDOW, Results
 from rlbench.tracking.client import Client, OpenRun, RunHeader
 from rlbench.tracking.ledger import Ledger, Mirrored, remove_folder, run_of_folder, wandb_folder
 from rlbench.tracking.reading import PartReader
@@ -60,10 +60,13 @@ class Mirror:
         outcomes = self._store.outcomes()  # before the rows: whose end is known here has all its rows published
         changed = dict.fromkeys(self._read_rows())
         changed.update(dict.fromkeys(outcomes))
+        lost: set[str] = set()
+        if self._store.damage.lost_rows:  # to show a part of a run's rows would be another result
+            lost.update(Results(self._store).runs_with_lost_rows())
         for place, run_id in enumerate(changed):
             self._told(place, len(changed))
             outcome = outcomes.get(run_id)
-            if not self._is_mirrored(run_id, outcome) and run_id not in self._closing:
+            if run_id not in lost and not self._is_mirrored(run_id, outcome) and run_id not in self._closing:
                 self._advance_run(run_id, outcome)
         self._collect(wait=False)
 
