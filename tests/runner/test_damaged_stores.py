@@ -1,11 +1,9 @@
 """What the commands make of a damaged store: a line for each thing, the rest as it is, and an exit code that says so."""
 
 import json
-import os
 import random
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -234,28 +232,6 @@ def test_a_full_disk_exits_with_4(tmp_path: Path) -> None:
     )
     assert done.returncode == 4, done.stderr
     assert "File too large; what was published before stays readable" in done.stderr.splitlines()[-1]
-
-
-def test_waiting_for_runs_of_a_stopped_process_says_whose(tmp_path: Path) -> None:
-    store = tmp_path / "store"
-    words = ("variant=soft_huber", "seeds=1", "steps=400000", *SMALL[1:], "checkpoint_seconds=0.2")
-    first = start(store, *words)
-    wait_until(first, lambda: bool(progress(store)))
-    os.killpg(first.pid, signal.SIGSTOP)
-    second = start(store, *words)
-    try:
-        assert second.stderr is not None
-        said = ""
-        while "waiting for them" not in said:
-            line = second.stderr.readline()
-            assert line, said
-            said += line
-        assert "1 runs are being trained by process" in " ".join(said.split())
-        assert "(stopped), since" in " ".join(said.split())
-    finally:
-        os.killpg(first.pid, signal.SIGCONT)
-        kill(second)
-        kill(first)
 
 
 def test_from_python_damage_is_a_warning(store: Path) -> None:
