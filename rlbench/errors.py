@@ -4,9 +4,10 @@ Everything raised on purpose derives from `RlbenchError`; its text is one clear 
 """
 
 EXIT_OK = 0
-EXIT_DIFFERENCE = 1  # a check (verify, lint) found a difference
+EXIT_DIFFERENCE = 1  # a check (verify, lint) found a difference, or something that is stored is damaged
 EXIT_BAD_INPUT = 2
 EXIT_RUNS_FAILED = 3  # some runs failed or diverged
+EXIT_CANNOT_WRITE = 4  # a full disk, say; what was published before stays readable
 EXIT_INTERRUPTED = 130
 
 
@@ -21,7 +22,19 @@ class ConfigError(RlbenchError):
 
 
 class StoreError(RlbenchError):
-    """The results folder cannot be read or written: no permission, no space, a foreign or newer format."""
+    """The results folder cannot be read: no permission, a foreign or newer format."""
+
+
+class DamagedError(StoreError):
+    """Something that is stored is not what was written."""
+
+    exit_code = EXIT_DIFFERENCE
+
+
+class WriteError(StoreError):
+    """The results folder cannot be written any more: no space, no permission. What was published before stays readable."""
+
+    exit_code = EXIT_CANNOT_WRITE
 
 
 def first_line(error: BaseException) -> str:

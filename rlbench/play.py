@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlbench.config.arguments import check_choice, parse_arguments, run_command
-from rlbench.errors import EXIT_OK, ConfigError
+from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK, ConfigError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -67,7 +67,7 @@ def _play(argv: Sequence[str]) -> int:
     from rlbench.config import run_of
     from rlbench.playing.choosing import load_policy
     from rlbench.playing.episodes import Stage
-    from rlbench.store import load
+    from rlbench.store import is_undamaged, load
 
     results = load(words["store"])
     choice = _chosen(results, words)
@@ -87,7 +87,7 @@ def _play(argv: Sequence[str]) -> int:
     print(f"{title} ({choice.run_id}) on {run.env.id}: greedy returns {', '.join(f'{value:g}' for value in returns)}")
     for path in paths:
         print(path)
-    return EXIT_OK
+    return EXIT_OK if is_undamaged(results.store) else EXIT_DIFFERENCE
 
 
 def _count(name: str, word: str) -> int:

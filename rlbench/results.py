@@ -1,7 +1,7 @@
 """`python -m rlbench.results`: print a table of the stored results.
 
 In: key=value words. Out: CSV, JSON or a table for the eye on stdout, an exit code. Never: changes the results, or
-leaves rows out of CSV and JSON.
+leaves rows out of CSV and JSON, but those that are damaged, which it says on stderr.
 """
 
 import json
@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from rlbench.config.arguments import check_choice, parse_arguments, run_command
-from rlbench.errors import EXIT_OK
-from rlbench.store import load
+from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK
+from rlbench.store import is_undamaged, load
 
 PROG = "python -m rlbench.results"
 DOC = """Print a table of the results.
@@ -46,7 +46,8 @@ def _print_table(argv: Sequence[str]) -> int:
         _write_json(frame)
     else:
         _show(frame)
-    return EXIT_OK
+    sys.stdout.flush()
+    return EXIT_OK if is_undamaged(results.store) else EXIT_DIFFERENCE
 
 
 def _write_json(frame: pd.DataFrame) -> None:

@@ -69,7 +69,7 @@ def _train(request: "Request") -> bool:
         from rlbench.deciding import current_state
 
         current_state(request, Store.peek(request.store))  # a changed plan is refused before anything is written
-    store = Store.open(request.store)
+    store = Store.open(request.store, say=lambda line: print(f"damage: {line}", file=sys.stderr))
 
     def train(runs: "Sequence[PlannedRun]", definition: dict[str, Any]) -> bool:
         return _train_runs(request, store, runs, definition)

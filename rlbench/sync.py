@@ -1,7 +1,8 @@
 """`python -m rlbench.sync`: mirror a store to Weights & Biases, whatever is not there yet.
 
 In: key=value words. Out: W&B runs, and an exit code: 0 when all that is published has been mirrored, 2 for input that
-cannot work, with nothing written, 3 when W&B could not be reached. All the work is that of a follower that is told to
+cannot work, with nothing written, 3 when W&B could not be reached or another follower is at it; 1 where something that is
+stored is damaged, which is left out. All the work is that of a follower that is told to
 stop from the start. Never: trains, or changes a result.
 """
 

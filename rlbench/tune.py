@@ -66,7 +66,7 @@ def _tune(request: "TuneRequest") -> int:
             for study in request.studies:
                 check_existing(storage, study)
     check_experiments(request)
-    store = Store.open(request.store)
+    store = Store.open(request.store, say=lambda line: print(f"damage: {line}", file=sys.stderr))
     if not request.storage:
         (store.root / "studies").mkdir(exist_ok=True)
         storage = open_storage(url)

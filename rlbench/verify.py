@@ -8,10 +8,13 @@ import random
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlbench.config.arguments import check_choice, parse_arguments, run_command
 from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK, ConfigError
+
+if TYPE_CHECKING:
+    from rlbench.store import Results, Store
 
 PROG = "python -m rlbench.verify"
 DOC = """Check stored results: every run's rows and weights against its digest, no two seeds alike, then one run trained again, alone.
@@ -27,28 +30,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _verify(argv: Sequence[str]) -> int:
     arguments = parse_arguments(argv, {"run": None, "store": "results"}, prog=PROG, doc=DOC)
-    from rlbench.config import run_id_of
-    from rlbench.store import Store, load, passes_audit
+    from rlbench.store import Store, is_undamaged, load, passes_audit
     from rlbench.store.records import FINAL_STATUSES
 
     root = Path(arguments["store"])
     store = Store.open(root, create=False)
     outcomes = {run_id: row for run_id, row in store.outcomes().items() if row["status"] in FINAL_STATUSES}
-    if not outcomes:
-        raise ConfigError(f"no finished run in {root} yet")
     chosen = arguments.get("run")
     if chosen is not None:
         check_choice("run", chosen, list(outcomes))
+    elif not outcomes and is_undamaged(store):
+        raise ConfigError(f"no finished run in {root} yet")
     results = load(root)
-    specs = store.specs(outcomes)
-    altered = [run_id for run_id in outcomes if run_id_of(specs[run_id]) != run_id]
-    for run_id in altered:
-        print(f"run {run_id}: its stored specification does not give its id: it was altered")
-    for run_id, row in outcomes.items():
-        if results.stored_digest(run_id) != row["digest"]:
-            altered.append(run_id)
-            print(f"run {run_id}: its stored rows, weights or outcome do not give its digest: they were altered")
-    if altered:
+    if not _is_as_written(store, results, outcomes):
         return EXIT_DIFFERENCE
     print(
         f"{len(outcomes)} finished runs: specifications give the ids; rows, weights and outcomes give the stored digests"
@@ -56,6 +50,55 @@ def _verify(argv: Sequence[str]) -> int:
     if not passes_audit(results):
         return EXIT_DIFFERENCE
     return _train_again(store, chosen or random.choice(sorted(outcomes)), outcomes)
+
+
+def _is_as_written(store: "Store", results: "Results", outcomes: dict[str, dict[str, Any]]) -> bool:
+    """Whether all that is stored gives its checksums and digests; prints a line for each thing that does not."""
+    from rlbench.config import run_id_of
+    from rlbench.store.checking import check_files, without_checksums
+
+    specs = store.specs(run_id for run_id in outcomes if not store.unknown([run_id]))
+    altered = [
+        f"run {run_id}: its stored specification does not give its id: it was altered"
+        for run_id, spec in specs.items()
+        if run_id_of(spec) != run_id
+    ]
+    check_files(store)
+    _check_studies(store)
+    altered += _without_digest(results, outcomes)
+    for line in dict.fromkeys([*store.damage.lines, *results.store.damage.lines, *altered]):
+        print(line)
+    old = without_checksums(store, outcomes)
+    if old:
+        print(f"{old}: what they hold of rows and weights is covered by the runs' digests, labels by nothing")
+    return not (altered or store.damage.lines or results.store.damage.lines)
+
+
+def _check_studies(store: "Store") -> None:
+    from rlbench.errors import StoreError
+    from rlbench.reports.study import read_study
+
+    for path in sorted((store.root / "studies").glob("*.json")):
+        try:
+            read_study(store.root, path.stem)
+        except StoreError as error:
+            store.damage.note_error(error)
+
+
+def _without_digest(results: "Results", outcomes: dict[str, dict[str, Any]]) -> list[str]:
+    """A line for each run that does not give its digest; one for all of them where rows are lost. Damaged weights have their own."""
+    found = results.stored_digests(outcomes)
+    wrong = [run_id for run_id, digest in found.items() if digest not in (outcomes[run_id]["digest"], None)]
+    if wrong and results.store.damage.lost_rows:
+        return [f"{len(wrong)} runs do not give their digests without these rows: {', '.join(wrong[:5])} ..."]
+    lines = []
+    for run_id in wrong:
+        path = results.weights_path(run_id)
+        missing = "" if path.exists() else f" ({path} is not there)"
+        lines.append(
+            f"run {run_id}: its stored rows, weights or outcome do not give its digest: they were altered{missing}"
+        )
+    return lines
 
 
 def _train_again(store: Any, run_id: str, outcomes: dict[str, dict[str, Any]]) -> int:

@@ -190,8 +190,8 @@ def exchange(path: Path) -> None:
 
 
 DAMAGE = {
-    "truncated": (truncate, "is no weights file"),
-    "text": (lambda path: path.write_text("weights"), "is no weights file"),
+    "truncated": (truncate, "is damaged: "),
+    "text": (lambda path: path.write_text("weights"), "is damaged: "),
     "of another network": (shrink, "holds the weights of another network: "),
     "of another run": (exchange, "were altered: they do not give the digest of run"),
     "lost": (lambda path: path.unlink(), "is not there"),
@@ -205,12 +205,14 @@ def test_damaged_weights_are_refused(store: Path, damage: str, capsys: pytest.Ca
     path.chmod(0o644)
     spoil, message = DAMAGE[damage]
     spoil(path)
-    assert_refused(capsys, store, [f"run={run_id}"], message)
+    assert_refused(capsys, store, [f"run={run_id}"], message, expected=1)
 
 
-def assert_refused(capsys: pytest.CaptureFixture[str], store: Path, words: list[str], message: str) -> None:
+def assert_refused(
+    capsys: pytest.CaptureFixture[str], store: Path, words: list[str], message: str, expected: int = 2
+) -> None:
     code, out, err = watch(capsys, store, *words)
-    assert (code, out) == (2, "")
+    assert (code, out) == (expected, "")
     assert message in err
     assert len(err.strip().splitlines()) == 1
     assert not (store / "play").exists()

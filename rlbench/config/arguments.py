@@ -5,12 +5,13 @@ that names the word, what is allowed and the nearest right name. Never: touches 
 The commands that train take Hydra's grammar instead and do not come here.
 """
 
+import contextlib
 import difflib
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from rlbench.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, RlbenchError
+from rlbench.errors import EXIT_CANNOT_WRITE, EXIT_INTERRUPTED, EXIT_OK, ConfigError, RlbenchError
 
 HELP_WORDS = ("--help", "-h")
 
@@ -81,10 +82,19 @@ def help_text(
     return "\n".join(lines)
 
 
+def _cannot_write(prog: str, error: OSError) -> int:
+    """A full disk, or one that cannot be written: where the output goes, or a file that is not the store's."""
+    where = error.filename or "the output"
+    print(f"{prog}: cannot write {where}: {error.strerror or error}", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to flush would fail once more
+    return EXIT_CANNOT_WRITE
+
+
 def run_command(prog: str, body: Callable[[], int]) -> int:
     """Run a command and return its exit code, with every expected error as one line on stderr.
 
-    A closed pipe (`| head`) ends quietly with 0, Ctrl-C with 130.
+    A closed pipe (`| head`) ends quietly with 0, an output that cannot be written with 4, Ctrl-C with 130.
     """
     try:
         code = body()
@@ -93,7 +103,9 @@ def run_command(prog: str, body: Callable[[], int]) -> int:
     except RlbenchError as error:
         print(f"{prog}: {error}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            return _cannot_write(prog, error)
         # The interpreter would flush stdout once more on its way out and complain; give it somewhere to write.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK

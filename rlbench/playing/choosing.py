@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from rlbench.config.arguments import check_choice, did_you_mean
-from rlbench.errors import ConfigError, first_line
+from rlbench.errors import ConfigError, DamagedError
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.observing import observed
@@ -73,25 +73,26 @@ def _row(frame: pd.DataFrame, place: int) -> pd.Series:
 def load_policy(results: Results, run: Run, run_id: str) -> torch.nn.Module:
     """The run's network with its stored weights.
 
-    Raises ConfigError: the run has no network, or its weights file is missing, unreadable, of another network, or not what training left.
+    Raises ConfigError where the run has no network, DamagedError where its weights file is missing, damaged, of another network, or not
+    what training left.
     """
     network, path = run.variant.network, results.weights_path(run_id)
     if not network.learns:
         raise ConfigError(f"run {run_id} has no network, its actions are random: there is nothing to watch")
     if not path.exists():
-        raise ConfigError(f"run {run_id} has no weights: {path} is not there")
+        raise DamagedError(f"run {run_id} has no weights: {path} is not there")
     module = plain_module(run)
     try:
         weights = results.weights(run_id)
-    except Exception as error:  # whatever the file's reader raises
-        raise ConfigError(f"{path} is no weights file: {first_line(error)}") from None
+    except DamagedError as error:
+        raise DamagedError(f"{error}: there is nothing to watch") from None
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     expected = {name: shape for name, shape in expected.items() if not name.endswith("num_batches_tracked")}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if found != expected:
-        raise ConfigError(f"{path} holds the weights of another network: {_shapes(found)}, not {_shapes(expected)}")
+        raise DamagedError(f"{path} holds the weights of another network: {_shapes(found)}, not {_shapes(expected)}")
     if results.stored_digest(run_id) != results.runs.set_index("run_id")["digest"][run_id]:
-        raise ConfigError(f"{path} or the run's rows were altered: they do not give the digest of run {run_id}")
+        raise DamagedError(f"{path} or the run's rows were altered: they do not give the digest of run {run_id}")
     module.load_state_dict(weights)
     return module.eval()
 

@@ -6,20 +6,18 @@ own storage. Only reads.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from rlbench.errors import StoreError
+from rlbench.store.files import reading
+from rlbench.store.names import is_name
+from rlbench.store.sealed import unseal
 
 
 def read_study(store: Path, experiment: str) -> dict[str, Any] | None:
     """The study that an experiment confirms; None where it confirms none. Raises StoreError where its record is damaged."""
-    path = store / "studies" / f"{experiment}.json"
-    try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not is_name(experiment):  # a name is never a path
         return None
-    except (OSError, ValueError) as error:
-        raise StoreError(f"cannot read {path}: {error}") from error
-    return record
+    path = store / "studies" / f"{experiment}.json"
+    with reading(path):
+        return unseal(path.read_bytes(), is_required=False) if path.exists() else None

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 
-from rlbench.errors import RlbenchError, StoreError
+from rlbench.errors import RlbenchError
 from rlbench.runner.job import Settings
 from rlbench.runner.plan import Job, Task, share_out, total_steps
 from rlbench.runner.progress import Progress
 from rlbench.runner.updates import VariantProgress, WorkerUpdate
-from rlbench.runner.worker import Message, RunFailed, WorkerFailed
+from rlbench.runner.worker import Message, RunFailed, Said, WorkerFailed
 from rlbench.store import Store
 
 POLL_SECONDS = 0.2
@@ -87,9 +87,8 @@ def launch(
             free = [task for task in open_tasks if task.run_id not in claimed]
             if not free:
                 if not waiting_for_others:
-                    progress.say(
-                        f"{len(open_tasks)} runs are being trained by another command on this store; waiting for them"
-                    )
+                    who = ", ".join(store.holders(task.run_id for task in open_tasks)) or "another command"
+                    progress.say(f"{len(open_tasks)} runs are being trained by {who}; waiting for them")
                     waiting_for_others = True
                 time.sleep(OTHERS_POLL_SECONDS)
                 continue
@@ -117,7 +116,7 @@ def _train(
     """One round of worker processes; returns how one died, or an empty text."""
     processes: dict[Connection, subprocess.Popen[bytes]] = {}
     numbers: dict[Connection, int] = {}
-    trouble: list[str] = []
+    trouble: list[WorkerFailed] = []
     died = ""
     with progress:
         progress.expect(expected(tasks))
@@ -148,7 +147,7 @@ def _train(
                 running.kill()
                 running.wait()
     if trouble:
-        raise StoreError(trouble[0])
+        raise trouble[0].kind(trouble[0].message)
     return died
 
 
@@ -188,14 +187,16 @@ def terminate(process: "subprocess.Popen[bytes]") -> None:
         process.terminate()
 
 
-def _take(message: Message, progress: Progress, outcome: Outcome, trouble: list[str]) -> None:
+def _take(message: Message, progress: Progress, outcome: Outcome, trouble: list[WorkerFailed]) -> None:
     if isinstance(message, WorkerUpdate):
         progress.update(message)
     elif isinstance(message, RunFailed):
         outcome.failures[message.run_id] = message.message
         progress.say(f"run {message.run_id} failed: {message.message}")
     elif isinstance(message, WorkerFailed):
-        trouble.append(message.message)
+        trouble.append(message)
+    elif isinstance(message, Said):
+        progress.say(message.message)
 
 
 def exit_text(code: int) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rlbench.errors import RlbenchError, StoreError
+from rlbench.errors import RlbenchError
 from rlbench.runner.job import Settings
 from rlbench.runner.launch import MAX_CRASHES, POLL_SECONDS, exit_text, terminate
 from rlbench.runner.plan import Task, expected_seconds
@@ -111,7 +111,7 @@ class RungPool:
                         self._send(worker, waiting[worker])
                     continue
                 if not isinstance(message, RoundDone):
-                    raise StoreError(message.message)
+                    raise message.kind(message.message)
                 points |= message.points
                 ended |= message.ended
                 errors |= message.errors

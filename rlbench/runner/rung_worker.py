@@ -79,7 +79,8 @@ def work(root: Path, settings: Settings, connection: Connection) -> None:
         return stopped or os.getppid() != parent
 
     try:
-        bench = Bench(Store.open(root), settings, should_stop)
+        store = Store.open(root, say=lambda line: print(line, file=sys.stderr, flush=True))
+        bench = Bench(store, settings, should_stop)
         while not should_stop():
             if connection.poll(IDLE_POLL_SECONDS):
                 connection.send(bench.run(connection.recv()))
@@ -87,7 +88,7 @@ def work(root: Path, settings: Settings, connection: Connection) -> None:
     except (_Stopped, EOFError, BrokenPipeError):
         pass
     except StoreError as error:
-        connection.send(WorkerFailed(0, str(error)))
+        connection.send(WorkerFailed(0, str(error), type(error)))
     finally:
         connection.close()
 

@@ -5,6 +5,7 @@ may be ended early, as `pruned`, at the step that it has reached. Knows nothing 
 """
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 
@@ -18,6 +19,7 @@ from rlbench.runner.books import Books, OtherPlatformError
 from rlbench.runner.job import FIRST_TICKS, next_ticks
 from rlbench.runner.plan import Task
 from rlbench.store import Store
+from rlbench.store.holders import PATIENCE_SECONDS
 from rlbench.store.records import FINAL_STATUSES
 
 CLAIM_POLL_SECONDS = 0.2
@@ -51,6 +53,7 @@ class RungRun:
     def add(self, tasks: Iterable[Task]) -> bool:
         """Take runs in, from where they are; what another program still holds is waited for. False when stopped meanwhile."""
         wanted = {task.run_id: task for task in tasks if task.run_id not in self.tasks}
+        waited = 0.0
         while wanted:
             self.program.claim(wanted)
             outcomes = self.store.outcomes()
@@ -66,6 +69,12 @@ class RungRun:
             if wanted:
                 if self.should_stop():
                     return False
+                waited += CLAIM_POLL_SECONDS
+                if waited - CLAIM_POLL_SECONDS < PATIENCE_SECONDS <= waited:
+                    who = ", ".join(self.store.holders(wanted)) or "another command"
+                    print(
+                        f"{len(wanted)} runs are being trained by {who}; waiting for them", file=sys.stderr, flush=True
+                    )
                 time.sleep(CLAIM_POLL_SECONDS)
         return True
 

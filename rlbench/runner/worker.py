@@ -29,6 +29,14 @@ class WorkerFailed:
 
     worker: int
     message: str
+    kind: type[StoreError] = StoreError
+
+
+@dataclass(frozen=True)
+class Said:
+    """A line for the user; nothing has failed."""
+
+    message: str
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class RunFailed:
     message: str
 
 
-Message = WorkerUpdate | WorkerFailed | RunFailed
+Message = WorkerUpdate | WorkerFailed | RunFailed | Said
 
 
 def main() -> None:
@@ -77,7 +85,7 @@ def work(worker: int, root: Path, jobs: Sequence[Job], settings: Settings, conne
 
     waiting = list(jobs)
     try:
-        store = Store.open(root)
+        store = Store.open(root, say=lambda line: _send(connection, Said(line)))
         while waiting and not should_stop():
             job = waiting.pop(0)
             latest = done
@@ -96,7 +104,7 @@ def work(worker: int, root: Path, jobs: Sequence[Job], settings: Settings, conne
                     _record_failure(store, job, settings, error)
                     _send(connection, RunFailed(job[0].run_id, _last_line(error)))
     except StoreError as error:
-        _send(connection, WorkerFailed(worker, str(error)))
+        _send(connection, WorkerFailed(worker, str(error), type(error)))
     finally:
         connection.close()
 

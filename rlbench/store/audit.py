@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlbench.errors import StoreError
 from rlbench.store.schema import ROW_ORDER, packed_rows
 from rlbench.store.tensors import data_bytes
 
@@ -26,14 +27,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rlbench.store.results import Results
+    from rlbench.store.store import Store
 
 _MEASURED = ["loss", "q_mean", "q_max", "grad_norm"]  # not epsilon: a schedule is the same for all seeds
 _COINCIDENCE = 1e-6  # the chance, for a whole cell, at which equal curves stop being possible chance
 
 
 def audit(results: Results) -> list[str]:
-    """One line per finding: learning curves or weights that two seeds of a cell share, and duplicated rows."""
-    return [*_duplicated_rows(results), *_shared_curves(results), *_shared_weights(results)]
+    """One line per finding: what is damaged, learning curves or weights that two seeds of a cell share, and duplicated rows."""
+    shared = [*_duplicated_rows(results), *_shared_curves(results), *_shared_weights(results)]
+    return [*results.store.damage.lines, *shared]
 
 
 def passes_audit(results: Results) -> bool:
@@ -42,6 +45,13 @@ def passes_audit(results: Results) -> bool:
     for finding in findings:
         print(f"audit: {finding}", file=sys.stderr)
     return not findings
+
+
+def is_undamaged(store: Store) -> bool:
+    """Whether nothing was found damaged while reading this store; says on stderr what was."""
+    for line in store.damage.lines:
+        print(f"damage: {line}", file=sys.stderr)
+    return not store.damage.lines
 
 
 def _duplicated_rows(results: Results) -> Iterator[str]:
@@ -110,9 +120,13 @@ def _shared_weights(results: Results) -> Iterator[str]:
     """Of `done` runs only: the weights of diverged ones may be NaN throughout."""
     for label, cell in _cells(results):
         paths = {run_id: results.weights_path(run_id) for run_id in cell["run_id"][cell["status"] == "done"]}
-        digests = {
-            run_id: hashlib.sha256(data_bytes(path)).hexdigest() for run_id, path in paths.items() if path.exists()
-        }
+        digests = {}
+        for run_id, path in paths.items():
+            try:
+                if path.exists():
+                    digests[run_id] = hashlib.sha256(data_bytes(path)).hexdigest()
+            except StoreError as error:
+                results.store.damage.note_error(error)
         for group in _shared(cell, digests):
             yield f"{label}: {group} share final weights"
 

@@ -1,26 +1,40 @@
 """Checkpoints: one safetensors file per program, whose replacement is the moment at which a commit happens.
 
 In: the state of a program's lanes, and the number of the commit. Out: the most advanced state of each run, and the
-decision of what a killed program had committed. The file's metadata holds `{"program", "commit", "lanes"}`; its tensors
-are [lanes, ...]. A file `<program>-<commit>` keeps lanes that their program laid aside unfinished.
+decision of what a killed program had committed. The file's metadata holds `{"program", "commit", "lanes"}`, sealed; its
+tensors are [lanes, ...], and each lane has a checksum of its own, so that one damaged lane costs one run.
+A file `<program>-<commit>` keeps lanes that their program laid aside unfinished.
 Recovering and sweeping happen under the store's lock, and never touch what belongs to a live program.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import zlib
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from rlbench.errors import DamagedError
 from rlbench.store import files, parts
 from rlbench.store.claims import is_alive
+from rlbench.store.damage import Damage
 from rlbench.store.files import Layout
+from rlbench.store.names import is_run_id
 from rlbench.store.records import Checkpoint, CheckpointLane, LaneCheckpoint
+from rlbench.store.sealed import seal, unseal
 from rlbench.store.tensors import read_metadata, write_tensors
+
+if TYPE_CHECKING:
+    import torch
 
 _KEY = "rlbench"
 _SUFFIX = ".safetensors"
+_COMMIT = re.compile(r"\d{6,}")
+_STAGED = re.compile(r"[0-9a-f]{12}-(\d{6,}|record|claim|merged-[a-z]+)|index(\.copy)?\.json\.new")
+_CHECKPOINT = re.compile(r"[0-9a-f]{12}(-\d{6,})?\.safetensors")
 FILE_NAME = f"checkpoint{_SUFFIX}"  # its name in a staging folder
 
 
@@ -40,31 +54,52 @@ def staging_folder(layout: Layout, program: str, commit: int) -> Path:
 
 def write_checkpoint(path: Path, program: str, commit: int, checkpoint: Checkpoint) -> None:
     """Write a checkpoint file; without lanes it still carries the record of the commit."""
-    record = {"program": program, "commit": commit, "lanes": [asdict(lane) for lane in checkpoint.lanes]}
-    write_tensors(path, checkpoint.tensors if checkpoint.lanes else {}, {_KEY: json.dumps(record)})
+    tensors = checkpoint.tensors if checkpoint.lanes else {}
+    lanes = [
+        replace(lane, crc32=_checksum({name: tensor[place : place + 1] for name, tensor in tensors.items()}))
+        for place, lane in enumerate(checkpoint.lanes)
+    ]
+    record = {"program": program, "commit": commit, "lanes": [asdict(lane) for lane in lanes]}
+    write_tensors(path, tensors, {_KEY: json.dumps(seal(record))})
+
+
+def _checksum(lane: Mapping[str, torch.Tensor]) -> int:
+    """CRC-32 of one lane's tensors [1, ...]: of every byte that is loaded, and of what it is taken for.
+
+    Not SHA-256, which takes several times as long on most processors; a replay of frames is written every 30 seconds.
+    """
+    import torch
+
+    found = 0
+    for name, tensor in sorted(lane.items()):
+        found = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), found)
+        found = zlib.crc32(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data, found)
+    return found
 
 
 def _parse(path: Path, metadata: Mapping[str, str]) -> CheckpointHeader:
     with files.reading(path):
         try:
-            record = json.loads(metadata[_KEY])
+            record = unseal(metadata[_KEY], is_required=False)
             lanes = tuple(CheckpointLane(**lane) for lane in record["lanes"])
-            return CheckpointHeader(path, record["program"], record["commit"], lanes)
-        except (KeyError, TypeError) as error:
+            if not all(is_run_id(lane.run_id) and type(lane.env_steps) is int for lane in lanes):
+                raise ValueError("not a checkpoint: its runs have no ids")
+            return CheckpointHeader(path, str(record["program"]), int(record["commit"]), lanes)
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a checkpoint: {error!r}") from error
 
 
 def read_header(path: Path) -> CheckpointHeader | None:
-    """The header of a checkpoint file; None where it does not exist."""
+    """The header of a checkpoint file; None where it does not exist. Raises DamagedError."""
     metadata = read_metadata(path)
     return None if metadata is None else _parse(path, metadata)
 
 
 class CheckpointReader:
-    """The headers of all checkpoint files of a store, each version of a file parsed once."""
+    """The headers of all checkpoint files of a store, each version of a file parsed once; damaged ones are noted."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._folder = layout.checkpoints
+    def __init__(self, layout: Layout, damage: Damage) -> None:
+        self._folder, self._damage = layout.checkpoints, damage
         self._headers: dict[tuple[str, int, int, int], CheckpointHeader] = {}
 
     def headers(self) -> list[CheckpointHeader]:
@@ -76,61 +111,113 @@ class CheckpointReader:
             except FileNotFoundError:
                 continue
             version = (name, stat.st_ino, stat.st_mtime_ns, stat.st_size)
-            header = self._headers.get(version) or read_header(path)
+            try:
+                header = self._headers.get(version) or read_header(path)
+            except DamagedError as error:
+                self._damage.note_error(error)
+                continue
             if header is not None:
                 current[version] = header
         self._headers = current
         return list(current.values())
 
 
-def most_advanced(headers: Collection[CheckpointHeader]) -> dict[str, tuple[int, Path]]:
-    """run_id -> (env_steps, file) of the stored state that has come furthest."""
-    best: dict[str, tuple[int, Path]] = {}
+@dataclass(frozen=True)
+class State:
+    """Where the most advanced stored state of a run is."""
+
+    env_steps: int
+    path: Path
+    attempt: str
+
+
+def most_advanced(headers: Collection[CheckpointHeader], attempts: Mapping[str, str]) -> dict[str, State]:
+    """run_id -> the stored state that has come furthest since the run's latest beginning (`attempts`, where it has one)."""
+    best: dict[str, State] = {}
     for header in headers:
         for lane in header.lanes:
-            if lane.run_id not in best or lane.env_steps > best[lane.run_id][0]:
-                best[lane.run_id] = (lane.env_steps, header.path)
+            if attempts.get(lane.run_id, lane.attempt) != lane.attempt:
+                continue
+            if lane.run_id not in best or lane.env_steps > best[lane.run_id].env_steps:
+                best[lane.run_id] = State(lane.env_steps, header.path, lane.attempt)
     return best
 
 
 def load_lane(path: Path, run_id: str) -> LaneCheckpoint:
-    """One run's state out of a checkpoint file, under the store's lock: reads this lane's bytes only."""
+    """One run's state out of a checkpoint file, under the store's lock: reads this lane's bytes only.
+
+    Raises DamagedError where they are not those that were written.
+    """
     from safetensors import SafetensorError, safe_open
 
     with files.reading(path):
         try:
             with safe_open(path, framework="pt") as file:
-                lanes = _parse(path, file.metadata()).lanes
+                lanes = _parse(path, file.metadata() or {}).lanes
                 index = [lane.run_id for lane in lanes].index(run_id)
                 # Cloned, because a slice is a view of the mapped file.
                 tensors = {name: file.get_slice(name)[index : index + 1].clone() for name in file.keys()}  # noqa: SIM118
-        except SafetensorError as error:
+        except (SafetensorError, IndexError, RuntimeError, TypeError) as error:
             raise ValueError(str(error)) from error
+        if lanes[index].crc32 is not None and _checksum(tensors) != lanes[index].crc32:
+            raise ValueError(f"the tensors of run {run_id} do not give their checksum")
     return LaneCheckpoint(run_id, lanes[index].env_steps, dict(lanes[index].meta), tensors)
 
 
-def recover(layout: Layout) -> None:
+def recover(layout: Layout, damage: Damage) -> None:
     """Finish what killed programs had committed, and remove what they had not.
 
-    A staging folder whose number stands in its program's checkpoint is committed: its parts are published.
+    A staging folder whose number stands in its program's checkpoint is committed, and one without a number (records,
+    merged parts) once it is whole: its parts are published.
     """
     for name in files.names(layout.staging):
         folder = layout.staging / name
-        program, _, commit = name.rpartition("-")
+        program, _, what = name.partition("-")
+        if not _STAGED.fullmatch(name) or folder.is_symlink():
+            damage.note(f"{folder} is of no program, and left aside")
+            continue
         if is_alive(layout.claim(program)):
             continue
         if not folder.is_dir():  # the claim of a program that was killed before it could rename it
             files.remove(folder)
             continue
-        header = read_header(layout.checkpoint(program))
-        if header is not None and f"{header.commit:06d}" == commit:
-            parts.publish(layout, folder)
+        try:
+            header = _header_of(layout, program) if _COMMIT.fullmatch(what) else None
+            is_committed = header is not None and f"{header.commit:06d}" == what
+            if is_committed or (not _COMMIT.fullmatch(what) and parts.is_whole(folder)):
+                parts.publish(layout, folder)
+        except DamagedError as error:
+            # What it had committed is lost, and its runs begin again: no state may be left that would go on without it.
+            damage.note_error(error)
+            set_aside(layout, layout.checkpoint(program))
         files.remove_folder(folder)
 
 
-def sweep_checkpoints(layout: Layout, headers: Collection[CheckpointHeader], finished: Collection[str]) -> None:
-    """Remove the files of dead programs in which no lane is both unfinished and the most advanced state of its run."""
-    needed = {path for run_id, (_, path) in most_advanced(headers).items() if run_id not in finished}
-    for header in headers:
-        if header.path not in needed and not is_alive(layout.claim(header.path.name.removesuffix(_SUFFIX))):
-            files.remove(header.path)
+def _header_of(layout: Layout, program: str) -> CheckpointHeader | None:
+    return read_header(layout.checkpoint(program))
+
+
+def set_aside(layout: Layout, path: Path) -> None:
+    """Put a checkpoint that cannot be used where nobody reads it, under the store's lock."""
+    if path.exists():
+        files.make_folder(layout.damaged)
+        files.rename(path, layout.damaged / path.name)
+
+
+def sweep_checkpoints(
+    layout: Layout, headers: Collection[CheckpointHeader], finished: Collection[str], attempts: Mapping[str, str]
+) -> None:
+    """Remove the files of dead programs in which no lane is both unfinished and the most advanced state of its run.
+
+    Those that could not be read are set aside.
+    """
+    needed = {state.path for run_id, state in most_advanced(headers, attempts).items() if run_id not in finished}
+    known = {header.path for header in headers}
+    for name in files.names(layout.checkpoints):
+        path = layout.checkpoints / name
+        if path in needed or not _CHECKPOINT.fullmatch(name) or is_alive(layout.claim(name.removesuffix(_SUFFIX))):
+            continue
+        if path in known:
+            files.remove(path)
+        else:
+            set_aside(layout, path)

@@ -2,7 +2,7 @@
 
 In: a program's name and run ids. Out: whether a program is alive, and what it holds. The kernel lets go of the lock
 when the process ends, however it ends, so a claim never outlives its program and no process number is ever trusted.
-A claim is a text of lines `+run_id` (taken) and `-run_id` (let go), only ever appended to.
+A claim is a text of lines `+run_id` (taken) and `-run_id` (let go), each with its CRC-32, only ever appended to.
 Taking and sweeping happen under the store's lock; looking needs nothing but permission to read.
 """
 
@@ -10,14 +10,20 @@ from __future__ import annotations
 
 import fcntl
 import os
-import socket
+import re
 import weakref
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from rlbench.errors import DamagedError
 from rlbench.store import files
+from rlbench.store.damage import Damage
 from rlbench.store.files import Layout
+from rlbench.store.holders import holder_line, read_holder
+from rlbench.store.names import is_run_id
 
+_PROGRAM = re.compile(r"[0-9a-f]{12}")
 _open_claims: weakref.WeakSet[Claim] = weakref.WeakSet()
 
 
@@ -34,7 +40,7 @@ class Claim:
         try:
             with files.writing(temp):
                 fcntl.flock(self._file, fcntl.LOCK_EX)
-                os.write(self._file, f"# process {os.getpid()} on {socket.gethostname()}\n".encode())
+                os.write(self._file, holder_line().encode())
             files.rename(temp, self._path)
         except BaseException:
             self.close()
@@ -47,7 +53,7 @@ class Claim:
         self._append("-", run_ids)
 
     def _append(self, sign: str, run_ids: Iterable[str]) -> None:
-        lines = "".join(f"{sign}{run_id}\n" for run_id in run_ids)
+        lines = "".join(f"{sign}{run_id} {_sum(f'{sign}{run_id}')}\n" for run_id in run_ids)
         if lines:
             with files.writing(self._path):
                 os.write(self._file, lines.encode())
@@ -89,30 +95,52 @@ def is_alive(path: Path) -> bool:
     return False
 
 
+def _sum(entry: str) -> str:
+    return f"{zlib.crc32(entry.encode()):08x}"
+
+
 def _held(path: Path) -> set[str]:
-    """The runs of one claim; a last line still being written does not count."""
+    """The runs of one claim; a last line still being written does not count. Raises DamagedError for any other bad line."""
     held: set[str] = set()
     with files.reading(path):
         try:
-            lines = path.read_text().split("\n")[:-1]
+            lines = path.read_text(errors="replace").split("\n")[:-1]
         except FileNotFoundError:
             return held
-    for line in lines:
-        if line.startswith("+"):
-            held.add(line[1:])
-        elif line.startswith("-"):
-            held.discard(line[1:])
+        for line in lines[1:]:
+            entry, _, found = line.partition(" ")
+            if entry[:1] not in ("+", "-") or not is_run_id(entry[1:]) or found != _sum(entry):
+                raise ValueError("a line of it is not what was written; end the process that holds it")
+            (held.add if entry[0] == "+" else held.discard)(entry[1:])
     return held
 
 
-def live_claims(layout: Layout) -> dict[str, set[str]]:
-    """Program -> the runs that it holds, for every live program."""
-    alive = [name for name in files.names(layout.claims) if is_alive(layout.claim(name))]
-    return {name: _held(layout.claim(name)) for name in alive}
+def live_claims(layout: Layout, damage: Damage | None = None) -> dict[str, set[str]]:
+    """Program -> the runs that it holds, for every live program.
+
+    A damaged claim raises DamagedError; who only looks gives a `damage`, and it is noted there and left out.
+    """
+    held = {}
+    for name in files.names(layout.claims):
+        if is_alive(layout.claim(name)):
+            try:
+                held[name] = _held(layout.claim(name))
+            except DamagedError as error:
+                if damage is None:
+                    raise
+                damage.note_error(error)
+    return held
+
+
+def holders(layout: Layout, run_ids: Iterable[str]) -> list[str]:
+    """The processes that hold some of these runs, in words."""
+    wanted = set(run_ids)
+    held = live_claims(layout, Damage())
+    return sorted({read_holder(layout.claim(name)) for name, own in held.items() if own & wanted})
 
 
 def sweep_claims(layout: Layout) -> None:
     """Remove the claims of the dead, under the store's lock."""
     for name in files.names(layout.claims):
-        if not is_alive(layout.claim(name)):
+        if _PROGRAM.fullmatch(name) and not is_alive(layout.claim(name)):
             files.remove(layout.claim(name))

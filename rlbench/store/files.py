@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlbench.errors import StoreError
+from rlbench.errors import DamagedError, StoreError, WriteError
+from rlbench.store.holders import sign, wait_for
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)  # in format 1 no checksums stand beside the parts
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,19 @@ class Layout:
     @property
     def lock(self) -> Path:
         return self.root / "lock"
+
+    @property
+    def index(self) -> Path:
+        return self.root / "index.json"
+
+    @property
+    def index_copy(self) -> Path:
+        return self.root / "index.copy.json"
+
+    @property
+    def damaged(self) -> Path:
+        """Where checkpoints lie that could not be read."""
+        return self.root / "damaged"
 
     @property
     def claims(self) -> Path:
@@ -61,6 +76,9 @@ class Layout:
     def table(self, table: str) -> Path:
         return self.tables / table
 
+    def part(self, table: str, name: str) -> Path:
+        return self.tables / table / name
+
     def weights(self, run_id: str) -> Path:
         return self.all_weights / f"{run_id}.safetensors"
 
@@ -73,33 +91,34 @@ class Layout:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn a refusal of the operating system into a StoreError about `path`."""
+    """Turn a refusal of the operating system into a WriteError about `path`."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise StoreError(f"cannot write {path}: {reason}; what was published before stays readable") from error
+        raise WriteError(f"cannot write {path}: {reason}; what was published before stays readable") from error
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn a refusal of the operating system, or damaged content (ValueError), into a StoreError about `path`."""
+    """Turn a refusal of the operating system into a StoreError about `path`, and damaged content (ValueError) into a DamagedError."""
     try:
         yield
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or str(error)}") from error
     except ValueError as error:  # pyarrow's ArrowInvalid and json's JSONDecodeError are ValueErrors
-        raise StoreError(f"{path} is damaged: {' '.join(str(error).split())}") from error
+        raise DamagedError(f"{path} is damaged: {' '.join(str(error).split())[:200]}") from error
 
 
 @contextmanager
 def locked(layout: Layout) -> Iterator[None]:
-    """Hold the store's exclusive lock. Not reentrant: taking it twice in one thread waits for ever."""
+    """Hold the store's exclusive lock; whoever waits long is told for whom. Not reentrant: twice in one thread waits for ever."""
     with writing(layout.lock):
         lock = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         with writing(layout.lock):
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            wait_for(lock, layout.lock, "the store's lock")
+            sign(lock)
         yield
     finally:
         fcntl.flock(lock, fcntl.LOCK_UN)  # said aloud, because a forked child may still hold the descriptor
@@ -179,15 +198,15 @@ def read_format(layout: Layout) -> int | None:
     version = found.get("format") if isinstance(found, dict) else None
     if type(version) is not int:
         raise StoreError(f"{layout.format} is not the format file of a results folder of rlbench")
-    if version != FORMAT:
+    if version not in READABLE:
         raise StoreError(f"{layout.root} has format {version}; this rlbench reads and writes format {FORMAT}")
     return version
 
 
-def write_format(layout: Layout) -> None:
-    """Make the folder a store. Two programs may do so at once: they write the same bytes."""
+def write_format(layout: Layout, version: int) -> None:
+    """Make the folder a store of this format. Two programs may do so at once: they write the same bytes."""
     make_folder(layout.root)
     temp = layout.root / f".format-{uuid.uuid4().hex}"
-    write_file(temp, [json.dumps({"format": FORMAT}).encode()])
+    write_file(temp, [json.dumps({"format": version}).encode()])
     rename(temp, layout.format)
     sync_folder(layout.root)

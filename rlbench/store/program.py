@@ -12,6 +12,7 @@ import subprocess
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -22,19 +23,14 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rlbench.errors import StoreError
+from rlbench.errors import DamagedError, StoreError
 from rlbench.store import files, parts
-from rlbench.store.checkpoints import (
-    FILE_NAME,
-    load_lane,
-    most_advanced,
-    staging_folder,
-    write_checkpoint,
-)
-from rlbench.store.claims import Claim
+from rlbench.store.checkpoints import FILE_NAME, State, load_lane, staging_folder, write_checkpoint
+from rlbench.store.claims import Claim, live_claims
+from rlbench.store.compaction import compact
 from rlbench.store.records import FINAL_STATUSES, STATUSES, Checkpoint, Finished, LaneCheckpoint
 from rlbench.store.schema import ROW_TABLES, Columns, canonical_json, record_table, row_table, split_rows
-from rlbench.store.tensors import write_tensors
+from rlbench.store.weights import write_weights
 
 if TYPE_CHECKING:
     from rlbench.store.store import Store
@@ -75,6 +71,7 @@ class Program:
         self._broken = False
         self._run_ids: list[str] = []
         self._lanes: dict[str, int] = {}  # run_id -> env_steps in this program's own checkpoint
+        self._lost: set[str] = set()  # runs whose stored state is damaged, and which have not committed since
         with files.locked(self._layout):
             self._claim = Claim(self._layout, self._name)
         try:
@@ -94,13 +91,13 @@ class Program:
         Raises ValueError for a run that no experiment of the store has recorded.
         """
         wanted = list(dict.fromkeys(run_ids))
-        unknown = set(wanted) - set(self._store.specs())
+        unknown = self._store.unknown(wanted)
         if unknown:
-            raise ValueError(f"runs without a recorded specification: {sorted(unknown)}")
+            raise ValueError(f"runs without a recorded specification: {unknown}")
         with files.locked(self._layout):
             self._store.settle()  # an end that a killed program had committed must be seen before its run is taken
-            taken = self._store.final_runs() | self._store.claimed()
-            free = tuple(run_id for run_id in wanted if run_id not in taken)
+            taken = set().union(*live_claims(self._layout).values())
+            free = tuple(run_id for run_id in wanted if run_id not in taken and not self._store.is_final(run_id))
             self._claim.take(free)
         self._run_ids.extend(free)
         return free
@@ -114,11 +111,23 @@ class Program:
     def checkpoint_of(self, run_id: str) -> LaneCheckpoint | None:
         """The most advanced stored state of a run, by whichever program; None where there is none.
 
-        A run that has one must go on from it: its rows up to there are published.
+        A run that has one must go on from it: its rows up to there are published. A run without one begins (again): what is
+        published of it counts until its next commit, and never after. A state that is damaged is noted, and is none.
         """
         with files.locked(self._layout):
-            state = most_advanced(self._store.checkpoint_headers()).get(run_id)
-            return None if state is None else load_lane(state[1], run_id)
+            state = self._states().get(run_id)
+            if state is None:
+                return None
+            try:
+                return load_lane(state.path, run_id)
+            except DamagedError as error:
+                self._store.damage.note(f"{error}; run {run_id} begins again")
+                self._lost.add(run_id)
+                return None
+
+    def _states(self) -> dict[str, State]:
+        """The states from which runs have to go on."""
+        return {run_id: state for run_id, state in self._store.states().items() if run_id not in self._lost}
 
     def commit(
         self,
@@ -146,19 +155,27 @@ class Program:
             raise StoreError(f"an earlier write to {self._layout.root} failed; open it again to go on")
         checkpoint = checkpoint or _EMPTY
         self._check_runs(checkpoint, finished)
-        tables = self._publishable(rows, checkpoint, finished)
+        states = self._states()
+        tables = self._publishable(rows, checkpoint, finished, states)
         self._commits += 1
         staging = staging_folder(self._layout, self._name, self._commits)
+        checkpoint, starts = self._with_attempts(checkpoint, finished, states, staging.name)
+        if starts:
+            tables["starts"] = record_table("starts", starts)
+        if finished:
+            tables["outcomes"] = record_table("outcomes", [self._outcome(end, platform, launcher) for end in finished])
         try:
-            self._stage(staging, tables, checkpoint, finished, platform, launcher)
+            self._stage(staging, tables, checkpoint, finished)
             with files.locked(self._layout):
                 self._commit_point(staging, checkpoint, finished)
                 parts.publish(self._layout, staging)
             files.remove_folder(staging)
+            self._lost -= {lane.run_id for lane in checkpoint.lanes} | {end.run_id for end in finished}
             self.release([end.run_id for end in finished])
         except BaseException:
             self._broken = True
             raise
+        compact(self._layout, self._store.index, self._name)
 
     def close(self) -> None:
         """Let go of everything and remove what is no longer needed. Safe to call twice."""
@@ -194,16 +211,33 @@ class Program:
             if lanes and (tensor.ndim == 0 or len(tensor) != len(lanes)):
                 raise ValueError(f"checkpoint tensor {name!r} {tuple(tensor.shape)} has not {len(lanes)} lanes")
 
+    def _with_attempts(
+        self, checkpoint: Checkpoint, finished: Sequence[Finished], stored: Mapping[str, State], name: str
+    ) -> tuple[Checkpoint, list[dict[str, Any]]]:
+        """The checkpoint whose lanes say since which beginning they go on, and the beginnings that this commit makes."""
+        final = [end.run_id for end in finished if end.status in FINAL_STATUSES]
+        lanes = [
+            replace(lane, attempt=stored[lane.run_id].attempt if lane.run_id in stored else name)
+            for lane in checkpoint.lanes
+        ]
+        fresh = [run_id for run_id in [*(lane.run_id for lane in lanes), *final] if run_id not in stored]
+        rows = [{"run_id": run_id, "attempt": name, **self._store.positions()} for run_id in fresh]
+        return Checkpoint(checkpoint.tensors, lanes), rows
+
     def _publishable(
-        self, rows: Mapping[str, Columns], checkpoint: Checkpoint, finished: Sequence[Finished]
+        self,
+        rows: Mapping[str, Columns],
+        checkpoint: Checkpoint,
+        finished: Sequence[Finished],
+        stored: Mapping[str, State],
     ) -> dict[str, Any]:
         """The rows as Arrow tables, less those of failed runs; each within what its run's state covers."""
         states = {lane.run_id: lane.env_steps for lane in checkpoint.lanes}
         ends = {end.run_id: end.env_steps for end in finished if end.status in FINAL_STATUSES}
         failed = {end.run_id for end in finished} - ends.keys()
-        stored = most_advanced(self._store.checkpoint_headers())
         covered = {
-            run_id: (stored[run_id][0] if run_id in stored else 0, until) for run_id, until in (states | ends).items()
+            run_id: (stored[run_id].env_steps if run_id in stored else 0, until)
+            for run_id, until in (states | ends).items()
         }
         for run_id, (since, until) in covered.items():
             if until < since:
@@ -233,29 +267,18 @@ class Program:
         return tables
 
     def _stage(
-        self,
-        staging: Path,
-        tables: Mapping[str, Any],
-        checkpoint: Checkpoint,
-        finished: Sequence[Finished],
-        platform: str,
-        launcher: str,
+        self, staging: Path, tables: Mapping[str, Any], checkpoint: Checkpoint, finished: Sequence[Finished]
     ) -> None:
         """Write everything that this commit consists of where nobody reads it."""
         try:
             files.make_folder(staging)
-            for table, whole in tables.items():
-                parts.stage_part(staging, table, whole)
-            if finished:
-                outcomes = [self._outcome(end, platform, launcher) for end in finished]
-                parts.stage_part(staging, "outcomes", record_table("outcomes", outcomes))
             specs = self._store.specs([end.run_id for end in finished])
             for end in finished:
                 if end.weights is not None:
                     path = staging / self._layout.weights(end.run_id).name
-                    write_tensors(path, end.weights, {"spec": canonical_json(specs[end.run_id])})
+                    write_weights(path, end.weights, canonical_json(specs[end.run_id]))
             write_checkpoint(staging / FILE_NAME, self._name, self._commits, checkpoint)
-            files.sync_folder(staging)
+            parts.stage_parts(staging, tables)
         except BaseException:
             files.remove_folder(staging)
             raise

@@ -29,11 +29,16 @@ class Member:
 
 @dataclass(frozen=True)
 class CheckpointLane:
-    """What a checkpoint says of one lane; `meta` is any JSON (counters, the state of its `RowDigest`, ...)."""
+    """What a checkpoint says of one lane; `meta` is any JSON (counters, the state of its `RowDigest`, ...).
+
+    attempt, crc32: set by the store: since which beginning the run has come to this state, and the checksum of its tensors.
+    """
 
     run_id: str
     env_steps: int
     meta: Mapping[str, Any] = field(default_factory=dict)
+    attempt: str = ""
+    crc32: int | None = None
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlbench.errors import StoreError
-from rlbench.store import parts
 from rlbench.store.records import FINAL_STATUSES
 from rlbench.store.schema import ROW_ORDER, digest_rows, run_digest
+from rlbench.store.slices import rows_by_run
 from rlbench.store.store import Store
+from rlbench.store.weights import read_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,6 +74,8 @@ class Results:
     def __init__(self, store: Store, experiment: str | None = None, snapshot: Mapping[str, Any] | None = None) -> None:
         self.store = store
         self.name = experiment
+        if snapshot is None:
+            store.note_strays()
         # Outcomes are listed before rows, and published after them: a run that is done here has all its rows.
         self._snapshot = snapshot or {
             "experiments": store.experiments(),
@@ -81,7 +84,7 @@ class Results:
             "claimed": store.claimed(),
             "outcomes": store.outcomes(),
             "progress": store.progress(),
-            "parts": {table: store.parts(table) for table in ROW_ORDER},
+            "rows": {table: store.num_rows(table) for table in ROW_ORDER},
         }
 
     @property
@@ -135,7 +138,7 @@ class Results:
 
     def _rows(self, table: str) -> pd.DataFrame:
         run_ids = [row["run_id"] for row in self._members]
-        rows = parts.read_parts(table, self._snapshot["parts"][table], run_ids).to_pandas()
+        rows = self.store.read_rows(table, self._snapshot["rows"][table], run_ids).to_pandas()
         return rows.sort_values(["run_id", *ROW_ORDER[table]], kind="stable", ignore_index=True)
 
     @cached_property
@@ -160,7 +163,19 @@ class Results:
             runs.loc[own, "final_return"] = last.groupby("run_id").mean().reindex(own)
         counts = dict.fromkeys(["seed", "env_steps", "updates", "episodes"], "int64")
         measures = dict.fromkeys(["final_return", "auc", "train_return_last100", "wall_s"], "float64")
+        lost = self.runs_with_lost_rows()
+        runs.loc[lost, [*measures]] = float("nan")
+        runs.loc[lost, "status"] = "failed"
+        runs.loc[lost, "error"] = "its stored rows are damaged"
         return runs.astype({**counts, **measures, "trial": "Int64"}).reset_index(drop=True)
+
+    def runs_with_lost_rows(self) -> list[str]:
+        """The finished runs whose rows are not all there; nobody looks for them where every part was read."""
+        if not self.store.damage.lost_rows:
+            return []
+        ends = self._snapshot["outcomes"]
+        final = [row["run_id"] for row in self._members if ends.get(row["run_id"], {}).get("status") in FINAL_STATUSES]
+        return [run_id for run_id, digest in self.stored_digests(final).items() if digest != ends[run_id]["digest"]]
 
     def _final_window(self, experiment: str) -> int:
         return int(self._snapshot["experiments"].get(experiment, {}).get("final_window") or FINAL_WINDOW)
@@ -196,13 +211,23 @@ class Results:
 
     def weights(self, run_id: str) -> dict[str, torch.Tensor]:
         """A run's final weights under the names of a plain `nn.Sequential`; empty for a run without."""
-        from safetensors.torch import load_file
-
-        path = self.weights_path(run_id)
-        return load_file(path) if path.exists() else {}
+        return read_weights(self.weights_path(run_id))
 
     def stored_digest(self, run_id: str) -> str:
         """A run's digest recomputed from its stored rows, weights and outcome; differs from `runs.digest` where they changed."""
         frames = {table: getattr(self, table) for table in ROW_ORDER}
         own = {table: frame[frame["run_id"] == run_id] for table, frame in frames.items()}
         return run_digest(digest_rows(own), self.weights(run_id), self._snapshot["outcomes"][run_id])
+
+    def stored_digests(self, run_ids: Iterable[str]) -> dict[str, str | None]:
+        """The same of many finished runs, in time linear in their rows; None where a run's weights are damaged, which is noted."""
+        tables = rows_by_run(self.store, self._snapshot["rows"], run_ids)
+        found: dict[str, str | None] = {}
+        for run_id in run_ids:
+            try:
+                own = {table: slices[run_id] for table, slices in tables.items()}
+                found[run_id] = run_digest(digest_rows(own), self.weights(run_id), self._snapshot["outcomes"][run_id])
+            except StoreError as error:
+                self.store.damage.note_error(error)
+                found[run_id] = None
+        return found

@@ -74,6 +74,8 @@ RECORD_TABLES: dict[str, pa.Schema] = {
     ),
     "experiments": _required(name=_TEXT, definition=_TEXT),
     "plans": _required(experiment=_TEXT, state=_TEXT),
+    # A run's beginning, with how many rows each table had: rows of the run before the latest of its beginnings do not count.
+    "starts": _required(run_id=_TEXT, attempt=_TEXT, episodes=_INT, evaluations=_INT, diagnostics=_INT),
 }
 
 SCHEMAS: dict[str, pa.Schema] = {**ROW_TABLES, **RECORD_TABLES}

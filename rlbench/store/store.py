@@ -10,63 +10,93 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rlbench.errors import ConfigError, StoreError
+import pyarrow as pa
+
+from rlbench.errors import ConfigError, DamagedError, StoreError, WriteError
 from rlbench.store import files, parts
-from rlbench.store.checkpoints import CheckpointHeader, CheckpointReader, most_advanced, recover, sweep_checkpoints
-from rlbench.store.claims import live_claims, sweep_claims
+from rlbench.store.checkpoints import (
+    CheckpointHeader,
+    CheckpointReader,
+    State,
+    load_lane,
+    most_advanced,
+    recover,
+    sweep_checkpoints,
+)
+from rlbench.store.claims import holders, is_alive, live_claims, sweep_claims
+from rlbench.store.damage import Damage
 from rlbench.store.files import Layout
+from rlbench.store.index import IndexReader, adopted, strays, write_index
+from rlbench.store.names import is_name, problem_of
 from rlbench.store.program import Program
+from rlbench.store.reading import RecordReader
 from rlbench.store.records import FINAL_STATUSES, Member
-from rlbench.store.schema import RECORD_TABLES, SCHEMAS, canonical_json, record_table
+from rlbench.store.schema import RECORD_TABLES, ROW_TABLES, SCHEMAS, canonical_json, record_table
 
 
 class Store:
-    """One results folder. Made by `Store.open`."""
+    """One results folder. Made by `Store.open`. `damage` has what was found damaged while reading it."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, say: Callable[[str], None] | None = None) -> None:
         self.layout = layout
-        self._records = {table: parts.RecordReader(layout, table) for table in RECORD_TABLES}
-        self._checkpoints = CheckpointReader(layout)
+        self.damage = Damage(say)
+        self.index = IndexReader(layout, self.damage)
+        self._tables = parts.TableReader(layout, self.index, self.damage)
+        self._records = {table: RecordReader(table, self.index, self._tables, self.damage) for table in RECORD_TABLES}
+        self._checkpoints = CheckpointReader(layout, self.damage)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], create: bool = True) -> Store:
+    def open(cls, path: str | os.PathLike[str], create: bool = True, say: Callable[[str], None] | None = None) -> Store:
         """Open a results folder: for writing, making it where it does not exist, or (`create=False`) for reading.
 
+        say: called with a line for everything that is found damaged; `damage` has them all as well.
         Raises StoreError for a folder of something else or of another format, a missing one that is not to be
         created, and one that cannot be written.
         """
         layout = Layout(Path(path))
         if not create:
-            store = cls.peek(path)
+            store = cls.peek(path, say)
             if store is None:
                 raise StoreError(f"there is no results folder {layout.root}")
             return store
         if files.read_format(layout) is None:
-            files.write_format(layout)
+            files.write_format(layout, 1)  # and of the next one once it has an index
         elif not os.access(layout.root, os.W_OK):
-            raise StoreError(f"cannot write {layout.root}: no permission, or a read-only disk")
+            raise WriteError(f"cannot write {layout.root}: no permission, or a read-only disk")
         for folder in (layout.claims, layout.checkpoints, layout.staging, layout.all_weights):
             files.make_folder(folder)
         for table in SCHEMAS:
             files.make_folder(layout.table(table))
-        store = cls(layout)
+        store = cls(layout, say)
         with files.locked(layout):
+            store._take_over()
             store.settle()
         return store
 
+    def _take_over(self) -> None:
+        """Give a store of an earlier format its index. Raises StoreError where an earlier rlbench is writing to it."""
+        index = self.index.read()
+        if not index.has_checksums:
+            busy = [name for name in files.names(self.layout.claims) if is_alive(self.layout.claim(name))]
+            if busy:
+                raise StoreError(f"an earlier rlbench is writing to {self.root}; let it end first")
+            write_index(self.layout, adopted(self.layout, index))
+        if files.read_format(self.layout) != files.FORMAT:
+            files.write_format(self.layout, files.FORMAT)
+
     @classmethod
-    def peek(cls, path: str | os.PathLike[str]) -> Store | None:
+    def peek(cls, path: str | os.PathLike[str], say: Callable[[str], None] | None = None) -> Store | None:
         """The store in a folder, for reading; None where there is no folder yet, or an empty one.
 
         Raises StoreError for a folder of something else or of another format.
         """
         layout = Layout(Path(path))
-        return None if files.read_format(layout) is None else cls(layout)
+        return None if files.read_format(layout) is None else cls(layout, say)
 
     @property
     def root(self) -> Path:
@@ -85,6 +115,8 @@ class Store:
         ConfigError, with nothing written, where one run stands for two variants, or where `final_window` differs, which would
         change what finished runs say.
         """
+        if not is_name(name):
+            raise ConfigError(f"an experiment has a plain name, without / and no dot in front; got {name[:80]!r}")
         planned: dict[str, Member] = {}
         for member in members:
             other = planned.setdefault(member.run_id, member).variant
@@ -94,7 +126,7 @@ class Store:
                     " their settings do not differ; nothing was written"
                 )
         with files.locked(self.layout):
-            known = {row["run_id"]: row["spec"] for row in self._records["specs"].rows()}
+            known = {run_id: row["spec"] for run_id, row in self._records["specs"].latest().items()}
             texts = {run_id: canonical_json(spec) for run_id, spec in specs.items()}
             for run_id, text in texts.items():
                 if known.get(run_id, text) != text:
@@ -103,7 +135,7 @@ class Store:
             if missing:
                 raise ValueError(f"members without a specification: {sorted(missing)}")
             placed = self.members(name)
-            latest = {row["name"]: row["definition"] for row in self._records["experiments"].rows()}
+            latest = {key: row["definition"] for key, row in self._records["experiments"].latest().items()}
             if name in latest:
                 seeds = {run_id: json.loads(text)["seed"] for run_id, text in {**known, **texts}.items()}
                 grows = self._grows(placed, planned, seeds) and "sequential" not in definition
@@ -122,8 +154,8 @@ class Store:
 
     def plan(self, experiment: str) -> dict[str, Any] | None:
         """The latest state of an experiment's sequential plan; None where it has none."""
-        states = [row["state"] for row in self._records["plans"].rows() if row["experiment"] == experiment]
-        return json.loads(states[-1]) if states else None
+        row = self._records["plans"].latest().get(experiment)
+        return json.loads(row["state"]) if row else None
 
     def record_plan(self, experiment: str, state: Mapping[str, Any], after: Mapping[str, Any] | None) -> bool:
         """Write the next state of a sequential plan, if the latest is still `after`; whether it was written.
@@ -137,14 +169,15 @@ class Store:
             return True
 
     def _publish_records(self, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        problems = [problem_of(table, row) for table, rows in tables.items() for row in rows]
+        for problem in filter(None, problems):
+            raise ValueError(f"{problem}; nothing was written")
         if not any(tables.values()):
             return
         staging = self.layout.staging / f"{uuid.uuid4().hex[:12]}-record"
         try:
             files.make_folder(staging)
-            for table, rows in tables.items():
-                if rows:
-                    parts.stage_part(staging, table, record_table(table, rows))
+            parts.stage_parts(staging, {table: record_table(table, rows) for table, rows in tables.items() if rows})
             parts.publish(self.layout, staging)
         finally:
             files.remove_folder(staging)
@@ -169,13 +202,18 @@ class Store:
 
     def specs(self, run_ids: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
         """The specifications of these runs, or of all. Raises KeyError for an unknown one."""
-        texts = {row["run_id"]: row["spec"] for row in self._records["specs"].rows()}
-        wanted = texts if run_ids is None else run_ids
-        return {run_id: json.loads(texts[run_id]) for run_id in wanted}
+        rows = self._records["specs"].latest()
+        wanted = rows if run_ids is None else run_ids
+        return {run_id: json.loads(rows[run_id]["spec"]) for run_id in wanted}
+
+    def unknown(self, run_ids: Iterable[str]) -> list[str]:
+        """Those of the runs that have no specification here."""
+        known = self._records["specs"].latest()
+        return sorted(run_id for run_id in set(run_ids) if run_id not in known)
 
     def experiments(self) -> dict[str, dict[str, Any]]:
         """Name -> latest definition, in the order in which they were first recorded."""
-        return {row["name"]: json.loads(row["definition"]) for row in self._records["experiments"].rows()}
+        return {name: json.loads(row["definition"]) for name, row in self._records["experiments"].latest().items()}
 
     def members(self, experiment: str) -> dict[str, Member]:
         """The runs of an experiment by run_id, in order of position."""
@@ -186,46 +224,112 @@ class Store:
         }
 
     def memberships(self) -> list[dict[str, Any]]:
-        """One row per experiment and run, the latest record of each, by first record of the experiment and position."""
-        latest = {(row["experiment"], row["run_id"]): row for row in self._records["members"].rows()}
+        """One row per experiment and run, the latest record of each, by first record of the experiment and position.
+
+        A run whose specification cannot be read is left out.
+        """
+        known = self._records["specs"].latest()
+        members = self._records["members"].latest()
+        latest = {key: row for key, row in members.items() if key[1] in known}
+        if len(latest) < len(members):
+            lost = sorted({run_id for _, run_id in members if run_id not in known})
+            self.damage.note(f"{len(lost)} runs have no specification in {self.root}, and are left out: {lost[0]} ...")
         order = {experiment: i for i, experiment in enumerate(dict.fromkeys(name for name, _ in latest))}
         return sorted(latest.values(), key=lambda row: (order[row["experiment"]], row["position"]))
 
     def outcomes(self) -> dict[str, dict[str, Any]]:
         """run_id -> its latest outcome row, for every run that ended."""
-        return {row["run_id"]: row for row in self._records["outcomes"].rows()}
+        return dict(self._records["outcomes"].latest())
 
     def final_runs(self) -> set[str]:
         """The runs that are never trained again: done, diverged or pruned."""
-        return {run_id for run_id, row in self.outcomes().items() if row["status"] in FINAL_STATUSES}
+        outcomes = self._records["outcomes"].latest()
+        return {run_id for run_id, row in outcomes.items() if row["status"] in FINAL_STATUSES}
+
+    def is_final(self, run_id: str) -> bool:
+        """Whether this run is never trained again."""
+        row = self._records["outcomes"].latest().get(run_id)
+        return row is not None and row["status"] in FINAL_STATUSES
 
     def claimed(self) -> set[str]:
         """The runs that a live program holds."""
-        return set().union(*live_claims(self.layout).values())
+        return set().union(*live_claims(self.layout, self.damage).values())
+
+    def holders(self, run_ids: Iterable[str]) -> list[str]:
+        """The live processes that hold some of these runs, in words."""
+        return holders(self.layout, run_ids)
 
     def progress(self) -> dict[str, int]:
         """run_id -> env_steps of the state from which a run that is not final would go on."""
-        final = self.final_runs()
-        states = most_advanced(self.checkpoint_headers())
-        return {run_id: steps for run_id, (steps, _) in states.items() if run_id not in final}
+        return {run_id: state.env_steps for run_id, state in self.states().items() if not self.is_final(run_id)}
 
     def parts(self, table: str) -> list[Path]:
-        """The parts of a table in order of publication. A part that was listed once never changes or goes away.
+        """The parts of a table in order of publication. A part never changes, and goes away when it is merged into another."""
+        return [self.layout.part(table, part.name) for part in self.index.read().of(table)]
 
-        Who reads along remembers the names that it has seen: a listing taken during a publication may lack one part
-        that a later one shows before the newest.
-        """
-        return parts.list_parts(self.layout, table)
+    def num_rows(self, table: str) -> int:
+        """How many rows of a table have been published: those at the positions before never change."""
+        return self.index.read().num_rows(table)
 
-    def checkpoint_headers(self) -> list[CheckpointHeader]:
-        """What every checkpoint file says of itself."""
-        return self._checkpoints.headers()
+    def read_rows(self, table: str, until: int | None = None, run_ids: Iterable[str] | None = None) -> pa.Table:
+        """The rows of a table up to a position, of these runs or of all: those that count, of a run that began again."""
+        return self._tables.rows(table, until, run_ids, self.starts(table))
+
+    def read_on(self, table: str, since: int, until: int) -> list[tuple[int, pa.Table]]:
+        """The rows at these positions as pieces, each with the position of its first row, whether they count or not."""
+        return self._tables.pieces(table, since, until)
+
+    def starts(self, table: str) -> dict[str, int]:
+        """Of the runs that may have begun more than once: the position in a row table from which their rows count."""
+        if table not in ROW_TABLES:
+            return {}
+        reader = self._records["starts"]
+        again, is_old = reader.times(), self.index.read().old_parts > 0
+        return {run_id: row[table] for run_id, row in reader.latest().items() if is_old or again[run_id] > 1}
+
+    def positions(self) -> dict[str, int]:
+        """How many rows each row table has."""
+        index = self.index.read()
+        return {table: index.num_rows(table) for table in ROW_TABLES}
+
+    def states(self) -> dict[str, State]:
+        """run_id -> where its most advanced stored state is, of every run that has one."""
+        headers = self._checkpoints.headers()
+        return most_advanced(headers, self._attempts(headers))
+
+    def _attempts(self, headers: Iterable[CheckpointHeader]) -> dict[str, str]:
+        """Run -> its latest beginning, of every run that has a lane in one of these."""
+        starts = self._records["starts"].latest()
+        return {
+            lane.run_id: starts[lane.run_id]["attempt"]
+            for header in headers
+            for lane in header.lanes
+            if lane.run_id in starts
+        }
+
+    def check_states(self) -> None:
+        """Read the state of every run that is not final, and note those that are damaged."""
+        for run_id, state in self.states().items():
+            if not self.is_final(run_id):
+                try:
+                    load_lane(state.path, run_id)
+                except DamagedError as error:
+                    self.damage.note_error(error)
+                except StoreError:  # its program has made another one
+                    pass
+
+    def note_strays(self) -> None:
+        """Note the files among the parts that do not count."""
+        for path in strays(self.layout, self.index):
+            self.damage.note(f"{path} is of no commit, and left aside")
 
     def settle(self) -> None:
         """Finish or sweep what dead programs left behind; the caller holds the store's lock."""
-        recover(self.layout)
+        recover(self.layout, self.damage)
         sweep_claims(self.layout)
-        sweep_checkpoints(self.layout, self.checkpoint_headers(), self.final_runs())
+        if files.names(self.layout.checkpoints):
+            headers = self._checkpoints.headers()
+            sweep_checkpoints(self.layout, headers, self.final_runs(), self._attempts(headers))
 
 
 def _going_on(name: str, before: Mapping[str, Any], now: Mapping[str, Any], *, grows: bool) -> dict[str, Any]:

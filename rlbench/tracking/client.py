@@ -153,6 +153,8 @@ class Client:
             raise TrackingError("not all rows have arrived at the W&B server")
         if self._is_online:
             shutil.rmtree(opened.folder, ignore_errors=True)
+        else:
+            _remove_links(opened.folder)
 
     def interrupt(self, opened: OpenRun) -> None:
         """End a run that may go on some other day."""
@@ -161,6 +163,8 @@ class Client:
         if self._is_online:
             opened.run.mark_preempting()
         opened.run.finish(exit_code=1)
+        if not self._is_online:
+            _remove_links(opened.folder)
 
     def log_files(self, name: str, kind: str, paths: Sequence[Path], root: Path) -> str:
         """Send files as one artifact by a run of its own, under their paths below `root`; the entity that it went to."""
@@ -191,6 +195,13 @@ class Client:
         """End everything, complete or not, and W&B's service process with it."""
         with suppress(Exception, SystemExit):  # the service may be gone already
             self._wandb.teardown(exit_code=1)
+
+
+def _remove_links(folder: Path) -> None:
+    """Remove the client's links to its service's log, which goes away: a dangling link breaks `cp -L` and `tar -h`."""
+    for path in (folder / "logs").glob("*"):
+        if path.is_symlink():
+            path.unlink()
 
 
 def _has_arrived(server: Server, run_id: str, num_rows: int) -> bool:

@@ -1,7 +1,8 @@
 """The follower: a process that mirrors a store to W&B until it is told to stop, and then what is left.
 
 In: a store's path and what is tracked. Out: W&B runs, lines in `<store>/wandb/follower.log`, an exit code: 0 when all
-that is published has been mirrored, 2 for input that cannot work, 3 when W&B could not be reached. It is told to stop
+that is published has been mirrored, 1 where something of the store is damaged, 2 for input that cannot work, 3 when W&B
+could not be reached or another follower is at it, 4 where W&B's files cannot be written. It is told to stop
 by anything on its standard input, by its end, or by the end of its parent. It can be killed and paused at any moment.
 Must never hold up a training program: beside one it has the lowest priority, it takes none of the store's locks, and
 nobody waits for it.
@@ -14,7 +15,6 @@ from __future__ import annotations
 import argparse
 import os
 import select
-import shutil
 import sys
 import threading
 import time
@@ -23,11 +23,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rlbench.errors import EXIT_BAD_INPUT, EXIT_OK, RlbenchError
+from rlbench.errors import EXIT_CANNOT_WRITE, EXIT_DIFFERENCE, EXIT_OK, RlbenchError
 from rlbench.store import Store
 from rlbench.tracking.client import Client
 from rlbench.tracking.environment import client_environment, scratch_environment
-from rlbench.tracking.ledger import Ledger, Lock, destination_folder, remember, wandb_folder
+from rlbench.tracking.ledger import Ledger, Lock, destination_folder, remember, remove_folder, wandb_folder
 from rlbench.tracking.mirror import Mirror
 from rlbench.tracking.server import TrackingError
 from rlbench.tracking.settings import MODES, TrackingSettings
@@ -36,6 +36,7 @@ EXIT_LEFT = TrackingError.exit_code
 _POLL_SECONDS = 3.0
 _FIRST_PAUSE_SECONDS = 5.0  # after W&B could not be reached; doubled each time
 _LONGEST_PAUSE_SECONDS = 60.0
+_TELL_SECONDS = 5.0  # between two words on how far the work is
 _HANDOVER_SECONDS = 30.0  # how long to wait, when told to stop, for another follower that may be ending too
 _SETTLE_SECONDS = 2.0  # for what a killed follower's service had sent to get through the server
 
@@ -106,10 +107,25 @@ def follow(
             failures += 1
 
 
-def _take(lock: Lock, stop: Stop, handover_seconds: float) -> bool:
+class Ticker:
+    """Says from time to time how far the work is: the first time after a while, for those who wait."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._next = say, time.monotonic() + _TELL_SECONDS
+
+    def __call__(self, done: int, of: int) -> None:
+        if time.monotonic() > self._next:
+            self._next = time.monotonic() + _TELL_SECONDS
+            self._say(f"mirroring: {done} of {of} runs")
+
+
+def _take(lock: Lock, stop: Stop, handover_seconds: float, tell: Callable[[str], None]) -> bool:
     """Wait for the lock; when told to stop, only for as long as another follower may need to end."""
-    deadline = None
+    deadline, is_told = None, False
     while not lock.try_take():
+        if not is_told:
+            is_told = True
+            tell(f"waiting for {lock.holder}, which is mirroring this store")
         if stop.wait(1.0):
             deadline = deadline or time.monotonic() + handover_seconds
             if time.monotonic() > deadline:
@@ -135,7 +151,8 @@ def _parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, TrackingSett
     return given, settings
 
 
-def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None]) -> int:
+def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None], tell: Callable[[str], None]) -> int:
+    """say: for what came of it. tell: for what is going on meanwhile, and what was found damaged."""
     given, settings = _parse(argv)
     if settings.mode == "disabled":
         return EXIT_OK
@@ -154,32 +171,40 @@ def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None]) -> 
     base_url = make_client().base_url if is_online else ""
     if given.check:
         return EXIT_OK
-    store = Store.open(root, create=False)
+    store = Store.open(root, create=False, say=lambda line: tell(f"damage: {line}"))
+    store.note_strays()
     folder = destination_folder(root, settings, base_url)
     lock = Lock(folder)
-    if not _take(lock, stop, given.handover_seconds):
-        say("another follower is mirroring this store; it takes care of what is new")
-        return EXIT_OK
+    if not _take(lock, stop, given.handover_seconds, tell):
+        say(
+            f"nothing was mirrored: another follower, {lock.holder}, is mirroring this store; try again when it has ended"
+        )
+        return EXIT_LEFT
     lock.hand_to_children()
     if lock.mark() and is_online:
         time.sleep(_SETTLE_SECONDS)
     scratch = folder / "scratch"
-    shutil.rmtree(scratch, ignore_errors=True)
+    remove_folder(scratch, wandb_folder(root))
     os.environ.update(scratch_environment(scratch))
     remember(root, settings)
     log = Log(wandb_folder(root) / "follower.log")
 
     def make_mirror() -> Mirror:
-        return Mirror(store, settings, Ledger(folder), make_client)
+        ledger = Ledger(folder)
+        if ledger.num_bad_lines:
+            tell(
+                f"{ledger.num_bad_lines} lines of {folder / 'mirrored.jsonl'} are not to be read; their runs are mirrored again"
+            )
+        return Mirror(store, settings, ledger, make_client, Ticker(tell))
 
     left = follow(make_mirror, stop=stop, lost=lost, log=log, poll_seconds=given.poll_seconds)
     if left:
         say(f"not everything has been mirrored: {left}; the same command goes on where this one stopped")
         return EXIT_LEFT
-    shutil.rmtree(scratch, ignore_errors=True)
+    remove_folder(scratch, wandb_folder(root))
     lock.unmark()
     say(f"{settings.mode}: {len(Ledger(folder).runs)} complete runs at W&B project {settings.project}")
-    return EXIT_OK
+    return EXIT_DIFFERENCE if store.damage.lines else EXIT_OK
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -190,13 +215,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
     try:
-        return _run(argv, stop, say=lambda text: print(text, file=out, flush=True))
+        return _run(
+            argv,
+            stop,
+            say=lambda text: print(text, file=out, flush=True),
+            tell=lambda text: print(text, file=err, flush=True),
+        )
     except RlbenchError as error:
         print(f"rlbench: {error}", file=err, flush=True)
         return error.exit_code
     except OSError as error:
         print(f"rlbench: cannot write W&B's files: {error}", file=err, flush=True)
-        return EXIT_BAD_INPUT
+        return EXIT_CANNOT_WRITE
     except Exception:
         # The interpreter's own report would go where that of W&B's service goes.
         traceback.print_exc(file=err)

@@ -1,7 +1,8 @@
 """What has been mirrored to one destination, and who is mirroring.
 
-In: runs that were finished at W&B. Out: the same, after any crash. A text of JSON lines that is only ever appended to;
-a last line that was cut off does not count, and its run is mirrored again. The lock is held by the follower and by the
+In: runs that were finished at W&B. Out: the same, after any crash. A text of sealed JSON lines that is only ever appended
+to; a line that was cut off or altered does not count, and its run is mirrored again. What a line names is a folder that we
+make, or it does not count: folders are removed by what stands here. The lock is held by the follower and by the
 client's service process, which inherits it: nobody can begin before both are gone.
 """
 
@@ -11,12 +12,31 @@ import fcntl
 import hashlib
 import json
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rlbench.errors import RlbenchError
+from rlbench.store.holders import read_holder, sign
+from rlbench.store.names import is_run_id
+from rlbench.store.sealed import sealed_line, unseal
 from rlbench.tracking.settings import TrackingSettings
+
+_RUN_FOLDER = re.compile(r"(?:offline-)?run-\d{8}_\d{6}-([0-9a-f]{16})")
+
+
+def run_of_folder(name: str) -> str | None:
+    """The run of a folder that W&B's client made for us; None where the name is of anything else."""
+    matched = _RUN_FOLDER.fullmatch(name)
+    return matched[1] if matched else None
+
+
+def remove_folder(path: Path, within: Path) -> None:
+    """Remove a folder with all that it holds, if it lies where it seems to: no link on the way leads out of `within`."""
+    if path.is_dir() and not path.is_symlink() and path.resolve().is_relative_to(within.resolve()):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def wandb_folder(store: Path) -> Path:
@@ -47,29 +67,38 @@ class Mirrored:
     num_rows: int
     folder: str = ""
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for what no mirrored run can be."""
+        kinds = {"outcome": str, "is_final": bool, "num_rows": int, "folder": str}
+        if not is_run_id(self.run_id) or any(type(getattr(self, name)) is not kind for name, kind in kinds.items()):
+            raise ValueError("no mirrored run")
+        if self.num_rows < 0 or (self.folder and run_of_folder(self.folder) != self.run_id):
+            raise ValueError(f"{self.folder!r} is no folder of run {self.run_id}")
+
 
 class Ledger:
     """The runs that are complete at one destination."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "mirrored.jsonl"
+        self.num_bad_lines = 0
         self.runs = {run.run_id: run for run in self._lines()}  # the latest line of a run holds
 
     def _lines(self) -> Iterator[Mirrored]:
         try:
-            lines = self._path.read_text().split("\n")
+            lines = self._path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return
-        for line in lines:
+        for line in filter(None, lines):
             try:
-                yield Mirrored(**json.loads(line))
-            except (ValueError, TypeError):  # cut off by a crash
-                continue
+                yield Mirrored(**unseal(line, is_required=False))
+            except (ValueError, TypeError, RecursionError):  # cut off by a crash, or altered
+                self.num_bad_lines += 1
 
     def add(self, run: Mirrored) -> None:
         """Write one run down, and wait until it has reached the disk."""
         # The line break in front ends a line that a crash may have cut off.
-        line = f"\n{json.dumps(asdict(run))}\n".encode()
+        line = b"\n" + sealed_line(asdict(run))
         with open(self._path, "ab") as file:
             file.write(line)
             file.flush()
@@ -82,7 +111,8 @@ class Lock:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._path = folder / "lock"
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
     def try_take(self) -> bool:
         try:
@@ -94,9 +124,13 @@ class Lock:
     def mark(self) -> bool:
         """Say that we have begun; returns whether whoever held the lock before us did not come to an end."""
         was_cut_off = os.fstat(self._file).st_size > 0
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        sign(self._file)
         return was_cut_off
+
+    @property
+    def holder(self) -> str:
+        """Who has the lock, in words."""
+        return read_holder(self._path)
 
     def unmark(self) -> None:
         """Say that we have come to an end."""
@@ -111,14 +145,15 @@ def remember(store: Path, settings: TrackingSettings) -> None:
     """Write down what this store was last mirrored with; holds no key and no address."""
     path = wandb_folder(store) / "follower" / "settings.json"
     temp = path.with_name(f"{path.name}.{os.getpid()}")
-    temp.write_text(json.dumps(asdict(settings)))
+    temp.write_bytes(sealed_line(asdict(settings)))
     temp.replace(path)
 
 
 def recall(store: Path) -> TrackingSettings | None:
-    """What this store was last mirrored with; None where it never was."""
+    """What this store was last mirrored with; None where it never was, or where that is not to be read any more."""
     try:
-        found = json.loads((wandb_folder(store) / "follower" / "settings.json").read_text())
+        text = (wandb_folder(store) / "follower" / "settings.json").read_bytes()
+        found = unseal(text, is_required=False)
         return TrackingSettings(**{**found, "tags": tuple(found["tags"])})
-    except (OSError, ValueError, TypeError, KeyError, RlbenchError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, RlbenchError):
         return None

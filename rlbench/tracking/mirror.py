@@ -7,7 +7,6 @@ online, it goes on behind the rows that have arrived. Only reads the store.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -15,11 +14,12 @@ from typing import Any
 
 from rlbench.store import Store
 from rlbench.store.records import FINAL_STATUSES
-from rlbench.store.results import FINAL_WINDOW
+from rlbench.store.results import FINAL_WINDOW, Results
 from rlbench.tracking.client import Client, OpenRun, RunHeader
-from rlbench.tracking.ledger import Ledger, Mirrored, wandb_folder
+from rlbench.tracking.ledger import Ledger, Mirrored, remove_folder, run_of_folder, wandb_folder
 from rlbench.tracking.reading import PartReader
 from rlbench.tracking.rows import RunRows
+from rlbench.tracking.server import TrackingError
 from rlbench.tracking.settings import TrackingSettings
 
 _CLOSERS = 8  # runs that end at the server at once: each takes a few round trips
@@ -28,8 +28,19 @@ _CLOSERS = 8  # runs that end at the server at once: each takes a few round trip
 class Mirror:
     """Mirrors one store to one destination; the caller holds the lock of the destination."""
 
-    def __init__(self, store: Store, settings: TrackingSettings, ledger: Ledger, client: Callable[[], Client]) -> None:
-        """client: makes the client when there is something to mirror; importing it costs half a second."""
+    def __init__(
+        self,
+        store: Store,
+        settings: TrackingSettings,
+        ledger: Ledger,
+        client: Callable[[], Client],
+        told: Callable[[int, int], None] = lambda done, of: None,
+    ) -> None:
+        """client: makes the client when there is something to mirror; importing it costs half a second.
+
+        told: called with how many of how many runs have been handed over, again and again.
+        """
+        self._told = told
         self._store = store
         self._settings = settings
         self._is_online = settings.mode == "online"
@@ -49,9 +60,13 @@ class Mirror:
         outcomes = self._store.outcomes()  # before the rows: whose end is known here has all its rows published
         changed = dict.fromkeys(self._read_rows())
         changed.update(dict.fromkeys(outcomes))
-        for run_id in changed:
+        lost: set[str] = set()
+        if self._store.damage.lost_rows:  # to show a part of a run's rows would be another result
+            lost.update(Results(self._store).runs_with_lost_rows())
+        for place, run_id in enumerate(changed):
+            self._told(place, len(changed))
             outcome = outcomes.get(run_id)
-            if not self._is_mirrored(run_id, outcome) and run_id not in self._closing:
+            if run_id not in lost and not self._is_mirrored(run_id, outcome) and run_id not in self._closing:
                 self._advance_run(run_id, outcome)
         self._collect(wait=False)
 
@@ -83,14 +98,13 @@ class Mirror:
         wandb = wandb_folder(self._store.root)
         if not self._is_online:
             for run in list(self._ledger.runs.values()):
-                if not (wandb / run.folder).is_dir():
+                if not run.folder or not (wandb / run.folder).is_dir():
                     del self._ledger.runs[run.run_id]
         complete = {run.folder for run in self._ledger.runs.values()}
         known = self._store.specs()
         for folder in wandb.glob("run-*-*" if self._is_online else "offline-run-*-*"):
-            run_id = folder.name.removeprefix("offline-").split("-", 2)[2]  # [offline-]run-DATE_TIME-ID
-            if run_id in known and folder.name not in complete:
-                shutil.rmtree(folder)
+            if run_of_folder(folder.name) in known and folder.name not in complete:
+                remove_folder(folder, wandb)
 
     def _is_mirrored(self, run_id: str, outcome: Mapping[str, Any] | None) -> bool:
         done = self._ledger.runs.get(run_id)
@@ -98,6 +112,9 @@ class Mirror:
 
     def _read_rows(self) -> list[str]:
         """Take in what has been published; returns the runs that have new rows."""
+        again = self._parts.begun_again() & self._rows.keys()
+        if again:  # the next mirror reads their rows from the first one that counts
+            raise TrackingError(f"run {min(again)} has begun again, and is mirrored anew")
         runs = []
         for run_id, table, columns in self._parts.new_rows():
             done = self._ledger.runs.get(run_id)
@@ -136,7 +153,8 @@ class Mirror:
         """Remove the offline folder of a run that failed, was tried again, and now has another outcome."""
         done = self._ledger.runs.pop(run_id, None)
         if done is not None and done.folder:
-            shutil.rmtree(wandb_folder(self._store.root) / done.folder)
+            wandb = wandb_folder(self._store.root)
+            remove_folder(wandb / done.folder, wandb)
 
     def _close(self, run_id: str, outcome: Mapping[str, Any]) -> None:
         opened, rows = self._open.pop(run_id), self._rows.pop(run_id)

@@ -1,65 +1,69 @@
 """Reading along: the rows that have been published since the last look.
 
-In: a store. Out: new rows by run. Looking lists three folders, and no part is read twice. A commit's parts appear one
-after the other: they are taken together, once all are there, so that rows come in whole commits. Never takes the
-store's lock, so that a follower that is stopped cannot stop a training program; never writes.
+In: a store. Out: new rows by run. Looking reads the index, and no row twice: what has been read is remembered as a position
+in each table, which merging parts does not change. The index is replaced at once, so that rows come in whole commits.
+Never takes the store's lock, so that a follower that is stopped cannot stop a training program; never writes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 from rlbench.store import Store
-from rlbench.store.files import names
-from rlbench.store.parts import read_part
 from rlbench.store.schema import split_rows
 from rlbench.tracking.rows import TABLES
 
-
-def _commit(part: Path) -> str:
-    """The commit that a part belongs to: the name of the staging folder that it was published from."""
-    return part.stem.partition("-")[2]
+Rows = tuple[str, dict[str, list[Any]]]
 
 
 class PartReader:
-    """The parts of one store that have not been read yet."""
+    """The rows of one store that have not been read yet."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._read: set[str] = set()
+        self._read = dict.fromkeys(TABLES, 0)
+        self._starts: dict[str, dict[str, int]] = {table: {} for table in TABLES}
 
     def new_rows(self) -> Iterator[tuple[str, str, dict[str, list[Any]]]]:
         """Yield (run_id, table, column -> values) for what is new; each run's rows of a table in order."""
-        unread = {_commit(part) for table in TABLES for part in self._unread(table)}
-        complete = {commit for commit in unread if not self._is_being_published(commit)}
-        if not complete:
-            return
-        # Listed again: what was still missing from the first listing of a complete commit is in this one.
+        until = self._store.positions()
         for table in TABLES:
-            for part in self._unread(table):
-                if _commit(part) in complete:
-                    self._read.add(part.name)
-                    for run_id, columns in _rows_by_run(table, part):
-                        yield run_id, table, columns
+            since, self._read[table] = self._read[table], until[table]
+            self._starts[table] = self._store.starts(table)
+            for run_id, columns in self._rows(table, since, until[table]):
+                yield run_id, table, columns
+
+    def begun_again(self) -> set[str]:
+        """The runs that have begun again since the last look: what was read of them does not count any more."""
+        return {
+            run_id
+            for table, known in self._starts.items()
+            for run_id, position in self._store.starts(table).items()
+            if known.get(run_id) != position
+        }
 
     def rows_again(self, run_id: str) -> Iterator[tuple[str, dict[str, list[Any]]]]:
-        """Yield (table, column -> values) for one run out of all the parts that have been read before."""
+        """Yield (table, column -> values) for one run out of all that has been read before."""
         for table in TABLES:
-            for part in self._store.parts(table):
-                if part.name in self._read:
-                    yield from ((table, columns) for owner, columns in _rows_by_run(table, part) if owner == run_id)
+            for owner, columns in self._rows(table, 0, self._read[table]):
+                if owner == run_id:
+                    yield table, columns
 
-    def _unread(self, table: str) -> list[Path]:
-        return [part for part in self._store.parts(table) if part.name not in self._read]
+    def _rows(self, table: str, since: int, until: int) -> Iterator[Rows]:
+        if since < until:
+            for first, piece in self._store.read_on(table, since, until):
+                yield from _rows_by_run(table, first, piece, self._starts[table])
 
-    def _is_being_published(self, commit: str) -> bool:
-        return any(f"{table}.parquet" in names(self._store.layout.staging / commit) for table in TABLES)
 
-
-def _rows_by_run(table: str, part: Path) -> Iterator[tuple[str, dict[str, list[Any]]]]:
-    rows = read_part(part)
-    by_run = split_rows(table, {name: rows.column(name).to_numpy() for name in rows.column_names})
-    for run_id, own in by_run.items():
+def _rows_by_run(table: str, first: int, rows: pa.Table, starts: dict[str, int]) -> Iterator[Rows]:
+    columns = {name: rows.column(name).to_numpy() for name in rows.column_names}
+    if starts:
+        begin = np.array([starts.get(run_id, 0) for run_id in columns["run_id"]], np.int64)
+        counts = np.arange(first, first + len(begin)) >= begin
+        columns = {name: values[counts] for name, values in columns.items()}
+    for run_id, own in split_rows(table, columns).items():
         yield run_id, {name: values.tolist() for name, values in own.items()}

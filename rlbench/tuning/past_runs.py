@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 
 from rlbench.store import Store
-from rlbench.store.parts import read_parts
 from rlbench.store.records import FINAL_STATUSES
 
 
@@ -19,7 +18,7 @@ def past_runs(store: Store, run_ids: Sequence[str]) -> tuple[dict[str, dict[int,
     if not asked:
         return {}, {}
     statuses = {run_id: str(outcomes[run_id]["status"]) for run_id in asked if run_id in outcomes}
-    rows = read_parts("evaluations", store.parts("evaluations"), asked).to_pylist()
+    rows = store.read_rows("evaluations", run_ids=asked).to_pylist()
     # In the order of the episodes, as the runs themselves add them up.
     rows.sort(key=lambda row: (row["run_id"], row["env_steps"], row["episode"]))
     returns: dict[str, dict[int, list[float]]] = {}

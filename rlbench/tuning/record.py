@@ -12,7 +12,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from rlbench.errors import StoreError
+from rlbench.errors import WriteError
+from rlbench.store.sealed import seal
 from rlbench.tuning.confirmation import Compared, Confirmation
 from rlbench.tuning.importance import Importance
 from rlbench.tuning.study import Study
@@ -74,19 +75,19 @@ def compared_record(compared: Compared) -> dict[str, Any]:
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
-    """Write the record. Raises StoreError where it cannot be written."""
-    write_file(path, json.dumps(finite(record), indent=1) + "\n")
+    """Write the record. Raises WriteError where it cannot be written."""
+    write_file(path, json.dumps(seal(finite(record)), indent=1) + "\n")
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write a text by rename, so that nobody reads half of it. Raises StoreError where it cannot be written."""
+    """Write a text by rename, so that nobody reads half of it. Raises WriteError where it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_name(f".{path.name}.new")
         fresh.write_text(text, encoding="utf-8")
         fresh.replace(path)
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+        raise WriteError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def finite(value: Any) -> Any:

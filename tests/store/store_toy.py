@@ -35,7 +35,6 @@ from rlbench.store import (
     Store,
     files,
     load,
-    parts,
     run_digest,
 )
 from rlbench.store.schema import ROW_ORDER, split_rows
@@ -186,7 +185,7 @@ def everything(path: Path) -> dict[str, Any]:
     store = Store.open(path, create=False)
     found: dict[str, Any] = {}
     for table, order in (*ROW_ORDER.items(), ("outcomes", [])):
-        rows = parts.read_parts(table, store.parts(table)).sort_by([(name, "ascending") for name in ["run_id", *order]])
+        rows = store.read_rows(table).sort_by([(name, "ascending") for name in ["run_id", *order]])
         found[table] = str(
             rows.drop_columns(_BESIDE if table == "outcomes" else []).to_pydict()
         )  # text: NaN equals NaN

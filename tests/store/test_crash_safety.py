@@ -9,7 +9,6 @@ import store_toy
 from store_toy import Toy, everything
 
 from rlbench.store import Store, load
-from rlbench.store.parts import read_parts
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +51,7 @@ def _check_that_published_rows_are_whole_commits(path: Path, toy: Toy) -> None:
 
 
 def episode_ends(store: Store, run_id: str) -> list[int]:
-    rows: list[int] = read_parts("episodes", store.parts("episodes"), [run_id])["env_steps"].to_pylist()
+    rows: list[int] = store.read_rows("episodes", run_ids=[run_id])["env_steps"].to_pylist()
     return sorted(rows)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,6 +65,19 @@ def test_a_killed_process_holds_nothing_and_its_state_is_taken_over(planned: Sto
                 state = program.checkpoint_of(run_id)
                 assert state is not None
                 assert state.env_steps == 10
+
+
+def test_who_holds_a_run_is_said_also_of_a_stopped_process(planned: Store, toy: Toy) -> None:
+    with holder(planned.root, toy.run_ids[:1]) as (process, _):
+        (said,) = planned.holders(toy.run_ids)
+        assert said.startswith(f"process {process.pid} on {socket.gethostname()}, since 2")
+        assert planned.holders(toy.run_ids[1:]) == []
+        os.kill(process.pid, signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+        (said,) = planned.holders(toy.run_ids)
+        assert said.startswith(f"process {process.pid} on {socket.gethostname()} (stopped), since 2")
+        os.kill(process.pid, signal.SIGCONT)
+    assert planned.holders(toy.run_ids) == []
 
 
 def test_children_do_not_keep_a_dead_program_alive(planned: Store, toy: Toy) -> None:

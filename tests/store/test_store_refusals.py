@@ -13,8 +13,9 @@ import pytest
 import store_toy
 from store_toy import Toy, everything
 
-from rlbench.errors import StoreError
+from rlbench.errors import DamagedError, StoreError
 from rlbench.store import Store, load
+from rlbench.store.parts import read_part
 
 
 def one_line(error: pytest.ExceptionInfo[StoreError]) -> str:
@@ -30,7 +31,7 @@ def test_a_missing_folder_is_created_or_named(tmp_path: Path) -> None:
     assert str(tmp_path / "a" / "b") in one_line(error)
     assert not (tmp_path / "a").exists()
     Store.open(tmp_path / "a" / "b")
-    assert json.loads((tmp_path / "a" / "b" / "format.json").read_text()) == {"format": 1}
+    assert json.loads((tmp_path / "a" / "b" / "format.json").read_text()) == {"format": 2}
     Store.open(tmp_path / "a" / "b", create=False)
     assert Store.peek(tmp_path / "a" / "b") is not None
 
@@ -45,7 +46,7 @@ def test_a_creation_that_was_killed_is_made_good(tmp_path: Path, toy: Toy, left:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"format": 2}', "has format 2; this rlbench reads and writes format 1"),
+        ('{"format": 3}', "has format 3; this rlbench reads and writes format 2"),
         ('{"version": "1.4.0"}', "is not the format file of a results folder"),
         ("[1]", "is not the format file"),
         ("", "is damaged"),
@@ -86,7 +87,7 @@ def test_a_folder_that_may_only_be_read_is_read(toy: Toy) -> None:
         with store_toy.start("read-only", folder, **pipes) as reader:
             out, err = reader.communicate(timeout=60)
         assert out.split() == ["2", "10"]
-        assert f"StoreError: cannot write {folder}" in err.splitlines()[-1]
+        assert f"WriteError: cannot write {folder}" in err.splitlines()[-1]
     finally:
         for path in [folder, *folder.rglob("*")]:
             path.chmod(0o755)
@@ -131,7 +132,7 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
 def test_files_that_may_not_grow(tmp_path: Path) -> None:
     with store_toy.start("limited", tmp_path, 1000, stderr=subprocess.PIPE) as program:
         _, err = program.communicate(timeout=60)
-    assert "StoreError: cannot write" in err.splitlines()[-1]
+    assert "WriteError: cannot write" in err.splitlines()[-1]
     assert "File too large" in err.splitlines()[-1]
     assert list((tmp_path / "staging").iterdir()) == []
     assert list(load(tmp_path).runs["status"]) == ["pending", "pending"]
@@ -178,9 +179,9 @@ def test_a_damaged_part_is_named(tmp_path: Path, toy: Toy) -> None:
     toy.finish(tmp_path)
     part = Store.open(tmp_path).parts("episodes")[0]
     part.write_bytes(part.read_bytes()[:-20])
-    with pytest.raises(StoreError, match="is damaged") as error:
-        _ = load(tmp_path).episodes
-    assert str(part) in one_line(error)
+    results = load(tmp_path)
+    assert list(results.runs["status"]) == ["failed", "failed"]
+    assert results.store.damage.lines == [f"{part} is damaged: it does not give its checksum; its rows are left out"]
 
 
 def test_a_part_of_another_table_is_named(tmp_path: Path, toy: Toy) -> None:
@@ -188,5 +189,8 @@ def test_a_part_of_another_table_is_named(tmp_path: Path, toy: Toy) -> None:
     store = Store.open(tmp_path)
     part = store.parts("episodes")[0]
     shutil.copy(store.parts("evaluations")[0], part)
-    with pytest.raises(StoreError, match="columns are not those of the table episodes"):
-        _ = load(tmp_path).episodes
+    results = load(tmp_path)
+    assert len(results.episodes) == 6
+    assert len(results.store.damage.lines) == 1
+    with pytest.raises(DamagedError, match="columns are not those of the table episodes"):
+        read_part(part)

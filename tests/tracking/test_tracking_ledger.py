@@ -14,7 +14,9 @@ import pytest
 from rlbench.tracking import TrackingSettings
 from rlbench.tracking.ledger import Ledger, Lock, Mirrored, destination_folder, recall, remember
 
-A, B = Mirrored("a", "done 1", True, 470, "offline-run-1-a"), Mirrored("b", "failed 2", False, 3)
+ID_A, ID_B = "a" * 16, "b" * 16
+A = Mirrored(ID_A, "done 1", True, 470, f"offline-run-20260102_030405-{ID_A}")
+B = Mirrored(ID_B, "failed 2", False, 3)
 
 
 def test_a_ledger_remembers(tmp_path: Path) -> None:
@@ -22,15 +24,15 @@ def test_a_ledger_remembers(tmp_path: Path) -> None:
     assert ledger.runs == {}
     ledger.add(A)
     ledger.add(B)
-    assert Ledger(tmp_path).runs == {"a": A, "b": B} == ledger.runs
+    assert Ledger(tmp_path).runs == {ID_A: A, ID_B: B} == ledger.runs
 
 
 def test_the_latest_line_of_a_run_holds(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     ledger.add(B)
-    later = Mirrored("b", "done 3", True, 9)
+    later = Mirrored(ID_B, "done 3", True, 9)
     ledger.add(later)
-    assert Ledger(tmp_path).runs == {"b": later}
+    assert Ledger(tmp_path).runs == {ID_B: later}
 
 
 @pytest.mark.parametrize("kept", range(0, 100, 7))
@@ -41,9 +43,9 @@ def test_a_line_that_was_cut_off_does_not_count_and_harms_no_other(tmp_path: Pat
     whole = path.stat().st_size
     ledger.add(B)
     os.truncate(path, min(whole + kept, path.stat().st_size - 2))
-    assert Ledger(tmp_path).runs == {"a": A}
+    assert Ledger(tmp_path).runs == {ID_A: A}
     Ledger(tmp_path).add(B)
-    assert Ledger(tmp_path).runs == {"a": A, "b": B}
+    assert Ledger(tmp_path).runs == {ID_A: A, ID_B: B}
 
 
 def test_one_destination_has_one_folder(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from tracking_toy import ToyStore
 
-from rlbench.store import Store, files
-from rlbench.tracking import reading
+from rlbench.store import Store, compaction, files, parts
 from rlbench.tracking.reading import PartReader
+from rlbench.tracking.rows import TABLES
 
 
 def counts(reader: PartReader) -> Counter[str]:
@@ -42,26 +42,42 @@ def test_old_parts_are_not_opened_again(toy: ToyStore, monkeypatch: pytest.Monke
     toy.train([300, 1000])
     reader = PartReader(toy.store)
     opened: list[Path] = []
-    read_part = reading.read_part
-    monkeypatch.setattr(reading, "read_part", lambda path: opened.append(path) or read_part(path))
+    read_part = parts.read_part
+    monkeypatch.setattr(parts, "read_part", lambda path, part: opened.append(path) or read_part(path, part))
     counts(reader)
-    assert len(opened) == 6
+    assert len([path for path in opened if path.parent.name in TABLES]) == 6
+    opened.clear()
     counts(reader)
-    assert len(opened) == 6
+    assert opened == []
 
 
-@pytest.mark.parametrize("missing", ["evaluations", "diagnostics"])
-def test_a_commit_that_is_being_published_waits(toy: ToyStore, missing: str) -> None:
+def test_a_commit_that_is_being_published_waits(toy: ToyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = PartReader(Store.open(toy.path, create=False))
     with toy.store.program(toy.run_ids) as program:
-        toy.commit(program, 0, 500)
-        part = toy.store.parts(missing)[0]
-        staging = toy.store.layout.staging / part.stem.partition("-")[2]
-        staging.mkdir()
-        part.rename(staging / f"{missing}.parquet")  # as it is in the middle of a publication
-        reader = PartReader(toy.store)
+        with monkeypatch.context() as patch:
+            patch.setattr(parts, "write_index", _interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                toy.commit(program, 0, 500)
+        assert all(any((toy.path / "tables" / table).iterdir()) for table in TABLES)  # all parts are in their places
         assert counts(reader) == {}
-        (staging / f"{missing}.parquet").rename(part)
-        assert counts(reader)[missing] > 0
+    assert counts(reader) == {"episodes": episodes_until(toy, 500), "evaluations": 3 * 20, "diagnostics": 3 * 10}
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_merged_parts_are_not_read_again(toy: ToyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "FAN", 3)
+    reader = PartReader(Store.open(toy.path, create=False))
+    seen: Counter[str] = Counter()
+    with toy.store.program(toy.run_ids) as program:
+        for end in range(100, 1001, 100):
+            toy.commit(program, end - 100, end)
+            if end % 200 == 0:
+                seen += counts(reader)
+    assert len(toy.store.parts("diagnostics")) == 2  # 9 of 10 commits twice merged, and the last one
+    assert seen == {"episodes": 3 * 40, "evaluations": 3 * 40, "diagnostics": 3 * 20}
 
 
 def test_one_runs_rows_can_be_had_again(toy: ToyStore) -> None:

@@ -1,0 +1,50 @@
+"""Everything that `verify` reads only to see whether it is what was written.
+
+In: a store. Out: findings in its `damage`, and what no checksum covers. Changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rlbench.errors import StoreError
+from rlbench.store.files import names
+from rlbench.store.index import damaged_copies
+from rlbench.store.schema import SCHEMAS
+from rlbench.store.weights import has_checksum, read_weights
+
+if TYPE_CHECKING:
+    from rlbench.store.store import Store
+
+
+def check_files(store: Store) -> None:
+    """Read every part, checkpoint and weights file, and note what is damaged or of nobody."""
+    for problem in damaged_copies(store.layout):
+        store.damage.note(problem)
+    for table in SCHEMAS:
+        store.read_on(table, 0, store.num_rows(table))
+    store.memberships()
+    store.check_states()
+    known = {store.layout.weights(run_id).name for run_id in store.specs()}
+    for name in names(store.layout.all_weights):
+        path = store.layout.all_weights / name
+        if name not in known:
+            store.damage.note(f"{path} is of no run, and left aside")
+            continue
+        try:
+            read_weights(path)
+        except StoreError as error:
+            store.damage.note_error(error)
+
+
+def without_checksums(store: Store, run_ids: Iterable[str]) -> str:
+    """How much of a store was written before there were checksums, in words; empty where nothing was."""
+    num_parts, num_weights = store.index.read().old_parts, 0
+    for run_id in run_ids:
+        try:
+            num_weights += not has_checksum(store.layout.weights(run_id))
+        except StoreError:
+            continue
+    counts = [f"{count} {what}" for count, what in ((num_parts, "parts"), (num_weights, "weights files")) if count]
+    return " and ".join(counts) + " were written before there were checksums" if counts else ""

@@ -1,0 +1,59 @@
+"""The record tables of a store as dictionaries: read on from where the last look ended, and checked.
+
+In: an index. Out: rows in order of publication, and the latest of each key. A row that cannot be used is noted and left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlbench.store.damage import Damage
+from rlbench.store.index import IndexReader
+from rlbench.store.names import problem_of
+from rlbench.store.parts import TableReader
+
+Row = dict[str, Any]
+_KEYS = {
+    "outcomes": ("run_id",),
+    "specs": ("run_id",),
+    "members": ("experiment", "run_id"),
+    "experiments": ("name",),
+    "plans": ("experiment",),
+    "starts": ("run_id",),
+}
+
+
+class RecordReader:
+    """One small table, each of its rows read once."""
+
+    def __init__(self, table: str, index: IndexReader, tables: TableReader, damage: Damage) -> None:
+        self._table, self._index, self._tables, self._damage = table, index, tables, damage
+        self._seen = 0
+        self._latest: dict[Any, Row] = {}
+        self._times: dict[Any, int] = {}
+
+    def latest(self) -> dict[Any, Row]:
+        """Key (run_id, name, or experiment and run_id) -> its latest row, in the order in which keys first came. Not to be changed."""
+        self._read_on()
+        return self._latest
+
+    def times(self) -> dict[Any, int]:
+        """Key -> how many rows it has had. Not to be changed."""
+        self._read_on()
+        return self._times
+
+    def _read_on(self) -> None:
+        until = self._index.read().num_rows(self._table)
+        if until <= self._seen:
+            return
+        names = _KEYS[self._table]
+        for _, piece in self._tables.pieces(self._table, self._seen, until):
+            for row in piece.to_pylist():
+                problem = problem_of(self._table, row)
+                if problem:
+                    self._damage.note(f"a record is damaged, and left out: {problem}")
+                    continue
+                key = row[names[0]] if len(names) == 1 else tuple(row[name] for name in names)
+                self._latest[key] = row
+                self._times[key] = self._times.get(key, 0) + 1
+        self._seen = until

@@ -1,0 +1,56 @@
+"""The stored rows of many runs, run by run.
+
+In: a store and a snapshot's row counts. Out: for each row table a mapping from run to its columns, in the order of
+publication. Each table is sorted once, by integers; what a run's rows mean is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from rlbench.store.schema import ROW_ORDER, ROW_TABLES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rlbench.store.store import Store
+
+Columns = dict[str, "NDArray[Any]"]
+
+
+class Slices(Mapping[str, Columns]):
+    """run_id -> column -> its rows; a run without rows has empty columns."""
+
+    def __init__(self, columns: Columns, bounds: Mapping[str, tuple[int, int]]) -> None:
+        self._columns, self._bounds = columns, bounds
+
+    def __getitem__(self, run_id: str) -> Columns:
+        begin, end = self._bounds.get(run_id, (0, 0))
+        return {name: values[begin:end] for name, values in self._columns.items()}
+
+    def __iter__(self) -> Any:
+        return iter(self._bounds)
+
+    def __len__(self) -> int:
+        return len(self._bounds)
+
+
+def rows_by_run(store: Store, until: Mapping[str, int], run_ids: Iterable[str]) -> dict[str, Slices]:
+    """Row table -> the rows of these runs up to a position of each table."""
+    wanted = list(run_ids)
+    return {table: _slices(store, table, until[table], wanted) for table in ROW_ORDER}
+
+
+def _slices(store: Store, table: str, until: int, run_ids: list[str]) -> Slices:
+    rows = store.read_rows(table, until, run_ids).combine_chunks()
+    encoded = pc.dictionary_encode(rows["run_id"]).combine_chunks()
+    owners = [str(run_id) for run_id in encoded.dictionary.to_pylist()] if len(rows) else []
+    codes = encoded.indices.to_numpy() if len(rows) else np.empty(0, np.int32)
+    order = np.argsort(codes, kind="stable")
+    columns = {name: rows[name].to_numpy()[order] for name in ROW_TABLES[table].names if name != "run_id"}
+    edges = np.searchsorted(codes[order], np.arange(len(owners) + 1))
+    return Slices(columns, {owner: (int(edges[i]), int(edges[i + 1])) for i, owner in enumerate(owners)})

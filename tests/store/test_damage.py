@@ -1,0 +1,455 @@
+"""Damage: no bit, cut or stray file changes a number without a word, and none ends in anything but one line."""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import store_toy
+from store_toy import Toy, everything
+
+from rlbench.errors import ConfigError, DamagedError, StoreError
+from rlbench.store import Store, audit, compaction, load
+from rlbench.store.index import Part, read_index
+from rlbench.store.schema import ROW_ORDER, SCHEMAS
+from rlbench.store.sealed import seal, unseal
+from rlbench.store.tensors import write_tensors
+from rlbench.store.weights import read_weights
+
+ROWS = tuple(ROW_ORDER)
+
+
+def shown(path: Path) -> tuple[dict[str, str], list[str]]:
+    """Every number that a store shows, and everything that it says about damage while it shows them."""
+    try:
+        results = load(path)
+        numbers = {table: getattr(results, table).to_csv() for table in ("runs", *ROWS)}
+        numbers["experiments"] = json.dumps(results.experiments)
+        numbers["specs"] = json.dumps(results.specs())
+        for run_id in results.runs["run_id"]:
+            try:
+                weights = results.weights(run_id)
+                numbers[run_id] = str({name: values.tolist() for name, values in sorted(weights.items())})
+            except StoreError as error:
+                results.store.damage.note_error(error)
+        return numbers, [line for line in audit(results) if line in results.store.damage.lines]
+    except StoreError as error:
+        return {}, [str(error)]
+
+
+@contextmanager
+def changed(path: Path, content: bytes) -> Iterator[None]:
+    before = path.read_bytes()
+    path.write_bytes(content)
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+
+
+def flipped(path: Path, bit: int) -> bytes:
+    content = bytearray(path.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    return bytes(content)
+
+
+def bits(paths: list[Path], count: int, seed: int) -> list[tuple[Path, int]]:
+    """Bits of these files, drawn evenly over all their bytes."""
+    draw = random.Random(seed)
+    sizes = [path.stat().st_size for path in paths]
+    return [(path, draw.randrange(path.stat().st_size * 8)) for path in draw.choices(paths, weights=sizes, k=count)]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("whole") / "store"
+    Toy((20, 30)).finish(path)
+    return path
+
+
+@pytest.fixture
+def store(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "store"))
+
+
+def parts_of(path: Path) -> list[Path]:
+    return sorted((path / "tables").rglob("*.parquet"))
+
+
+def weights_of(path: Path) -> list[Path]:
+    return sorted((path / "weights").iterdir())
+
+
+def one_line(lines: list[str]) -> None:
+    assert all(line and "\n" not in line for line in lines)
+
+
+def check_no_silent_change(store: Path, path: Path, content: bytes, before: dict[str, str]) -> bool:
+    """Whether damage of this file was told; if not, nothing may have changed."""
+    with changed(path, content):
+        numbers, lines = shown(store)
+    one_line(lines)
+    assert lines or numbers == before, path
+    return bool(lines)
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(400, marks=pytest.mark.slow)])
+def test_a_flipped_bit_of_a_part_is_told(store: Path, count: int) -> None:
+    before, said = shown(store)
+    assert said == []
+    assert all(
+        check_no_silent_change(store, path, flipped(path, bit), before) for path, bit in bits(parts_of(store), count, 1)
+    )
+
+
+@pytest.mark.parametrize("count", [15, pytest.param(60, marks=pytest.mark.slow)])
+def test_a_flipped_bit_of_weights_is_told_or_harmless(store: Path, count: int) -> None:
+    before, _ = shown(store)
+    told = [
+        check_no_silent_change(store, path, flipped(path, bit), before)
+        for path, bit in bits(weights_of(store), count, 2)
+    ]
+    assert sum(told) > count / 2
+
+
+@pytest.mark.parametrize("count", [12, pytest.param(40, marks=pytest.mark.slow)])
+def test_a_file_that_was_cut_is_told(store: Path, count: int) -> None:
+    before, _ = shown(store)
+    draw = random.Random(3)
+    for path in draw.choices(parts_of(store) + weights_of(store), k=count):
+        content = path.read_bytes()
+        for kept in (0, draw.randrange(len(content))):
+            assert check_no_silent_change(store, path, content[:kept], before)
+        assert check_no_silent_change(store, path, content + b"\0", before)
+
+
+@pytest.mark.parametrize("count", [30, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["index.json", "format.json"])
+def test_a_flipped_bit_of_the_index_or_the_format_is_told_or_harmless(store: Path, name: str, count: int) -> None:
+    before, _ = shown(store)
+    for path, bit in bits([store / name], count, 4):
+        check_no_silent_change(store, path, flipped(path, bit), before)
+    with changed(store / "index.json", b""):
+        numbers, lines = shown(store)
+        assert numbers == before  # from the copy
+        assert "index.json is damaged" in lines[0]
+        with changed(store / "index.copy.json", b"{}"):
+            assert "index.json is damaged" in shown(store)[1][0]
+
+
+def test_an_index_that_is_missing_is_read_from_its_copy_and_made_good(store: Path) -> None:
+    before, _ = shown(store)
+    (store / "index.json").unlink()
+    numbers, lines = shown(store)
+    assert numbers == before
+    assert "index.json is missing; its copy is used" in lines[0]
+    (store / "index.copy.json").unlink()
+    assert "index.json is missing" in shown(store)[1][0]
+
+
+@pytest.fixture
+def half(tmp_path: Path) -> Path:
+    """A store with two runs under way, at 10 env_steps."""
+    with Toy((20, 30)).program(tmp_path / "half") as program:
+        Toy((20, 30)).train(program, commits=1)
+    return tmp_path / "half"
+
+
+@pytest.mark.parametrize("count", [15, pytest.param(60, marks=pytest.mark.slow)])
+def test_a_run_whose_checkpoint_is_damaged_begins_again(half: Path, whole: Path, tmp_path: Path, count: int) -> None:
+    (checkpoint,) = (half / "checkpoints").iterdir()
+    expected, told = everything(whole), 0
+    contents = [flipped(checkpoint, bit) for _, bit in bits([checkpoint], count, 5)]
+    contents += [checkpoint.read_bytes()[:kept] for kept in (0, 7, 100, checkpoint.stat().st_size - 1)]
+    for number, content in enumerate(contents):
+        copy = Path(shutil.copytree(half, tmp_path / f"{number}"))
+        (copy / "checkpoints" / checkpoint.name).write_bytes(content)
+        lines: list[str] = []
+        opened = Store.open(copy, say=lines.append)
+        with opened.program(store_toy.record(opened, list(Toy((20, 30)).specs.values()))) as program:
+            Toy((20, 30)).train(program)
+        assert everything(copy) == expected
+        assert shown(copy)[1] == []  # nothing is left to complain of
+        one_line(lines)
+        told += bool(lines)
+    assert told > 0.8 * len(contents)
+
+
+def test_a_checkpoint_that_was_removed_doubles_no_row(half: Path, whole: Path) -> None:
+    shutil.rmtree(half / "checkpoints")
+    assert len(load(half).episodes) == 4  # nobody has begun again yet
+    Toy((20, 30)).finish(half)
+    assert everything(half) == everything(whole)
+    results = load(half)
+    assert audit(results) == []
+    assert results.stored_digests(results.runs["run_id"]) == dict(results.runs[["run_id", "digest"]].to_numpy())
+
+
+def test_reading_needs_no_checkpoint(half: Path) -> None:
+    before, _ = shown(half)
+    (checkpoint,) = (half / "checkpoints").iterdir()
+    checkpoint.write_bytes(checkpoint.read_bytes()[:100])
+    numbers, lines = shown(half)
+    assert numbers["episodes"] == before["episodes"]
+    assert lines == [f"{checkpoint} is damaged: not a safetensors file"]
+
+
+def test_one_damaged_lane_costs_one_run(half: Path) -> None:
+    (checkpoint,) = (half / "checkpoints").iterdir()
+    checkpoint.write_bytes(flipped(checkpoint, 8 * checkpoint.stat().st_size - 3))  # the last lane's last number
+    opened = Store.open(half)
+    with opened.program(opened.specs()) as program:
+        states = [program.checkpoint_of(run_id) for run_id in program.run_ids]
+    assert [state is None for state in states] == [False, True]
+    assert "begins again" in opened.damage.lines[0]
+
+
+def test_a_run_that_began_again_twice_has_its_rows_once(half: Path, whole: Path) -> None:
+    toy = Toy((20, 30))
+    for _ in range(2):
+        shutil.rmtree(half / "checkpoints")
+        with toy.program(half) as program:
+            toy.train(program, commits=1)
+        assert len(load(half).episodes) == 4
+    toy.finish(half)
+    assert everything(half) == everything(whole)
+
+
+def test_a_stray_file_is_left_aside(store: Path) -> None:
+    before, _ = shown(store)
+    first = Store.open(store).parts("episodes")[0]
+    copy = first.with_name(first.name.replace(first.name[:20], "0" * 19 + "1"))
+    shutil.copy(first, copy)
+    (first.parent / "backup.parquet").write_text("mine")
+    numbers, lines = shown(store)
+    assert numbers == before
+    assert lines == [f"{path} is of no commit, and left aside" for path in (copy, first.parent / "backup.parquet")]
+    Toy((20, 30)).finish(store)
+    assert copy.exists()
+
+
+@pytest.mark.parametrize("table", [*ROWS, "members", "specs", "outcomes", "experiments"])
+def test_a_missing_table_is_told(store: Path, table: str) -> None:
+    shutil.rmtree(store / "tables" / table)
+    numbers, lines = shown(store)
+    one_line(lines)
+    assert any(table in line and "is missing" in line for line in lines)
+    assert "episodes" in numbers
+
+
+def test_runs_with_lost_rows_have_no_results_and_the_others_theirs(tmp_path: Path) -> None:
+    toy = Toy((20, 30))
+    store = Store.open(tmp_path)
+    for run_id in store_toy.record(store, list(toy.specs.values())):  # one after the other: parts of their own
+        with store.program([run_id]) as program:
+            toy.train(program)
+    before = load(tmp_path).runs
+    part = store.parts("evaluations")[0]
+    part.write_bytes(part.read_bytes()[:-1])
+    after = load(tmp_path).runs
+    assert list(after["status"]) == ["failed", "done"]
+    assert after["final_return"].isna().tolist() == [True, False]
+    assert after.iloc[1].equals(before.iloc[1])
+
+
+def rewrite(path: Path, table: str, change: Callable[[dict[str, Any]], None], *, consistent: bool) -> None:
+    """Change the rows of a record table, as somebody with a Parquet library would; `consistent`: with checksums that fit."""
+    index = json.loads((path / "index.json").read_text())
+    for entry in (entry for entry in index["parts"] if entry["table"] == table):
+        part = path / "tables" / table / entry["name"]
+        rows = pq.read_table(part).to_pylist()
+        for row in rows:
+            change(row)
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMAS[table]), part)
+        entry["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
+    if consistent:
+        index.pop("sha256")
+        (path / "index.json").write_text(json.dumps(seal(index)))
+
+
+def test_swapped_labels_and_another_platform_are_told(store: Path) -> None:
+    for table, key in (("members", "variant"), ("outcomes", "platform")):
+        copy = Path(shutil.copytree(store, store.with_name(table)))
+        rewrite(copy, table, lambda row, key=key: row.update({key: "other"}), consistent=False)
+        assert any(f"tables/{table}/" in line for line in shown(copy)[1])
+
+
+IMPOSSIBLE = {
+    "a path for a run": ("members", {"run_id": "../../evil"}),
+    "a path for a run that ended": ("outcomes", {"run_id": "../../evil"}),
+    "a path for an experiment": ("members", {"experiment": "../format"}),
+    "a hidden experiment": ("experiments", {"name": ".hidden"}),
+    "an empty specification": ("specs", {"spec": "{}"}),
+    "a cut specification": ("specs", {"spec": '{"env":'}),
+    "a number for a specification": ("specs", {"spec": "7"}),
+    "a window below 1": ("experiments", {"definition": '{"final_window":-3}'}),
+    "a window of text": ("experiments", {"definition": '{"final_window":"5"}'}),
+    "seeds that are none": ("experiments", {"definition": '{"seeds":["a"]}'}),
+    "comparisons that are none": ("experiments", {"definition": '{"comparisons":[{"family":"f","pairs":[["a"]]}]}'}),
+    "a definition that is a list": ("experiments", {"definition": "[]"}),
+    "nested without end": ("experiments", {"definition": "[" * 100_000}),
+    "a status that nobody knows": ("outcomes", {"status": "finished"}),
+    "steps below 0": ("outcomes", {"env_steps": -1}),
+    "a label with an escape sequence": ("members", {"variant": "\x1b[31m"}),
+    "a study that is a path": ("members", {"study": "../x"}),
+}
+
+
+@pytest.mark.parametrize("case", IMPOSSIBLE)
+def test_an_impossible_record_is_left_out_and_named(store: Path, case: str) -> None:
+    table, values = IMPOSSIBLE[case]
+    rewrite(store, table, lambda row: row.update(values), consistent=True)
+    _, lines = shown(store)
+    one_line(lines)
+    assert any(table in line and "left out" in line for line in lines)
+
+
+def test_an_index_that_names_a_path_is_damaged(store: Path) -> None:
+    for values in ({"name": "../../../evil.parquet"}, {"table": "../evil"}, {"rows": -1}, {"rows": "many"}):
+        with pytest.raises(ValueError, match=r"no part is|wrong type"):
+            Part(**{"table": "episodes", "name": f"{0:020d}-{'a' * 12}-000001.parquet", "rows": 1} | values)
+
+
+def test_a_name_that_could_be_a_path_is_not_written(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    for name in ("../format", "a/b", ".hidden", "", "a\nb"):
+        with pytest.raises(ConfigError, match="plain name"):
+            store_toy.record(store, [store_toy.spec_of(0)], name=name)
+    assert store.experiments() == {}
+
+
+def test_a_damaged_record_of_a_commit_is_told_and_its_runs_begin_again(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy = Toy((20, 30))
+    path = tmp_path / "killed"
+    program = toy.program(path)
+    with monkeypatch.context() as patch:
+        patch.setattr("rlbench.store.parts.publish", _interrupt)
+        patch.setattr("rlbench.store.store.Store.settle", lambda _: None)  # as if killed
+        with pytest.raises(KeyboardInterrupt):
+            toy.train(program, commits=1)
+        program.close()
+    (staged,) = (path / "staging").iterdir()
+    for bit in random.Random(6).sample(range(8 * (staged / "record.json").stat().st_size), 10):
+        copy = Path(shutil.copytree(path, tmp_path / f"{bit}"))
+        record = copy / "staging" / staged.name / "record.json"
+        record.write_bytes(flipped(record, bit))
+        opened = Store.open(copy)
+        one_line(opened.damage.lines)
+        assert opened.damage.lines
+        toy.finish(copy)
+        assert everything(copy) == everything(whole)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_damaged_claim_of_a_live_program_is_told(half: Path) -> None:
+    opened = Store.open(half)
+    with opened.program(opened.specs()):
+        (claim,) = (half / "claims").iterdir()
+        text = claim.read_bytes()
+        first = text.index(b"\n") + 1
+        for bit in random.Random(7).sample(range(8 * first, 8 * len(text) - 16), 40):
+            with open(claim, "r+b") as file:  # in place: the lock is the file's
+                file.write(flipped(claim, bit))
+            with pytest.raises(DamagedError, match="end the process that holds it"):
+                Store.open(half).program(opened.specs())
+            assert any("claims" in line for line in shown(half)[1])
+            with open(claim, "r+b") as file:
+                file.write(text)
+
+
+def as_of_format_1(path: Path) -> None:
+    """Make a store what earlier versions have written: no index, no beginnings, no checksums."""
+    for name in ("index.json", "index.copy.json"):
+        (path / name).unlink()
+    shutil.rmtree(path / "tables" / "starts")
+    (path / "format.json").write_text('{"format": 1}')
+    results = Store.open(path, create=False)
+    for run_id in results.specs():
+        tensors = read_weights(results.layout.weights(run_id))
+        results.layout.weights(run_id).unlink()
+        write_tensors(results.layout.weights(run_id), tensors, {"spec": "{}"})
+
+
+def test_a_store_of_format_1_is_read_without_a_word_and_taken_over_when_written_to(store: Path) -> None:
+    before, _ = shown(store)
+    as_of_format_1(store)
+    assert shown(store) == (before, [])
+    assert not (store / "index.json").exists()
+    Store.open(store)
+    assert json.loads((store / "format.json").read_text()) == {"format": 2}
+    assert read_index(store_toy.files.Layout(store), Store.open(store).damage).old_parts > 5
+    assert shown(store) == (before, [])
+    part = Store.open(store).parts("episodes")[0]
+    part.write_bytes(flipped(part, 100))
+    assert len(shown(store)[1]) == 1
+
+
+def test_a_damaged_part_of_format_1_is_told(store: Path) -> None:
+    as_of_format_1(store)
+    for path in parts_of(store):
+        with changed(path, path.read_bytes()[:-30]):
+            lines = shown(store)[1]
+        one_line(lines)
+        assert any(str(path) in line for line in lines)
+
+
+def test_merging_changes_no_row_and_no_reader(tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "FAN", 2)
+    toy = Toy((20, 30))
+    with toy.program(tmp_path / "a") as program:
+        toy.train(program, commits=1)
+        earlier = load(tmp_path / "a")
+        toy.train(program)
+    assert len(earlier.episodes) == 4  # a snapshot, although its part has been merged
+    assert everything(tmp_path / "a") == everything(whole)
+    assert len(Store.open(tmp_path / "a").parts("episodes")) == 2
+    assert len(parts_of(tmp_path / "a")) == len(
+        read_index(store_toy.files.Layout(tmp_path / "a"), earlier.store.damage).parts
+    )
+    assert shown(tmp_path / "a")[1] == []
+
+
+def test_many_commits_make_few_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "FAN", 4)
+    Toy((500,)).finish(tmp_path)  # 50 commits
+    num_parts = {table: len(Store.open(tmp_path).parts(table)) for table in ROWS}
+    assert all(count <= 3 * 3 for count in num_parts.values())  # three a level
+    assert len(load(tmp_path).episodes) == 100
+
+
+def test_a_sealed_record_tells_every_change() -> None:
+    text = json.dumps(seal({"a": 1, "b": [1.5, None, "ü"]}))
+    assert unseal(text) == {"a": 1, "b": [1.5, None, "ü"]}
+    for place in range(len(text)):
+        for letter in "0x":
+            if text[place] != letter:
+                with pytest.raises(ValueError, match=r".+"):
+                    unseal(text[:place] + letter + text[place + 1 :])
+
+
+def test_waiting_for_the_lock_says_for_whom(tmp_path: Path) -> None:
+    Store.open(tmp_path)
+    with store_toy.files.locked(store_toy.files.Layout(tmp_path)):
+        code = "import sys; from rlbench.store import Store; Store.open(sys.argv[1])"
+        waiting = subprocess.Popen([sys.executable, "-c", code, tmp_path], stderr=subprocess.PIPE, text=True)
+        assert waiting.stderr is not None
+        said = waiting.stderr.readline()
+    assert waiting.wait(60) == 0
+    waiting.stderr.close()
+    assert said.startswith(f"waiting for the store's lock ({tmp_path / 'lock'}), held by process {os.getpid()} on ")
+    assert "since" in said
