@@ -14,7 +14,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from rlbench.lanes.choice import Choice, structural
+from rlbench.lanes.bases import Network
+from rlbench.lanes.choice import structural
 from rlbench.lanes.streams import Stream, uniform_table
 
 # A product with fewer input features than this is a sum of scaled rows, which the compiler fuses with its neighbours: 1.3x at 4 features.
@@ -61,7 +62,7 @@ def _head(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 @dataclasses.dataclass(frozen=True)
-class MLP(Choice):
+class MLP(Network):
     """Fully connected network: hidden layers of `units`, linear head."""
 
     kind: ClassVar[str] = "mlp"
@@ -127,7 +128,7 @@ class MLP(Choice):
 
 
 @dataclasses.dataclass(frozen=True)
-class UniformPolicy(Choice):
+class UniformPolicy(Network):
     """No network: every action is drawn uniformly, in training and in evaluation. The floor of every comparison."""
 
     kind: ClassVar[str] = "uniform"
@@ -140,7 +141,3 @@ class UniformPolicy(Choice):
     def named_weights(self, params: Params) -> dict[str, Tensor]:
         """There are no weights."""
         return {}
-
-
-Network = MLP | UniformPolicy
-NETWORKS: tuple[type[Choice], ...] = (MLP, UniformPolicy)
