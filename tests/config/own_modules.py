@@ -56,6 +56,17 @@ class Scaled(MLP):
 
 
 @dataclasses.dataclass(frozen=True)
+class PseudoHuber(Loss):
+    """Of operations that IEEE 754 rounds exactly: the same bits for any number of lanes."""
+
+    scale: float = number(1.0, "error of the turn", "> 0")
+
+    def __call__(self, td_error):
+        ratio = td_error / self.scale
+        return self.scale * self.scale * ((1 + ratio * ratio).sqrt() - 1)
+
+
+@dataclasses.dataclass(frozen=True)
 class Polyak(Periodic):
     every: int = number(1, "updates between two moves", ">= 1")
     tau: float = number(0.01, "how far the target moves", "0 < x <= 1")
@@ -112,7 +123,7 @@ class Negative(Pixel):
 )
 MEMBERS = {
     "network": "Scaled",
-    "loss": "LogCosh",
+    "loss": "PseudoHuber",
     "target": "Polyak",
     "optimizer": "SignSGD",
     "clip": "Tenth",

@@ -18,8 +18,7 @@ from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice, structure
 from rlbench.lanes.losses import Huber
 from rlbench.lanes.variant import Run, Variant
-
-from own_modules import ALL, LOG_COSH, MEMBERS, Write  # isort: skip
+from tests.config.own_modules import ALL, LOG_COSH, MEMBERS, Write
 
 
 def run_for(*words: str) -> Run:
