@@ -4,6 +4,7 @@ Commands run in this process, whose modules are made anew with each version of t
 """
 
 import importlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,3 +121,21 @@ def test_a_module_that_workers_cannot_import_ends_the_command_in_one_line(write:
     assert code == 2
     assert "a worker cannot import what its runs are made of: RuntimeError: only in the first process" in err
     assert "Traceback" not in err
+
+
+def test_the_console_script_finds_modules_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`python -m` puts that folder on the path itself; a script has its own folder there."""
+    from rlbench.__main__ import main
+
+    (tmp_path / "own_here.py").write_text(LOG_COSH)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    try:
+        assert main(["run", "loss=own_here:LogCosh", "seeds=1", "--dry-run", "store=nowhere"]) == 0
+    finally:
+        sys.modules.pop("own_here", None)
+    assert "1 runs, 0 of them done" in capsys.readouterr().out
+    assert sys.path[0] == str(tmp_path)
