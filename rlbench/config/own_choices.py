@@ -72,7 +72,7 @@ def check_class(group: str, cls: type) -> None:
     if not issubclass(cls, bases_of(group)):
         raise ConfigError(f"{told} is no {group}: it has to derive from {' or '.join(map(_path, bases_of(group)))}")
     own: Any = cls  # for mypy, to which a class of choices is not hashable
-    problem = _problem(own) if is_own(own) else ""
+    problem = (_home_problem(own) or _problem(own)) if is_own(own) else ""
     if problem:
         raise ConfigError(f"{told}: {problem}")
 
@@ -91,6 +91,18 @@ def check_choices(variant: Variant) -> None:
         check_class(group, type(choice))
 
 
+def _home_problem(cls: type[Choice]) -> str:
+    """Why a worker process could not import a class; asked each time, because a module may have been loaded again."""
+    if cls.__module__ == "__main__":
+        return "it is in the script that runs, which worker processes cannot import: move it into a module of its own"
+    if getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is not cls:
+        return (
+            f"it is not what '{cls.__module__}' has as '{cls.__qualname__}': define it at the top of a module, and take it from"
+            " there again when that was loaded again"
+        )
+    return ""
+
+
 @functools.cache
 def _problem(cls: type[Choice]) -> str:
     """What keeps a class of the right base from being a choice; empty where nothing does."""
@@ -99,12 +111,6 @@ def _problem(cls: type[Choice]) -> str:
         return "it is not a frozen dataclass: write @dataclasses.dataclass(frozen=True) above the class"
     if cls.kind != f"{cls.__module__}:{cls.__qualname__}":
         return f"it calls itself '{cls.kind}': leave `kind` out, it is {cls.__module__}:{cls.__qualname__}"
-    if cls.__module__ == "__main__":
-        return "it is in the script that runs, which worker processes cannot import: move it into a module of its own"
-    if getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is not cls:
-        return (
-            f"it cannot be imported as '{cls.__qualname__}' from '{cls.__module__}': define it at the top of a module"
-        )
     missing = [name for name in dir(cls) if getattr(getattr(cls, name), "__isabstractmethod__", False)]
     if missing:
         return f"it does not define {', '.join(missing)}"
@@ -142,7 +148,12 @@ def _field_problem(field: "dataclasses.Field[Any]", hint: Any) -> str:
     plain = [one for one in typing.get_args(hint) if one is not types.NoneType] if _is_optional(hint) else [hint]
     element = typing.get_args(plain[0])[:1] if typing.get_origin(plain[0]) is tuple else tuple(plain[:1])
     is_list = typing.get_origin(plain[0]) is tuple
-    if len(plain) > 1 or element[0] not in _PLAIN or (is_list and typing.get_args(plain[0])[1:] != (...,)):
+    if (
+        len(plain) > 1
+        or not element
+        or element[0] not in _PLAIN
+        or (is_list and typing.get_args(plain[0])[1:] != (...,))
+    ):
         return "has a type that is not supported: bool, int, float, str, tuple[int, ...] or the like, or one of them | None"
     if role == "number" and (is_list or plain[0] is str):
         return "is a number and may not be a text or a list: declare it by structural(...)"

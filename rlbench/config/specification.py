@@ -17,7 +17,7 @@ from rlbench.config.keys import convert, keys_of, keys_of_choice
 from rlbench.config.own_choices import check_choices, class_of
 from rlbench.config.seeds import SEED_LIMIT
 from rlbench.config.sources import check_source, source_of
-from rlbench.errors import ConfigError
+from rlbench.errors import ConfigError, first_line
 from rlbench.lanes.choice import Choice, is_left_out
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
 
@@ -96,7 +96,11 @@ def choice_of(group: str, data: Mapping[str, Any]) -> Choice:
     fields = {name.partition(".")[2]: key for name, key in keys_of_choice(group, cls.kind).items()}
     data = _with_left_out(default, data)
     _check_names(data, ["kind", *source_of(default), *fields], f"{group}.")
-    return cls(**{name: convert(key, data[name]) for name, key in fields.items()})
+    values = {name: convert(key, data[name]) for name, key in fields.items()}
+    try:
+        return cls(**values)
+    except Exception as error:  # whatever a class of one's own raises
+        raise ConfigError(f"{group}={cls.kind}: {first_line(error)}") from None
 
 
 def part_of(default: T, data: Mapping[str, Any], prefix: str) -> T:

@@ -135,7 +135,7 @@ def test_python_takes_it_as_an_object(write: Write) -> None:
         ConfigError, match=r"optimizer=own_loss:LogCosh is no optimizer: it has to derive from rlbench\.Optimizer"
     ):
         planned_runs([Cell("smooth", Variant(optimizer=cls()))], [0])
-    with pytest.raises(ConfigError, match=r"cannot be imported as .*<locals>.* define it at the top of a module"):
+    with pytest.raises(ConfigError, match=r"it is not what .* has as .*<locals>.*: define it at the top of a"):
         planned_runs([Cell("local", Variant(loss=_local()))], [0])
 
 
@@ -151,22 +151,25 @@ def _local() -> Any:
 def test_comments_do_not_make_another_run_and_code_does(write: Write) -> None:
     """The digest is of what the module says, and of the modules of the classes that its class derives from."""
     before = run_for(f"loss={write('own_loss')}:LogCosh")
+    before_id, before_source = run_id(before), source_of(before)
     told = LOG_COSH.replace('    """log cosh."""\n\n', '    """Another docstring."""\n    # a comment\n\n\n').replace(
         "  # no overflow", ""
     )
     assert told != LOG_COSH
     write("own_loss", told)
-    assert run_id(run_for("loss=own_loss:LogCosh")) == run_id(before)
+    assert run_id(run_for("loss=own_loss:LogCosh")) == before_id
+    with pytest.raises(ConfigError, match="take it from there again when that was loaded again"):
+        run_id(before)
     write("own_loss", LOG_COSH.replace("math.log(2)", "math.log(2.0)"))
     after = run_for("loss=own_loss:LogCosh")
-    assert source_of(after) != source_of(before)
-    assert run_id(after) != run_id(before)
+    assert source_of(after) != before_source
+    assert run_id(after) != before_id
     derived = "import dataclasses\nfrom own_loss import LogCosh\n@dataclasses.dataclass(frozen=True)\nclass Wide(LogCosh):\n    pass\n"
     write("own_wide", derived)
-    wide = run_for("loss=own_wide:Wide")
+    wide = source_of(run_for("loss=own_wide:Wide"))
     write("own_loss")
     write("own_wide", derived)
-    assert source_of(run_for("loss=own_wide:Wide")) != source_of(wide)
+    assert source_of(run_for("loss=own_wide:Wide")) != wide
 
 
 def test_classes_of_one_name_are_not_one_cohort(write: Write) -> None:
@@ -204,7 +207,7 @@ FROZEN = "@dataclasses.dataclass(frozen=True)\n"
 WRONG = {
     "class A(rlbench.Loss):\n"
     + CALL: "it is not a frozen dataclass: write @dataclasses.dataclass(frozen=True) above the class",
-    "A = dataclasses.make_dataclass('B', [], bases=(rlbench.Loss,), frozen=True)\n": "it cannot be imported as 'B'",
+    "A = dataclasses.make_dataclass('B', [], bases=(rlbench.Loss,), frozen=True)\n": "it is not what 'types' has as 'B'",
     FROZEN
     + "class A(rlbench.Loss):\n    scale: float = 1.0\n"
     + CALL: "field 'scale' has no role: declare it by number(default,",
@@ -238,6 +241,9 @@ WRONG = {
     FROZEN + "class A(rlbench.Loss):\n    pass\n": "it does not define __call__",
     FROZEN + "class A(rlbench.Clip):\n    pass\n": "is no loss: it has to derive from rlbench.Loss",
     "class A:\n    pass\n": "is no loss: it has to derive from rlbench.Loss",
+    FROZEN
+    + "class A(rlbench.Loss):\n    s: tuple[()] = structural((), 'b')\n"
+    + CALL: "field 's' has a type that is not",
     "A = 3\n": "is no loss: it is not a class",
     "raise SystemExit\n": "does not import: SystemExit",
     "def f(:\n": "does not import: SyntaxError: invalid syntax",
@@ -275,6 +281,12 @@ def test_wrong_names_and_values_are_refused_in_one_line(write: Write) -> None:
     }
     for words, message in refusals.items():
         assert message in refusal(*words)
+
+
+def test_what_a_class_says_to_its_values_is_said_in_one_line(write: Write) -> None:
+    refuses = "\n    def __post_init__(self):\n        if self.scale > 5:\n            raise ValueError('too wide\\nfor this')\n"
+    write("own_loss", LOG_COSH.rstrip() + "\n" + refuses)
+    assert refusal("loss=own_loss:LogCosh", "loss.scale=6") == "loss=own_loss:LogCosh: too wide"
 
 
 def test_a_replay_needs_the_fields_that_the_engine_asks_for(write: Write) -> None:
