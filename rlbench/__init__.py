@@ -1,13 +1,26 @@
 """rlbench: which DQN variant is better, by how much, on what evidence?
 
 `rlbench.run(variant, env, seeds, ...)` trains and returns results, `rlbench.load(path)` reads them; `rlbench.Variant` and the choices
-that it is made of describe an algorithm. The commands are `python -m rlbench.run`, `report`, `results`, `verify`, `sync`.
+that it is made of describe an algorithm; `rlbench.Loss` and the other bases, with `number` and `structural`, make choices of your own.
+The commands are `python -m rlbench.run`, `report`, `results`, `verify`, `sync`.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlbench.lanes.bases import (
+        Clip,
+        Exploration,
+        Loss,
+        Network,
+        Observation,
+        Optimizer,
+        Replay,
+        Target,
+        Validation,
+    )
+    from rlbench.lanes.choice import number, structural
     from rlbench.lanes.variant import Environment, Variant
     from rlbench.store import Results, load
 
@@ -17,9 +30,32 @@ _HOMES = {
     "Results": "rlbench.store",
     "Variant": "rlbench.lanes.variant",
     "Environment": "rlbench.lanes.variant",
+    "number": "rlbench.lanes.choice",
+    "structural": "rlbench.lanes.choice",
+    **dict.fromkeys(
+        ("Clip", "Exploration", "Loss", "Network", "Observation", "Optimizer", "Replay", "Target", "Validation"),
+        "rlbench.lanes.bases",
+    ),
 }
 
-__all__ = ["Environment", "Results", "Variant", "load", "run"]
+__all__ = [
+    "Clip",
+    "Environment",
+    "Exploration",
+    "Loss",
+    "Network",
+    "Observation",
+    "Optimizer",
+    "Replay",
+    "Results",
+    "Target",
+    "Validation",
+    "Variant",
+    "load",
+    "number",
+    "run",
+    "structural",
+]
 
 
 def __getattr__(name: str) -> Any:

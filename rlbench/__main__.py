@@ -1,6 +1,7 @@
 """The console script: `rlbench COMMAND ...` is `python -m rlbench.COMMAND ...`."""
 
 import importlib
+import os
 import sys
 
 from rlbench.config.arguments import did_you_mean
@@ -32,6 +33,8 @@ def main(argv: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return EXIT_BAD_INPUT
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.insert(0, os.getcwd())  # as `python -m` does: modules of one's own are found in the current folder
     module = importlib.import_module(f"rlbench.{command}")
     return int(module.main(rest))
 

@@ -65,13 +65,17 @@ def _play(argv: Sequence[str]) -> int:
     if missing:
         raise ConfigError(f"{' and '.join(missing)} not installed: pip install 'rlbench[play]'")
     from rlbench.config import run_of
+    from rlbench.config.changed_code import changed_code, changed_lines
     from rlbench.playing.choosing import load_policy
     from rlbench.playing.episodes import Stage
     from rlbench.store import is_undamaged, load
 
     results = load(words["store"])
     choice = _chosen(results, words)
-    run = run_of(results.specs([choice.run_id])[choice.run_id])
+    spec = results.specs([choice.run_id])
+    for line in changed_lines(changed_code(spec)):
+        raise ConfigError(line)
+    run = run_of(spec[choice.run_id])
     policy, stage = load_policy(results, run, choice.run_id), Stage(run)
     moments = list(stage.play(policy, 1 if "frames" in counts else counts["episodes"], counts["steps"]))
     stage.close()

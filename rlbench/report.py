@@ -90,6 +90,7 @@ def _report(argv: Sequence[str]) -> int:
     # Here and not above, so that a misspelt word is answered at once.
     from rich.console import Console
 
+    from rlbench.config.changed_code import changed_code, changed_lines
     from rlbench.reports.report import write_summary
     from rlbench.reports.summary import summarise
     from rlbench.reports.terminal import table_of
@@ -100,6 +101,8 @@ def _report(argv: Sequence[str]) -> int:
     Console().print(table_of(summary))
     for remark in foreign.remarks if foreign else ():
         print(remark)
+    for line in changed_lines(changed_code(summary.specs)):
+        print(f"note: {line}; verify cannot train it again")
     print(f"report: {page}")
     if arguments["wandb"] == "true":
         print(publish(results, experiment, out, settings))

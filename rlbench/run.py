@@ -97,6 +97,7 @@ def _train_runs(request: "Request", store: "Store", runs: "Sequence[PlannedRun]"
     from rich.console import Console
 
     from rlbench.config import spec_of
+    from rlbench.config.changed_code import changed_code, changed_lines
     from rlbench.runner.job import Settings
     from rlbench.runner.launch import launch
     from rlbench.runner.machine import machine
@@ -115,6 +116,9 @@ def _train_runs(request: "Request", store: "Store", runs: "Sequence[PlannedRun]"
             f"{request.name}: {len(missing)} of {len(tasks)} runs to train{resumed}, {request.workers} workers",
             highlight=False,
         )
+    others = store.members(request.name).keys() - {task.run_id for task in tasks} - store.final_runs()
+    for line in changed_lines(changed_code(store.specs(others))):
+        Console(stderr=True).print(f"{request.name}: not continued: {line}", highlight=False, soft_wrap=True)
     settings = Settings(request.lanes, request.checkpoint_seconds, launcher="local")
     outcome = launch(store, tasks, num_workers=request.workers, settings=settings, progress=Progress())
     return outcome.interrupted

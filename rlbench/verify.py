@@ -1,7 +1,8 @@
 """`python -m rlbench.verify`: are the stored results what training gives?
 
 First every finished run is checked against its own digest (rows and weights as stored), and no two seeds of a cell may share a curve or
-weights; then one run, random or asked for, is trained again alone, and its digest compared with the stored one. Only reads.
+weights; then one run, random or asked for, is trained again alone, and its digest compared with the stored one. Runs of own choices whose
+code has changed are named and not trained. Only reads.
 """
 
 import random
@@ -30,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _verify(argv: Sequence[str]) -> int:
     arguments = parse_arguments(argv, {"run": None, "store": "results"}, prog=PROG, doc=DOC)
+    from rlbench.config.changed_code import changed_code, changed_lines
     from rlbench.store import Store, is_undamaged, load, passes_audit
     from rlbench.store.records import FINAL_STATUSES
 
@@ -49,7 +51,13 @@ def _verify(argv: Sequence[str]) -> int:
     )
     if not passes_audit(results):
         return EXIT_DIFFERENCE
-    return _train_again(store, chosen or random.choice(sorted(outcomes)), outcomes)
+    changed = changed_code(store.specs(outcomes if chosen is None else [chosen]))
+    for line in changed_lines(changed):
+        print(f"not trained again: {line}")
+    trainable = sorted(set(outcomes) - set(changed)) if chosen is None else [chosen]
+    if not trainable or chosen in changed:
+        return EXIT_OK
+    return _train_again(store, random.choice(trainable), outcomes)
 
 
 def _is_as_written(store: "Store", results: "Results", outcomes: dict[str, dict[str, Any]]) -> bool:

@@ -16,6 +16,7 @@ from rlbench.config import groups
 from rlbench.config.composing import NAMED, Composer
 from rlbench.config.keys import ALTERNATIVES, command_keys, convert, find_choice_key, keys_of, show
 from rlbench.config.plan import Cell
+from rlbench.config.sources import source_of
 from rlbench.config.specification import choice_of, part_of, variant_of
 from rlbench.config.words import Setting
 from rlbench.errors import ConfigError
@@ -102,6 +103,7 @@ def _in_steps(exploration: Tree, steps: int | None) -> Tree:
     choice = choice_of("exploration", exploration).resolved(steps)
     return {
         "kind": choice.kind,
+        **source_of(choice),
         **{name.partition(".")[2]: key.default for name, key in keys_of(choice, "exploration.").items()},
     }
 

@@ -21,11 +21,13 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.errors import MissingConfigException
 from omegaconf import OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 from rlbench.config import groups
 from rlbench.config.arguments import check_choice, did_you_mean
-from rlbench.config.keys import all_keys, find_choice_key, find_key, fixed_keys, keys_of, wanted
+from rlbench.config.keys import find_choice_key, find_key, fixed_keys, keys_of, wanted
+from rlbench.config.own_choices import is_written_out, load
+from rlbench.config.sources import source_of
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice
 
@@ -42,6 +44,7 @@ class Composer:
         self._config_dir = config_dir
         self.winners: Path | None = None  # the folder of the winners of studies, which `variant=study:NAME` names
         self._composed: dict[str, dict[str, Any]] = {}
+        self._registered: set[tuple[str, str]] = set()  # classes of one's own that files name, as (group, module:Class)
         self.names: dict[str, tuple[str, ...]] = {
             group: self._members(group) for group in (*NAMED, "env", *groups.CLASSES)
         }
@@ -54,7 +57,12 @@ class Composer:
         return self._compose(f"{group}@_global_={name}", f"{group}={name}")
 
     def member(self, group: str, name: str) -> dict[str, Any]:
-        """The keys of one member of `env` or of a group of choices, at its defaults. Raises ConfigError as `base` does."""
+        """The keys of one member of `env` or of a group of choices, at its defaults. Raises ConfigError as `base` does.
+
+        A member of a group of choices may be `module:Class`, a class of one's own.
+        """
+        if group in groups.CLASSES and is_written_out(name):
+            return _tree_of(load(group, name)())
         check_choice(group, name, self.names[group])
         found: dict[str, Any] = self._compose(f"{group}={name}", f"{group}={name}")[group]
         return found
@@ -75,6 +83,20 @@ class Composer:
             raise ConfigError(f"{path} is not the winner of a study ({error!r})") from None
         return tree
 
+    def _registers_what_is_missing(self, error: BaseException, told: str) -> bool:
+        """Whether a file names a class of one's own, which is now a member of its group. Raises ConfigError for a wrong one."""
+        for one in _chain(error):
+            group, _, name = str(getattr(one, "missing_cfg_file", None) or "").rpartition("/")
+            if group in groups.CLASSES and is_written_out(name) and (group, name) not in self._registered:
+                try:
+                    choice = load(group, name)()
+                except ConfigError as wrong:
+                    raise ConfigError(f"{told}: {wrong}") from None
+                ConfigStore.instance().store(group=group, name=name, node=_node(choice))
+                self._registered.add((group, name))
+                return True
+        return False
+
     def _members(self, group: str) -> tuple[str, ...]:
         packaged = [*groups.members(group)] if group in groups.CLASSES else _packaged(group)
         own = sorted(path.stem for path in (self._config_dir / group).glob("*.yaml")) if self._config_dir else []
@@ -85,11 +107,13 @@ class Composer:
 
     def _compose(self, override: str, told: str) -> dict[str, Any]:
         """Compose once, and give everybody a copy to change."""
-        if override not in self._composed:
+        while override not in self._composed:
             try:
                 config = compose("base", overrides=[override])
                 container = OmegaConf.to_container(config, resolve=False, throw_on_missing=True)
             except Exception as error:  # Hydra, OmegaConf, YAML and the file system each have their own
+                if self._registers_what_is_missing(error, told):
+                    continue
                 raise _in_one_line(error, told) from None
             assert isinstance(container, dict)
             data = {str(key): value for key, value in container.items()}
@@ -157,7 +181,14 @@ def _register(store: ConfigStore, searchpath: list[str]) -> None:
 def _node(choice: Choice) -> type:
     """A structured config like a choice: not frozen, since composing writes into it, and with its kind as a key."""
     fields = [(key.name, key.hint, key.default) for key in keys_of(choice).values()]
-    return _structured(choice.kind, [("kind", str, choice.kind), *fields])
+    told = [(name, str, value) for name, value in {"kind": choice.kind, **source_of(choice)}.items()]
+    return _structured(type(choice).__name__, [*told, *fields])
+
+
+def _tree_of(choice: Choice) -> dict[str, Any]:
+    """A choice as composing gives it."""
+    fields = {name: list(key.default) if key.is_list else key.default for name, key in keys_of(choice).items()}
+    return {"kind": choice.kind, **source_of(choice), **fields}
 
 
 def _structured(name: str, fields: list[tuple[str, Any, Any]]) -> type:
@@ -168,20 +199,27 @@ def _check_composed(data: Mapping[str, Any], told: str) -> None:
     """Refuse what structured configs let through: a member without kind, and interpolations."""
     for group, classes in groups.CLASSES.items():
         node = data[group]
-        if not isinstance(node, dict) or node.get("kind") not in [cls.kind for cls in classes]:
+        kind = node.get("kind") if isinstance(node, dict) else None
+        if kind not in [cls.kind for cls in classes] and not is_written_out(str(kind)):
             kinds = " or ".join(groups.members(group))
             raise ConfigError(f"{told}: the file must build on a member of {group}: 'defaults: [{kinds}]'")
     if "${" in str(data):
         raise ConfigError(f"{told}: interpolations ${{...}} are not supported; write the value itself")
 
 
-def _in_one_line(error: BaseException, told: str) -> ConfigError:
-    """What went wrong while composing, for the person who wrote the file."""
+def _chain(error: BaseException) -> list[BaseException]:
+    """An error and what it was raised from."""
     chain: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in chain:
         chain.append(cause)
         cause = cause.__cause__ or cause.__context__
+    return chain
+
+
+def _in_one_line(error: BaseException, told: str) -> ConfigError:
+    """What went wrong while composing, for the person who wrote the file."""
+    chain = _chain(error)
     for one in chain:
         if isinstance(one, MissingConfigException) and one.missing_cfg_file:
             group, _, name = one.missing_cfg_file.rpartition("/")
@@ -198,12 +236,9 @@ def _in_one_line(error: BaseException, told: str) -> ConfigError:
 def _key_error(name: str, error: OmegaConfBaseException) -> str:
     """What is wrong with one key of a file."""
     name = name.partition("[")[0]
+    kind = getattr(error.object_type, "kind", None)  # a structured config made by `_node`
     try:
-        if isinstance(error, (ConfigAttributeError, ConfigKeyError)):
-            group = name.partition(".")[0]
-            kind = getattr(error.object_type, "kind", None)  # a structured config made by `_node`
-            find_choice_key(name, {group: kind}) if kind else find_key(name)
+        key = find_choice_key(name, {name.partition(".")[0]: kind}) if kind else find_key(name)
     except ConfigError as known:
         return str(known)
-    told = f"must be {wanted(all_keys()[name])}" if name in all_keys() else "is wrong"
-    return f"{name} {told} ({str(error).splitlines()[0]})"
+    return f"{name} must be {wanted(key)} ({str(error).splitlines()[0]})"

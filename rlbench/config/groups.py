@@ -1,36 +1,15 @@
-"""The groups of choices and their members, straight from the classes of the engine.
+"""The groups of choices and the names of their members, straight from the registry of the engine.
 
-A group is a field of `Variant` that holds a choice; a member is a choice with the name that people type. Adding a class
-to its tuple in `rlbench.lanes` (say `LOSSES`) makes it a member of its group under its `kind`.
-Knows nothing of Hydra, files or the command line.
+A member is a choice with the name that people type. Knows nothing of Hydra, files or the command line.
 """
 
 from collections.abc import Mapping
 
 from rlbench.lanes.choice import Choice
-from rlbench.lanes.clipping import CLIPS
 from rlbench.lanes.convolution import Conv
-from rlbench.lanes.exploration import EXPLORATIONS
-from rlbench.lanes.losses import LOSSES
-from rlbench.lanes.networks import NETWORKS
-from rlbench.lanes.observations import OBSERVATIONS
-from rlbench.lanes.optimizers import OPTIMIZERS
-from rlbench.lanes.replay import REPLAYS
-from rlbench.lanes.targets import TARGETS, Periodic
-from rlbench.lanes.validation import VALIDATIONS
+from rlbench.lanes.registry import CLASSES
+from rlbench.lanes.targets import Periodic
 from rlbench.lanes.variant import Variant
-
-CLASSES: Mapping[str, tuple[type[Choice], ...]] = {
-    "network": (*NETWORKS, Conv),
-    "loss": LOSSES,
-    "target": TARGETS,
-    "optimizer": OPTIMIZERS,
-    "clip": CLIPS,
-    "exploration": EXPLORATIONS,
-    "replay": REPLAYS,
-    "validation": VALIDATIONS,
-    "observation": OBSERVATIONS,
-}
 
 # Members that are one class with different numbers; such a class has no member under its own kind.
 PRESETS: Mapping[str, Mapping[str, Choice]] = {
@@ -76,5 +55,5 @@ def default_member(group: str) -> str:
 
 
 def members_of_kind(group: str, kind: str) -> list[str]:
-    """The names of the members of one class."""
-    return [name for name, choice in members(group).items() if choice.kind == kind]
+    """The names of the members of one class; of a class of somebody's own its kind, which is what people type."""
+    return [name for name, choice in members(group).items() if choice.kind == kind] or [kind]

@@ -36,6 +36,8 @@ examples
 
 _GROUPS_HEAD = """\
 groups: group=member, * is the default. A member sets all keys of its group to its own defaults.
+Every group from observation to validation also takes module:Class, a class of your own in a module
+that can be imported from here, with its fields as keys: loss=my_module:LogCosh loss.scale=2
 """
 
 

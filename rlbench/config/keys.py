@@ -14,6 +14,7 @@ from typing import Any
 
 from rlbench.config import groups
 from rlbench.config.arguments import check_choice, did_you_mean
+from rlbench.config.own_choices import class_of, is_written_out
 from rlbench.config.settings import Settings, WandbOptions
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice
@@ -100,16 +101,26 @@ def command_keys() -> Mapping[str, Key]:
     return {**keys_of(Settings()), **keys_of(WandbOptions(), "wandb.")}
 
 
-@functools.cache
 def keys_of_choice(group: str, kind: str) -> Mapping[str, Key]:
-    """The keys of a group when a choice of this kind is taken."""
-    cls = next(cls for cls in groups.CLASSES[group] if cls.kind == kind)
-    return keys_of(cls(), f"{group}.")
+    """The keys of a group when a choice of this kind is taken. Raises ConfigError for a class of one's own that is no choice."""
+    cls: Any = class_of(group, kind)  # for mypy, to which a class of choices is not hashable
+    return _keys_of_class(group, cls)
+
+
+@functools.cache
+def _keys_of_class(group: str, cls: type[Choice]) -> Mapping[str, Key]:
+    keys = keys_of(cls(), f"{group}.")
+    for key in keys.values():
+        try:
+            convert(key, key.default)
+        except ConfigError as error:
+            raise ConfigError(f"{group}={cls.kind}: the default of {error}") from None
+    return keys
 
 
 @functools.cache
 def all_keys() -> Mapping[str, Key]:
-    """Every key that some choice of members has; of keys that several members share, the first one."""
+    """Every key that some member has; of keys that several members share, the first one."""
     found = dict(fixed_keys())
     for group, classes in groups.CLASSES.items():
         for cls in classes:
@@ -118,22 +129,42 @@ def all_keys() -> Mapping[str, Key]:
     return found
 
 
-def find_key(name: str) -> Key:
-    """The key of this name, whatever is chosen. Raises ConfigError for a name that no choice has."""
-    known = all_keys()
+def find_key(name: str, own_keys: Mapping[str, Key] = types.MappingProxyType({})) -> Key:
+    """The key of this name, whatever is chosen of the members. Raises ConfigError for a name that none has.
+
+    `own_keys` are those of classes of one's own that may be chosen too.
+    """
+    known = {**all_keys(), **own_keys}
     if name in known:
         return known[name]
     group, _, rest = name.partition(".")
     if rest and group in groups.CLASSES:
-        own = [key for key in known if key.startswith(f"{group}.")]
-        meant = [key for key in own if known[key].meaning == rest.replace("_", " ")]
-        fields = [key.removeprefix(f"{group}.") for key in own]
-        hint = f"; did you mean '{meant[0]}'?" if meant else did_you_mean(rest, fields)
-        raise ConfigError(f"unknown key '{name}'{hint} (keys: {', '.join(own)})")
+        raise _unknown_field(name, known)
     inside = [key for key in known if key.startswith(f"{name}.")]
     if inside:
         raise ConfigError(f"'{name}' is not a key itself; its keys are {', '.join(inside)} {SEE_HELP}")
     raise ConfigError(f"unknown key '{name}'{_nearest(name, [*known, *groups.MEANINGS])} {SEE_HELP}")
+
+
+def _unknown_field(name: str, known: Mapping[str, Key]) -> ConfigError:
+    """What is said to a key of a group that no choice has; `known` holds the keys among which the nearest is looked for."""
+    group, _, rest = name.partition(".")
+    own = [key for key in known if key.startswith(f"{group}.")]
+    meant = [key for key in own if known[key].meaning == rest.replace("_", " ")]
+    fields = [key.removeprefix(f"{group}.") for key in own]
+    hint = f"; did you mean '{meant[0]}'?" if meant else did_you_mean(rest, fields)
+    return ConfigError(f"unknown key '{name}'{hint} (keys: {', '.join(own) or 'none'})")
+
+
+def typed_key(name: str) -> Key:
+    """The key of this name as far as it is known while a command is read; raises ConfigError where no choice can have it.
+
+    A field of a group that no member has may be one of a class of one's own: it takes any value until the choice is known.
+    """
+    group, _, field = name.partition(".")
+    if name not in all_keys() and group in groups.CLASSES and field.isidentifier():
+        return Key(name, Any, None, "")
+    return find_key(name)
 
 
 def find_choice_key(name: str, kinds: Mapping[str, str]) -> Key:
@@ -141,13 +172,14 @@ def find_choice_key(name: str, kinds: Mapping[str, str]) -> Key:
 
     Raises ConfigError where no choice, or only another one, has it: loss.delta while the loss is mse.
     """
-    find_key(name)
     group = name.partition(".")[0]
     if group not in groups.CLASSES or name == group:
-        return fixed_keys()[name]
+        return find_key(name)
     own = keys_of_choice(group, kinds[group])
     if name in own:
         return own[name]
+    if name not in all_keys():
+        raise _unknown_field(name, own if is_written_out(kinds[group]) else all_keys())
     having = [cls.kind for cls in groups.CLASSES[group] if name in keys_of_choice(group, cls.kind)]
     owners = [member for kind in having for member in groups.members_of_kind(group, kind)]
     taken = " or ".join(groups.members_of_kind(group, kinds[group]))

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rlbench.config.arguments import did_you_mean
+from rlbench.config.own_choices import check_choices
 from rlbench.config.specification import resolved, run_id_of, spec_of
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import check
@@ -79,6 +80,7 @@ def check_cell(
 
     `env_members` are names that an unknown id may have meant.
     """
+    check_choices(cell.variant)
     for part in ("env", "evaluation", "diagnostics"):
         check(getattr(cell, part), f"{part}.")
     run = cell.run(0, namespace)

@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 
 from rlbench.config import groups
 from rlbench.config.keys import convert, keys_of, keys_of_choice
+from rlbench.config.own_choices import check_choices, class_of
 from rlbench.config.seeds import SEED_LIMIT
-from rlbench.errors import ConfigError
+from rlbench.config.sources import check_source, source_of
+from rlbench.errors import ConfigError, first_line
 from rlbench.lanes.choice import Choice, is_left_out
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
 
@@ -31,7 +33,10 @@ T = TypeVar("T")
 
 
 def spec_of(run: Run) -> dict[str, Any]:
-    """The specification of a run, JSON-able; every choice is {"kind": ..., its fields}. Raises ConfigError on wrong types."""
+    """The specification of a run, JSON-able; every choice is {"kind": ..., its fields}, and one's own has a digest "source".
+
+    Raises ConfigError on wrong types, and for a class that is no choice.
+    """
     run = resolved(run)
     return {
         "variant": _data_of(run.variant, ""),
@@ -42,7 +47,10 @@ def spec_of(run: Run) -> dict[str, Any]:
 
 
 def run_of(spec: Mapping[str, Any]) -> Run:
-    """The run of a specification. Raises ConfigError for a missing or unknown key, or a value of a wrong type."""
+    """The run of a specification. Raises ConfigError for a missing or unknown key, or a value of a wrong type.
+
+    ChangedCodeError where it has a class of one's own whose code is another by now.
+    """
     _check_names(spec, ["variant", *PARTS, "seed", "namespace"], "")
     seed = spec["seed"]
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < SEED_LIMIT:
@@ -64,6 +72,7 @@ def run_id_of(spec: Mapping[str, Any]) -> str:
 
 def resolved(run: Run) -> Run:
     """The run with everything written out that depends on its budget. Raises ConfigError where that is impossible."""
+    check_choices(run.variant)
     choices = {group: getattr(run.variant, group).resolved(run.budget.steps) for group in groups.CLASSES}
     return dataclasses.replace(run, variant=dataclasses.replace(run.variant, **choices))
 
@@ -81,15 +90,17 @@ def variant_of(data: Mapping[str, Any]) -> Variant:
 
 def choice_of(group: str, data: Mapping[str, Any]) -> Choice:
     """The choice of {"kind": ..., fields}. Raises ConfigError as `run_of` does."""
-    kinds = {cls.kind: cls for cls in groups.CLASSES[group]}
-    kind = data.get("kind")
-    if kind not in kinds:
-        raise ConfigError(f"unknown kind of {group} {kind!r} (one of: {', '.join(kinds)})")
-    keys = keys_of_choice(group, kind)
-    fields = {name.partition(".")[2]: key for name, key in keys.items()}
-    data = _with_left_out(kinds[kind](), data)
-    _check_names(data, ["kind", *fields], f"{group}.")
-    return kinds[kind](**{name: convert(key, data[name]) for name, key in fields.items()})
+    cls = class_of(group, data.get("kind"))
+    check_source(group, cls, data)
+    default = cls()
+    fields = {name.partition(".")[2]: key for name, key in keys_of_choice(group, cls.kind).items()}
+    data = _with_left_out(default, data)
+    _check_names(data, ["kind", *source_of(default), *fields], f"{group}.")
+    values = {name: convert(key, data[name]) for name, key in fields.items()}
+    try:
+        return cls(**values)
+    except Exception as error:  # whatever a class of one's own raises
+        raise ConfigError(f"{group}={cls.kind}: {first_line(error)}") from None
 
 
 def part_of(default: T, data: Mapping[str, Any], prefix: str) -> T:
@@ -101,7 +112,7 @@ def part_of(default: T, data: Mapping[str, Any], prefix: str) -> T:
 
 
 def _data_of(part: Any, prefix: str) -> dict[str, Any]:
-    data: dict[str, Any] = {"kind": part.kind} if isinstance(part, Choice) else {}
+    data: dict[str, Any] = {"kind": part.kind, **source_of(part)} if isinstance(part, Choice) else {}
     fields = {field.name: field for field in dataclasses.fields(part) if not is_left_out(part, field)}
     for name, key in keys_of(part, prefix).items():
         if name.removeprefix(prefix) in fields:

@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 
 from rlbench.config import groups
 from rlbench.config.arguments import HELP_WORDS, did_you_mean
-from rlbench.config.keys import ALTERNATIVES, SEE_HELP, Key, all_keys, command_keys, find_key, show
+from rlbench.config.keys import ALTERNATIVES, SEE_HELP, Key, all_keys, command_keys, show, typed_key
 from rlbench.errors import ConfigError
 
 LARGEST_SWEEP = 100_000
@@ -114,7 +114,7 @@ def _parse_word(word: str, names: Mapping[str, Collection[str]]) -> Setting:
     if name == "store":  # a path may hold what the grammar gives a meaning to
         return Setting(name, (_unquoted(text),))
     is_group = name in groups.MEANINGS
-    key = None if is_group else find_key(name)
+    key = None if is_group else typed_key(name)
     if "${" in text:
         raise ConfigError(f"{name} has an interpolation ${{...}}; write the value itself")
     try:

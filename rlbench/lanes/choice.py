@@ -17,10 +17,14 @@ from rlbench.errors import ConfigError
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """Base of all choices: `kind` is the name that configurations use."""
+    """Base of all choices: `kind` is the name that configurations use, of a class that gives itself none `module:Class`."""
 
     kind: ClassVar[str]
     precise: ClassVar[bool] = False  # numbers are stacked as float64 instead of float32
+
+    def __init_subclass__(cls) -> None:
+        if "kind" not in vars(cls):
+            cls.kind = f"{cls.__module__}:{cls.__qualname__}"
 
     def resolved(self, budget_steps: int | None) -> Self:
         """This choice with everything that depends on the budget written out."""
@@ -54,7 +58,7 @@ def is_left_out(part: Any, field: "dataclasses.Field[Any]") -> bool:
 
 def structure(choice: Any) -> tuple[Any, ...]:
     """What must be equal for two choices to be lanes of one program: the class and every structural field, nested choices included."""
-    parts: list[Any] = [type(choice).__name__]
+    parts: list[Any] = [type(choice)]
     for field in dataclasses.fields(choice):
         value = getattr(choice, field.name)
         if isinstance(value, Choice):

@@ -8,13 +8,12 @@ from rlbench.lanes.networks import MLP
 from rlbench.lanes.observing import observed
 from rlbench.lanes.variant import Run
 
-# Working set of one chunk's update. Half and twice as many lanes were equally fast; fewer waste less on idle ones.
-CHUNK_BYTES = 6_000_000
+# Working set of one chunk's update. Twice as many lanes were slower, half as many cost more calls than they saved in the cache.
+CHUNK_BYTES = 9_000_000
 MAX_WIDTH = 64
 NO_LEARNING_WIDTH = 64
-BLOCK_LANES = (
-    64  # that step together: more do not make a step cheaper, and their states would push each other out of the cache
-)
+# Lanes that step together: more do not make a step cheaper, and their states would push each other out of the cache.
+BLOCK_LANES = 64
 
 
 def chunk_width(run: Run) -> int:
@@ -60,7 +59,7 @@ def chunks(num_lanes: int, width: int) -> list[tuple[int, int]]:
     return layout
 
 
-def blocks(layout: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+def block_layouts(layout: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
     """The chunks (start, width) whose lanes step together, block by block."""
     count = max(1, BLOCK_LANES // layout[0][1])
     return [list(layout[i : i + count]) for i in range(0, len(layout), count)]

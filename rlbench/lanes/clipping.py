@@ -6,11 +6,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from rlbench.lanes.choice import Choice, number
+from rlbench.lanes.bases import Clip
+from rlbench.lanes.choice import number
 
 
 @dataclasses.dataclass(frozen=True)
-class NoClip(Choice):
+class NoClip(Clip):
     """Gradients as they are."""
 
     kind: ClassVar[str] = "none"
@@ -21,7 +22,7 @@ class NoClip(Choice):
 
 
 @dataclasses.dataclass(frozen=True)
-class ClipValue(Choice):
+class ClipValue(Clip):
     """Every element to [-limit, limit], as torch.nn.utils.clip_grad_value_."""
 
     kind: ClassVar[str] = "value"
@@ -34,7 +35,7 @@ class ClipValue(Choice):
 
 
 @dataclasses.dataclass(frozen=True)
-class ClipNorm(Choice):
+class ClipNorm(Clip):
     """Scaled down to a global norm over all parameters of the lane, as torch.nn.utils.clip_grad_norm_."""
 
     kind: ClassVar[str] = "norm"
@@ -44,6 +45,3 @@ class ClipNorm(Choice):
         """gradients [L, ...] each, norm [L, 1] -> scaled, same shapes."""
         scale = (self.max_norm / (norm + 1e-6)).clamp(max=1.0)[..., None]
         return [g * scale for g in gradients]
-
-
-CLIPS: tuple[type[Choice], ...] = (NoClip, ClipValue, ClipNorm)

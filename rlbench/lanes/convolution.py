@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from rlbench import exact
 from rlbench.errors import ConfigError
+from rlbench.lanes.bases import Network
 from rlbench.lanes.batch_norm import NormAndReLU, folded, running
-from rlbench.lanes.choice import Choice, structural
+from rlbench.lanes.choice import structural
 from rlbench.lanes.networks import Params
 from rlbench.lanes.streams import Stream, uniform_table
 
@@ -26,7 +27,7 @@ MODES = ("training", "evaluation")
 
 
 @dataclasses.dataclass(frozen=True)
-class Conv(Choice):
+class Conv(Network):
     """Convolutions with ReLU, hidden layers with ReLU, linear head. The defaults are those of PyTorch's DQN tutorial of 2019."""
 
     kind: ClassVar[str] = "conv"

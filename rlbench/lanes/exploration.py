@@ -11,11 +11,12 @@ from torch import Tensor
 
 from rlbench import exact
 from rlbench.errors import ConfigError
-from rlbench.lanes.choice import Choice, number
+from rlbench.lanes.bases import Exploration
+from rlbench.lanes.choice import number
 
 
 @dataclasses.dataclass(frozen=True)
-class Constant(Choice):
+class Constant(Exploration):
     """The same epsilon throughout."""
 
     kind: ClassVar[str] = "constant"
@@ -28,7 +29,7 @@ class Constant(Choice):
 
 
 @dataclasses.dataclass(frozen=True)
-class Linear(Choice):
+class Linear(Exploration):
     """From `start` to `end` in a straight line over `decay_steps` actions, then `end`."""
 
     kind: ClassVar[str] = "linear"
@@ -60,7 +61,7 @@ class Linear(Choice):
 
 
 @dataclasses.dataclass(frozen=True)
-class Exponential(Choice):
+class Exponential(Exploration):
     """end + (start - end) * exp(-n / decay_steps)."""
 
     kind: ClassVar[str] = "exponential"
@@ -75,7 +76,7 @@ class Exponential(Choice):
 
 
 @dataclasses.dataclass(frozen=True)
-class Multiplicative(Choice):
+class Multiplicative(Exploration):
     """Multiplied by `factor` with every action, never below `floor`: max(floor, start * factor**n)."""
 
     kind: ClassVar[str] = "multiplicative"
@@ -91,6 +92,3 @@ class Multiplicative(Choice):
         """n [L, K] -> epsilon [L, K]."""
         decayed = self.start * exact.power(torch.as_tensor(self.factor, dtype=torch.float64), n + self.before_draw)
         return torch.maximum(decayed, torch.zeros_like(decayed) + self.floor)
-
-
-EXPLORATIONS: tuple[type[Choice], ...] = (Constant, Linear, Exponential, Multiplicative)

@@ -6,11 +6,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from rlbench.lanes.choice import Choice, number
+from rlbench.lanes.bases import Loss
+from rlbench.lanes.choice import number
 
 
 @dataclasses.dataclass(frozen=True)
-class Squared(Choice):
+class Squared(Loss):
     """Mean squared error: td_error**2, as torch.nn.MSELoss."""
 
     kind: ClassVar[str] = "mse"
@@ -21,7 +22,7 @@ class Squared(Choice):
 
 
 @dataclasses.dataclass(frozen=True)
-class Huber(Choice):
+class Huber(Loss):
     """Huber loss, as torch.nn.HuberLoss: quadratic up to `delta`, linear beyond (Huber, 1964)."""
 
     kind: ClassVar[str] = "huber"
@@ -31,6 +32,3 @@ class Huber(Choice):
         """td_error [L, B] -> loss [L, B]."""
         size = td_error.abs()
         return torch.where(size <= self.delta, 0.5 * td_error * td_error, self.delta * (size - 0.5 * self.delta))
-
-
-LOSSES: tuple[type[Choice], ...] = (Squared, Huber)

@@ -12,14 +12,15 @@ import torch
 from torch import Tensor
 
 from rlbench import exact
-from rlbench.lanes.choice import Choice, structural
+from rlbench.lanes.bases import Network
+from rlbench.lanes.choice import structural
 from rlbench.lanes.streams import Stream, uniform_table
 
 Params = list[Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
-class MLP(Choice):
+class MLP(Network):
     """Fully connected network: hidden layers of `units`, linear head."""
 
     kind: ClassVar[str] = "mlp"
@@ -77,7 +78,7 @@ class MLP(Choice):
 
 
 @dataclasses.dataclass(frozen=True)
-class UniformPolicy(Choice):
+class UniformPolicy(Network):
     """No network: every action is drawn uniformly, in training and in evaluation. The floor of every comparison."""
 
     kind: ClassVar[str] = "uniform"
@@ -90,7 +91,3 @@ class UniformPolicy(Choice):
     def named_weights(self, params: Params) -> dict[str, Tensor]:
         """There are no weights."""
         return {}
-
-
-Network = MLP | UniformPolicy
-NETWORKS: tuple[type[Choice], ...] = (MLP, UniformPolicy)

@@ -12,20 +12,21 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from rlbench.lanes.choice import Choice, structural
+from rlbench.lanes.bases import Observation
+from rlbench.lanes.choice import structural
 
 MOST_PLACES = 1 << 24  # whole numbers that float32 has all of: stored frames are found by theirs
 
 
 @dataclasses.dataclass(frozen=True)
-class State(Choice):
+class State(Observation):
     """The environment's own observation."""
 
     kind: ClassVar[str] = "state"
 
 
 @dataclasses.dataclass(frozen=True)
-class Pixel(Choice):
+class Pixel(Observation):
     """Patches of the environment's window. The defaults are those of PyTorch's DQN tutorial of 2019, on CartPole."""
 
     kind: ClassVar[str] = "pixel"
@@ -84,7 +85,3 @@ class Pixel(Choice):
     def transition(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """Patches [..., frames + 1, colours, rows, columns] of a transition -> the observations before and after it."""
         return self.observation(patches[..., :-1, :, :, :]), self.observation(patches[..., 1:, :, :, :])
-
-
-Observation = State | Pixel
-OBSERVATIONS: tuple[type[Choice], ...] = (State, Pixel)

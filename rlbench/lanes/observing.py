@@ -8,7 +8,8 @@ from rlbench.envs.lane_env import LaneEnv
 from rlbench.envs.pixels import FramedEnv, FrameRenderer
 from rlbench.envs.registry import EnvInfo, describe, lane_env
 from rlbench.envs.window import Window
-from rlbench.lanes.observations import Pixel, State
+from rlbench.lanes.bases import Observation
+from rlbench.lanes.observations import Pixel
 from rlbench.lanes.variant import Environment, Run
 
 
@@ -37,7 +38,7 @@ def observed(run: Run) -> Observed:
     return _observed(run.env, _observation(run))
 
 
-def _observation(run: Run) -> State | Pixel | None:
+def _observation(run: Run) -> Observation | None:
     return run.variant.observation if run.variant.network.learns else None
 
 
@@ -49,7 +50,7 @@ def observed_env(run: Run, max_env_steps: int | None) -> LaneEnv | None:
 
 
 @functools.cache
-def _observed(env: Environment, observation: State | Pixel | None) -> Observed:
+def _observed(env: Environment, observation: Observation | None) -> Observed:
     if isinstance(observation, Pixel) and observation.renderer == "gymnasium":
         from rlbench.envs.gymnasium_frames import describe_rendered  # Gymnasium takes 0.3 s to import
 

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from rlbench import exact
-from rlbench.lanes.choice import Choice, number, structural
+from rlbench.lanes.bases import Optimizer
+from rlbench.lanes.choice import number, structural
 
 Slots = dict[str, list[Tensor]]
 Powers = dict[str, Tensor]
@@ -62,7 +63,7 @@ def _adam_step(
 
 
 @dataclasses.dataclass(frozen=True)
-class Adam(Choice):
+class Adam(Optimizer):
     """Adam (Kingma & Ba, 2015) with torch.optim.Adam's options; weight decay is added to the gradient."""
 
     kind: ClassVar[str] = "adam"
@@ -90,7 +91,7 @@ class Adam(Choice):
 
 
 @dataclasses.dataclass(frozen=True)
-class AdamW(Choice):
+class AdamW(Optimizer):
     """AdamW (Loshchilov & Hutter, 2019) with torch.optim.AdamW's options; weight decay is apart from the gradient."""
 
     kind: ClassVar[str] = "adamw"
@@ -118,7 +119,7 @@ class AdamW(Choice):
 
 
 @dataclasses.dataclass(frozen=True)
-class RMSprop(Choice):
+class RMSprop(Optimizer):
     """RMSprop (Hinton, 2012) with torch.optim.RMSprop's options."""
 
     kind: ClassVar[str] = "rmsprop"
@@ -165,7 +166,7 @@ class RMSprop(Choice):
 
 
 @dataclasses.dataclass(frozen=True)
-class SGD(Choice):
+class SGD(Optimizer):
     """Stochastic gradient descent with torch.optim.SGD's options."""
 
     kind: ClassVar[str] = "sgd"
@@ -198,7 +199,3 @@ class SGD(Choice):
             velocities.append(velocity)
             new_params.append(p - lr * (g + momentum * velocity if self.nesterov else velocity))
         return new_params, {"momentum": velocities}, {"started": torch.zeros_like(powers["started"])}
-
-
-Optimizer = Adam | AdamW | RMSprop | SGD
-OPTIMIZERS: tuple[type[Choice], ...] = (Adam, AdamW, RMSprop, SGD)

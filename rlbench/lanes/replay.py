@@ -10,13 +10,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from rlbench.lanes.choice import Choice, structural
+from rlbench.lanes.bases import Replay
+from rlbench.lanes.choice import structural
 
 ROW_EXTRAS = 3  # action, reward, masked
 
 
 @dataclasses.dataclass(frozen=True)
-class Uniform(Choice):
+class Uniform(Replay):
     """Uniform replay over the last `capacity` transitions."""
 
     kind: ClassVar[str] = "uniform"
@@ -56,6 +57,3 @@ def _partial_shuffle(word: Tensor, size: Tensor) -> Tensor:
     for _ in range(max(1, (count - 1).bit_length())):
         origin = origin.gather(1, origin)
     return torch.where(wrote_r < 0, r, origin.gather(1, wrote_r.clamp(min=0)))
-
-
-REPLAYS: tuple[type[Choice], ...] = (Uniform,)

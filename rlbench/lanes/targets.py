@@ -6,11 +6,12 @@ Hard and soft are one rule: every `every` steps, updates or episodes, target = l
 import dataclasses
 from typing import ClassVar
 
-from rlbench.lanes.choice import Choice, number, structural
+from rlbench.lanes.bases import Target
+from rlbench.lanes.choice import number, structural
 
 
 @dataclasses.dataclass(frozen=True)
-class Periodic(Choice):
+class Periodic(Target):
     """Move the target by the fraction `tau` once every `every` of `unit`."""
 
     kind: ClassVar[str] = "periodic"
@@ -31,11 +32,7 @@ class Periodic(Choice):
 
 
 @dataclasses.dataclass(frozen=True)
-class NoTarget(Choice):
+class NoTarget(Target):
     """No target network: the online network, cut from the gradient graph, is its own target."""
 
     kind: ClassVar[str] = "none"
-
-
-TargetRule = Periodic | NoTarget
-TARGETS: tuple[type[Choice], ...] = (Periodic, NoTarget)

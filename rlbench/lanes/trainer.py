@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from rlbench.envs.gymnasium_lanes import LaneSnapshot
 from rlbench.lanes.block import Block
 from rlbench.lanes.choice import numbers, stack, with_numbers
-from rlbench.lanes.chunks import blocks, chunk_width, chunks
+from rlbench.lanes.chunks import block_layouts, chunk_width, chunks
 from rlbench.lanes.lane import Events, Lane
 from rlbench.lanes.lane_state import join, take
 from rlbench.lanes.update import Tensors
@@ -35,8 +35,8 @@ class Trainer:
         self.state["alive"][len(lanes) :] = False
         self.variant: Variant = stack([lane.run.variant for lane in lanes] + [first.variant] * len(idle))
         runs = [lane.run for lane in lanes] + [None] * len(idle)
-        self._blocks = [self._block(first, runs, layout) for layout in blocks(self.layout)]
-        self._starts = [layout[0][0] for layout in blocks(self.layout)]
+        self.blocks = [self._block(first, runs, layout) for layout in block_layouts(self.layout)]
+        self._starts = [layout[0][0] for layout in block_layouts(self.layout)]
         for slot, lane in enumerate(lanes):
             block, own = self._seat(slot)
             if block.host is not None:
@@ -53,12 +53,12 @@ class Trainer:
     def _seat(self, slot: int) -> tuple[Block, int]:
         """The block of a slot, and the slot's number there."""
         index = max(i for i, start in enumerate(self._starts) if start <= slot)
-        return self._blocks[index], slot - self._starts[index]
+        return self.blocks[index], slot - self._starts[index]
 
     @property
     def slots(self) -> list[Run | None]:
         """The runs in the slots."""
-        return [run for block in self._blocks for run in block.slots]
+        return [run for block in self.blocks for run in block.slots]
 
     @property
     def running(self) -> list[int]:
@@ -101,5 +101,5 @@ class Trainer:
     def advance(self, ticks: int) -> dict[int, Events]:
         """Run up to `ticks` steps of every running lane; returns what happened by slot. Lanes that ended have left their slots' books
         with `status` set, but keep their state until the slot is placed anew or vacated."""
-        found = zip(self._starts, self._blocks, strict=True)
+        found = zip(self._starts, self.blocks, strict=True)
         return {start + slot: events for start, block in found for slot, events in block.advance(ticks).items()}

@@ -6,18 +6,19 @@ Not evaluation: validation is part of the algorithm, on environment seeds of its
 import dataclasses
 from typing import ClassVar
 
-from rlbench.lanes.choice import Choice, number, structural
+from rlbench.lanes.bases import Validation
+from rlbench.lanes.choice import number, structural
 
 
 @dataclasses.dataclass(frozen=True)
-class NoValidation(Choice):
+class NoValidation(Validation):
     """A run lasts for its budget and keeps its last weights."""
 
     kind: ClassVar[str] = "none"
 
 
 @dataclasses.dataclass(frozen=True)
-class EpisodeValidation(Choice):
+class EpisodeValidation(Validation):
     """One validation episode after every training episode that began when learning had started."""
 
     kind: ClassVar[str] = "episode"
@@ -31,7 +32,3 @@ class EpisodeValidation(Choice):
         None, "validations without a strictly higher return after which a run stops; null never stops", ">= 1"
     )
     keep_best: bool = structural(True, "whether a run ends with the weights of its best validation, not with its last")
-
-
-ValidationRule = NoValidation | EpisodeValidation
-VALIDATIONS: tuple[type[Choice], ...] = (NoValidation, EpisodeValidation)

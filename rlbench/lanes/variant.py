@@ -5,14 +5,25 @@ from typing import ClassVar
 
 from rlbench.envs.frames import DRAWN_BY_TENSORS, FOLLOWED
 from rlbench.errors import ConfigError
+from rlbench.lanes.bases import (
+    Clip,
+    Exploration,
+    Loss,
+    Network,
+    Observation,
+    Optimizer,
+    Replay,
+    Target,
+    Validation,
+)
 from rlbench.lanes.choice import Choice, check, number, structural, structure
-from rlbench.lanes.clipping import ClipNorm, ClipValue, NoClip
+from rlbench.lanes.clipping import NoClip
 from rlbench.lanes.convolution import Conv
-from rlbench.lanes.exploration import Constant, Exponential, Linear, Multiplicative
-from rlbench.lanes.losses import Huber, Squared
-from rlbench.lanes.networks import MLP, UniformPolicy
+from rlbench.lanes.exploration import Linear
+from rlbench.lanes.losses import Squared
+from rlbench.lanes.networks import MLP
 from rlbench.lanes.observations import MOST_PLACES, Pixel, State
-from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
+from rlbench.lanes.optimizers import SGD, Adam
 from rlbench.lanes.replay import Uniform
 from rlbench.lanes.targets import NoTarget, Periodic
 from rlbench.lanes.validation import EpisodeValidation, NoValidation
@@ -23,13 +34,13 @@ class Variant(Choice):
     """One DQN algorithm as data. The difference of two variants is the difference of two algorithms."""
 
     kind: ClassVar[str] = "dqn"
-    network: MLP | Conv | UniformPolicy = MLP()
-    loss: Squared | Huber = Squared()
-    target: Periodic | NoTarget = Periodic()
-    optimizer: Adam | AdamW | RMSprop | SGD = Adam()
-    clip: NoClip | ClipValue | ClipNorm = NoClip()
-    exploration: Constant | Linear | Exponential | Multiplicative = Linear()
-    replay: Uniform = Uniform()
+    network: Network = MLP()
+    loss: Loss = Squared()
+    target: Target = Periodic()
+    optimizer: Optimizer = Adam()
+    clip: Clip = NoClip()
+    exploration: Exploration = Linear()
+    replay: Replay = Uniform()
     double: bool = structural(
         False, "double DQN: the online network picks the next action, the target network values it"
     )
@@ -42,7 +53,7 @@ class Variant(Choice):
     )
     bootstrap_on_truncation: bool = number(True, "whether an episode cut by the time limit still bootstraps")
     bootstrap_on_termination: bool = structural(False, "whether final states bootstrap as if they went on", later=True)
-    validation: NoValidation | EpisodeValidation = structural(NoValidation(), "", later=True)
+    validation: Validation = structural(NoValidation(), "", later=True)
     loss_over: str = structural(
         "taken",
         "what the loss averages: the taken action's value, or all values, the others' goals being the target network's",
@@ -66,7 +77,7 @@ class Variant(Choice):
     epsilon_draws: int = number(
         1, "exploration draws a step, each a step of the schedule; the first decides", ">= 1", later=True
     )
-    observation: State | Pixel = structural(State(), "", later=True)
+    observation: Observation = structural(State(), "", later=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,7 +184,7 @@ def check_run(run: Run) -> None:
 def _check_sight(run: Run) -> None:
     """Raise ConfigError where observation and network do not fit each other."""
     pixel, network = run.variant.observation, run.variant.network
-    if isinstance(pixel, State):
+    if not isinstance(pixel, Pixel):
         if isinstance(network, Conv):
             raise ConfigError("network=conv sees pixels only: give observation=pixel, or network=mlp")
         return

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rlbench.config import run_id
+from rlbench.config.sources import has_own_choice
 from rlbench.lanes.lane import Events, Lane
 from rlbench.lanes.lane_state import final_weights, initial_state
 from rlbench.lanes.platform import ENGINE, platform_of
@@ -37,7 +39,7 @@ class Book:
 
 
 class OtherPlatformError(Exception):
-    """A run's stored state is of a platform whose bits are not ours."""
+    """A run cannot be trained here: its stored state is of a platform whose bits are not ours, or its code is not ours."""
 
 
 class Books:
@@ -52,6 +54,8 @@ class Books:
 
     def open_lane(self, task: Task) -> Lane:
         """The run from its stored state, or from its beginning. Raises OtherPlatformError."""
+        if has_own_choice(task.run.variant) and run_id(task.run) != task.run_id:
+            raise OtherPlatformError("the code of its own choices has changed since the command began: give it again")
         stored = self.program.checkpoint_of(task.run_id)
         if stored is None:
             self.books[task.run_id] = Book(task, RowDigest(), 0.0)

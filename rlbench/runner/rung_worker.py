@@ -83,7 +83,7 @@ def work(root: Path, settings: Settings, connection: Connection) -> None:
         bench = Bench(store, settings, should_stop)
         while not should_stop():
             if connection.poll(IDLE_POLL_SECONDS):
-                connection.send(bench.run(connection.recv()))
+                connection.send(bench.run(_received(connection)))
         bench.close()
     except (_Stopped, EOFError, BrokenPipeError):
         pass
@@ -91,6 +91,18 @@ def work(root: Path, settings: Settings, connection: Connection) -> None:
         connection.send(WorkerFailed(0, str(error), type(error)))
     finally:
         connection.close()
+
+
+def _received(connection: Connection) -> Round:
+    """The next round. Raises StoreError, which ends the study, where the modules of one's own choices do not import."""
+    try:
+        received: Round = connection.recv()
+    except (EOFError, OSError):
+        raise
+    except Exception as error:  # whatever those modules raise
+        told = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
+        raise StoreError(f"a worker cannot import what its runs are made of: {told}") from None
+    return received
 
 
 class Bench:

@@ -54,7 +54,11 @@ def main() -> None:
     """A worker process: what to do comes on stdin, what happens goes to the file descriptor named on the command line."""
     connection = Connection(int(sys.argv[1]), readable=False)
     sys.path[:] = pickle.load(sys.stdin.buffer)  # what the parent can import, the jobs may need
-    worker, root, jobs, settings = pickle.load(sys.stdin.buffer)
+    try:
+        worker, root, jobs, settings = pickle.load(sys.stdin.buffer)
+    except Exception as error:  # whatever the modules of one's own choices raise
+        _send(connection, WorkerFailed(0, f"a worker cannot import what its runs are made of: {_last_line(error)}"))
+        return
     work(worker, root, jobs, settings, connection)
 
 

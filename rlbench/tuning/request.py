@@ -197,7 +197,7 @@ def _study(
     cells, command = expand(own, composer)
     base = dataclasses.replace(cells[0], label=variant)
     try:
-        space = read_space(file.space, variant)
+        space = read_space(file.space, variant, base.variant)
     except ConfigError as error:
         raise ConfigError(f"{file.path}: {error}") from None
     both = [parameter.key for parameter in space if parameter.key in settings]

@@ -11,13 +11,16 @@ from typing import Any
 
 from rlbench.config import groups
 from rlbench.config.arguments import did_you_mean
-from rlbench.config.keys import Key, find_key, fixed_keys, keys_of, show
+from rlbench.config.keys import Key, find_key, fixed_keys, keys_of, keys_of_choice, show
+from rlbench.config.own_choices import class_of, is_written_out
+from rlbench.config.sources import source_digest
 from rlbench.config.words import Setting, parse_words
 from rlbench.errors import ConfigError
 from rlbench.lanes.variant import Variant
 
 Value = bool | int | float | str | None
 KINDS = ("float", "log", "int", "log_int", "choices")
+UNTUNED = Variant()
 _FORM = "write {float: [low, high]}, {log: [low, high]}, {int: [low, high]}, {log_int: [low, high]} or [a, b, c]"
 
 
@@ -84,20 +87,23 @@ def _setting(key: str, value: Value) -> Any:
     return value
 
 
-def read_space(data: Any, variant: str) -> Space:
-    """The space of one variant. Raises ConfigError for an unknown key, an empty range, a log range with 0, a wrong condition."""
+def read_space(data: Any, variant: str, base: Variant = UNTUNED) -> Space:
+    """The space of one variant, which without a trial's parameters is `base`.
+
+    Raises ConfigError for an unknown key, an empty range, a log range with 0, a wrong condition.
+    """
     if not isinstance(data, dict) or not data:
         raise ConfigError(f"space is a mapping of keys to their values; {_FORM}")
     found: dict[str, Parameter] = {}
     for key, told in data.items():
-        parameter = _read(str(key), told, found, variant)
+        parameter = _read(str(key), told, found, variant, base)
         if parameter is not None:
             found[parameter.key] = parameter
     return tuple(found.values())
 
 
-def _read(key: str, told: Any, above: Mapping[str, Parameter], variant: str) -> Parameter | None:
-    known = _known(key)
+def _read(key: str, told: Any, above: Mapping[str, Parameter], variant: str, base: Variant) -> Parameter | None:
+    known = _known(key, above, base)
     if isinstance(told, list):
         told = {"choices": told}
     if not isinstance(told, dict):
@@ -123,7 +129,7 @@ def _read(key: str, told: Any, above: Mapping[str, Parameter], variant: str) -> 
     return _range(key, kind, told[kind], told.get("step"), when)
 
 
-def _known(key: str) -> Key | None:
+def _known(key: str, above: Mapping[str, Parameter], base: Variant) -> Key | None:
     """The key, or None for a group of choices. Raises ConfigError for what does not exist or must be equal in all trials."""
     if key in groups.CLASSES:
         return None
@@ -131,9 +137,22 @@ def _known(key: str) -> Key | None:
     if key in equal:
         raise ConfigError(f"space.{key}: it must be equal in all trials, so it is no part of a space")
     try:
-        return find_key(key)
+        return find_key(key, _own_keys(key.partition(".")[0], above, base))
     except ConfigError as error:
         raise ConfigError(f"space: {error}") from None
+
+
+def _own_keys(group: str, above: Mapping[str, Parameter], base: Variant) -> dict[str, Key]:
+    """The keys of the classes of one's own that a group may have: the base's, and those that a parameter above chooses from."""
+    if group not in groups.CLASSES:
+        return {}
+    taken = [getattr(base, group).kind, *(above[group].choices if group in above else ())]
+    return {
+        name: key
+        for kind in taken
+        if is_written_out(str(kind))
+        for name, key in keys_of_choice(group, str(kind)).items()
+    }
 
 
 def _conditions(
@@ -206,6 +225,17 @@ def _number(key: str, raw: Any, kind: str) -> float:
         wanted = "a whole number" if kind in ("int", "log_int") else "a number"
         raise ConfigError(f"space.{key}: {wanted} is needed, got {raw!r}")
     return value
+
+
+def space_sources(space: Sequence[Parameter]) -> dict[str, str]:
+    """A digest of the source of each class of one's own that trials may have, by its name."""
+    return {
+        str(name): source_digest(class_of(parameter.key, str(name)))
+        for parameter in space
+        if parameter.key in groups.CLASSES
+        for name in parameter.choices
+        if is_written_out(str(name))
+    }
 
 
 def grid_values(space: Sequence[Parameter]) -> dict[str, list[Value]]:

@@ -17,7 +17,7 @@ from rlbench.config.keys import show
 from rlbench.config.words import Setting
 from rlbench.errors import ConfigError
 from rlbench.lanes.variant import Run
-from rlbench.tuning.space import Space, Value, settings_of
+from rlbench.tuning.space import Space, Value, settings_of, space_sources
 from rlbench.tuning.study_file import Objective, PrunerSettings, SamplerSettings
 
 NAMESPACE = "tune"
@@ -72,9 +72,11 @@ class Study:
         """What must not change while a study goes on, as JSON."""
         spec = spec_of(check_cell(self.base, namespace=NAMESPACE))
         del spec["seed"], spec["namespace"]
+        sources = space_sources(self.space)
         return {
             "run": spec,
             "space": [parameter.describe() for parameter in self.space],
+            **({"sources": sources} if sources else {}),
             "objective": dataclasses.asdict(self.objective),
             "sampler": {**dataclasses.asdict(self.sampler), "seed": self.seed},
             "pruner": dataclasses.asdict(self.pruner),

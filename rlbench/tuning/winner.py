@@ -1,5 +1,7 @@
 """The winner of a study as a file: a variant written out whole, with a header that says where it came from.
 
+A class of one's own has its source's digest there: with other code the file is refused.
+
 In: a variant as a value. Out: YAML that is a variant file, for `variant=study:NAME` and for anybody's `--config-dir DIR/variant/`.
 """
 
@@ -9,6 +11,7 @@ import yaml
 
 from rlbench.config import groups
 from rlbench.config.keys import keys_of
+from rlbench.config.sources import source_of
 from rlbench.lanes.variant import Variant
 
 
@@ -17,9 +20,10 @@ def variant_yaml(variant: Variant, header: Sequence[str]) -> str:
     members = {group: groups.members_of_kind(group, getattr(variant, group).kind)[0] for group in groups.CLASSES}
     data: dict[str, object] = {"defaults": [{f"override /{group}": member} for group, member in members.items()]}
     for group in groups.CLASSES:
-        fields = {
-            name.partition(".")[2]: list(key.default) if isinstance(key.default, tuple) else key.default
-            for name, key in keys_of(getattr(variant, group), f"{group}.").items()
+        choice = getattr(variant, group)
+        fields = source_of(choice) | {
+            name: list(key.default) if isinstance(key.default, tuple) else key.default
+            for name, key in keys_of(choice).items()
         }
         if fields:
             data[group] = fields

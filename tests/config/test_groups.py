@@ -1,6 +1,7 @@
 """The groups of choices, and the named variants and recipes as data."""
 
 import dataclasses
+import typing
 from typing import Any
 
 import pytest
@@ -26,7 +27,11 @@ def run_for(*words: str) -> Run:
 def test_every_choice_of_the_engine_is_a_member_of_a_group() -> None:
     classes = {cls for classes in groups.CLASSES.values() for cls in classes}
     assert rlbench.lanes  # all choices are imported by now
-    assert {cls for cls in Choice.__subclasses__() if cls.__module__.startswith("rlbench.")} - {Variant} == classes
+    bases = {base for group in groups.CLASSES for base in (typing.get_type_hints(Variant)[group],)}
+    assert all(base.__module__ == "rlbench.lanes.bases" for base in bases)
+    assert {cls for cls in Choice.__subclasses__() if cls.__module__.startswith("rlbench.")} == {Variant, *bases}
+    for base in bases:
+        assert classes.issuperset(cls for cls in base.__subclasses__() if cls.__module__.startswith("rlbench."))
 
 
 def test_the_groups_are_the_choices_that_a_variant_has() -> None:
@@ -45,7 +50,7 @@ def test_members_are_the_kinds_and_the_presets() -> None:
 
 def test_a_new_class_in_a_tuple_is_a_member(monkeypatch: pytest.MonkeyPatch) -> None:
     new = dataclasses.make_dataclass("Cubed", [], bases=(Squared,), frozen=True, namespace={"kind": "cubed"})
-    monkeypatch.setattr(groups, "CLASSES", {**groups.CLASSES, "loss": (*groups.CLASSES["loss"], new)})
+    monkeypatch.setitem(groups.CLASSES, "loss", (*groups.CLASSES["loss"], new))  # type: ignore[arg-type]
     with composing() as composer:
         assert composer.names["loss"] == ("mse", "huber", "cubed")
         assert composer.member("loss", "cubed") == {"kind": "cubed"}

@@ -12,16 +12,17 @@ from lane_runs import SMALL, small_run, with_fields
 
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice, check, number, numbers, stack, structural, structure, with_numbers
-from rlbench.lanes.clipping import CLIPS, ClipNorm
-from rlbench.lanes.exploration import EXPLORATIONS, Constant, Linear
-from rlbench.lanes.losses import LOSSES, Huber, Squared
-from rlbench.lanes.networks import MLP, NETWORKS, UniformPolicy
-from rlbench.lanes.optimizers import OPTIMIZERS, SGD, Adam, RMSprop
-from rlbench.lanes.replay import REPLAYS, Uniform
-from rlbench.lanes.targets import TARGETS, NoTarget, Periodic
+from rlbench.lanes.clipping import ClipNorm
+from rlbench.lanes.exploration import Constant, Linear
+from rlbench.lanes.losses import Huber, Squared
+from rlbench.lanes.networks import MLP, UniformPolicy
+from rlbench.lanes.optimizers import SGD, Adam, RMSprop
+from rlbench.lanes.registry import CLASSES
+from rlbench.lanes.replay import Uniform
+from rlbench.lanes.targets import NoTarget, Periodic
 from rlbench.lanes.variant import Budget, Environment, Evaluation, Variant, check_run
 
-ALL_CHOICES = [*NETWORKS, *LOSSES, *TARGETS, *OPTIMIZERS, *CLIPS, *EXPLORATIONS, *REPLAYS, Variant]
+ALL_CHOICES = [*(cls for members in CLASSES.values() for cls in members), Variant]
 
 
 @pytest.mark.parametrize("choice", ALL_CHOICES)

@@ -5,7 +5,8 @@ import torch
 
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import check, stack
-from rlbench.lanes.clipping import CLIPS, ClipNorm, ClipValue, NoClip
+from rlbench.lanes.clipping import ClipNorm, ClipValue, NoClip
+from rlbench.lanes.registry import CLASSES
 
 SHAPES = ((4, 3), (1, 3), (2, 3))
 SCALES = (0.01, 1.0, 100.0)
@@ -71,4 +72,4 @@ def test_an_impossible_threshold_is_refused(clip: ClipNorm | ClipValue, name: st
 
 
 def test_names() -> None:
-    assert [clip.kind for clip in CLIPS] == ["none", "value", "norm"]
+    assert [clip.kind for clip in CLASSES["clip"]] == ["none", "value", "norm"]

@@ -9,9 +9,10 @@ from lane_runs import SMALL, fresh, small_run, with_fields
 
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import check, stack
-from rlbench.lanes.exploration import EXPLORATIONS, Constant, Exponential, Linear, Multiplicative
+from rlbench.lanes.exploration import Constant, Exponential, Linear, Multiplicative
 from rlbench.lanes.lane_state import join
 from rlbench.lanes.noise import acting_noise
+from rlbench.lanes.registry import CLASSES
 
 
 def epsilon(choice: Any, *n: int) -> list[float]:
@@ -132,4 +133,4 @@ def test_each_lane_is_at_its_own_place_of_the_schedule() -> None:
 
 
 def test_names() -> None:
-    assert [choice.kind for choice in EXPLORATIONS] == ["constant", "linear", "exponential", "multiplicative"]
+    assert [choice.kind for choice in CLASSES["exploration"]] == ["constant", "linear", "exponential", "multiplicative"]

@@ -8,7 +8,8 @@ from torch import nn
 
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import check, stack
-from rlbench.lanes.losses import LOSSES, Huber, Squared
+from rlbench.lanes.losses import Huber, Squared
+from rlbench.lanes.registry import CLASSES
 
 DELTAS = (0.5, 1.0, 3.0)
 
@@ -67,4 +68,4 @@ def test_an_impossible_delta_is_refused(delta: float) -> None:
 
 
 def test_names() -> None:
-    assert [loss.kind for loss in LOSSES] == ["mse", "huber"]
+    assert [loss.kind for loss in CLASSES["loss"]] == ["mse", "huber"]

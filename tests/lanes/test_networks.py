@@ -11,7 +11,8 @@ from torch import nn
 from rlbench import exact
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import check
-from rlbench.lanes.networks import MLP, NETWORKS, UniformPolicy
+from rlbench.lanes.networks import MLP, UniformPolicy
+from rlbench.lanes.registry import CLASSES
 
 NUM_LANES = 3
 # (features, units, actions): products of many widths.
@@ -175,4 +176,4 @@ def test_impossible_networks_are_refused(network: Any, message: str) -> None:
 
 
 def test_names() -> None:
-    assert [network.kind for network in NETWORKS] == ["mlp", "uniform"]
+    assert [network.kind for network in CLASSES["network"]] == ["mlp", "uniform", "conv"]

@@ -10,7 +10,8 @@ from plain_dqn import torch_optimizer
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import check, stack
 from rlbench.lanes.lane_state import initial_state
-from rlbench.lanes.optimizers import OPTIMIZERS, SGD, Adam, AdamW, RMSprop
+from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
+from rlbench.lanes.registry import CLASSES
 from rlbench.lanes.variant import Variant
 
 from lane_runs import small_run  # isort: skip
@@ -125,4 +126,4 @@ def test_impossible_numbers_are_refused(choice: Any, message: str) -> None:
 
 
 def test_names() -> None:
-    assert [optimizer.kind for optimizer in OPTIMIZERS] == ["adam", "adamw", "rmsprop", "sgd"]
+    assert [optimizer.kind for optimizer in CLASSES["optimizer"]] == ["adam", "adamw", "rmsprop", "sgd"]

@@ -7,7 +7,8 @@ from lane_runs import SMALL, fresh, small_run, with_fields
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import check
 from rlbench.lanes.lane_state import initial_state
-from rlbench.lanes.targets import TARGETS, NoTarget, Periodic
+from rlbench.lanes.registry import CLASSES
+from rlbench.lanes.targets import NoTarget, Periodic
 from rlbench.lanes.trainer import Trainer
 from rlbench.lanes.update import is_multiple
 from rlbench.lanes.variant import Variant
@@ -113,4 +114,4 @@ def test_impossible_rules_are_refused(rule: Periodic, message: str) -> None:
 
 
 def test_names() -> None:
-    assert [rule.kind for rule in TARGETS] == ["periodic", "none"]
+    assert [rule.kind for rule in CLASSES["target"]] == ["periodic", "none"]

@@ -1,0 +1,25 @@
+"""A loss of one's own: log cosh, quadratic near zero and linear far from it, like Huber's but smooth.
+
+python -m rlbench.run variant=hard_mse loss=own_loss:LogCosh loss.scale=2 seeds=10        (in this folder)
+"""
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+
+import rlbench
+
+
+@dataclasses.dataclass(frozen=True)
+class LogCosh(rlbench.Loss):
+    """scale**2 * log(cosh(error / scale))."""
+
+    scale: float = rlbench.number(1.0, "error at which the loss goes over from quadratic to linear", "> 0")
+
+    def __call__(self, td_error: Tensor) -> Tensor:
+        """td_error [L, B] -> loss [L, B]."""
+        size = (td_error / self.scale).abs()
+        # log(cosh(x)) without overflow: cosh(x) = exp(|x|) * (1 + exp(-2|x|)) / 2.
+        return self.scale * self.scale * (size + torch.nn.functional.softplus(-2 * size) - math.log(2))
