@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.ticker import LogLocator, NullLocator
 
+from rlbench.reports.axis_labels import TickFormatter
 from rlbench.reports.canvas import (
     GRID,
     HEIGHT,
@@ -66,6 +67,7 @@ def draw_history(studies: Sequence[Mapping[str, Any]], *, name: str) -> Drawing:
                 write(axes, 0.0, 1.02 + 0.055 * index, label, 9, colour, transform=axes.transAxes, va="bottom")
         axes.set_xlabel("number of trials")
         axes.set_ylabel("tuning score")
+        axes.yaxis.set_major_formatter(TickFormatter())
         return render(
             figure, name, f"Tuning score against number of trials; a cross is a pruned trial. {'; '.join(told)}"
         )
@@ -93,6 +95,7 @@ def draw_slice(study: Mapping[str, Any], key: str, *, name: str) -> Drawing:
         _name_choices(axes, study, key)
         axes.set_xlabel(key)
         axes.set_ylabel("tuning score")
+        axes.yaxis.set_major_formatter(TickFormatter())
         return render(figure, name, f"Tuning score against {key}, {len(trials)} trials; a cross is a pruned one")
 
 

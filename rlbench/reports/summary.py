@@ -17,10 +17,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rlbench.deciding.plan_state import PlanState
+from rlbench.envs.scores import possible_returns
 from rlbench.errors import ConfigError
-from rlbench.reports.cells import Cell, summarise_cell
+from rlbench.reports.cells import METRICS, Cell, summarise_cell
 from rlbench.reports.labels import distinct_labels
 from rlbench.reports.study import read_study
+from rlbench.stats import Range
 
 if TYPE_CHECKING:
     from rlbench.store import Results
@@ -69,6 +71,15 @@ class Summary:
     def diagnostics_of(self, run_ids: Sequence[str]) -> pd.DataFrame:
         """Diagnostics of these runs."""
         return _rows_of(self.diagnostics, run_ids)
+
+    def possible(self, env: str) -> Range | None:
+        """The returns that there can be on an environment, where that is known."""
+        return next((cell.possible for cell in self.cells if cell.env == env), None)
+
+    def reach(self, env: str) -> float | None:
+        """How far apart two returns on an environment can be, where that is known."""
+        possible = self.possible(env)
+        return None if possible is None else possible[1] - possible[0]
 
     def declared(self, key: str, env: str) -> float | None:
         """What the experiment declares of a return on an environment (smallest_effect, threshold), or None."""
@@ -131,6 +142,7 @@ def summarise(results: Results, experiment: str) -> Summary:
         (str(cell["variant"]), str(cell["env"])): {int(seed) for seed in cell.get("seeds", definition.get("seeds", []))}
         for cell in definition.get("cells", [])
     }
+    possible = {env: _possible(env, runs[runs["env"] == env], specs, points) for env in envs}
     by_pair = dict(iter(runs.groupby(["variant", "env"], sort=False)))
     cells = tuple(
         summarise_cell(
@@ -140,6 +152,7 @@ def summarise(results: Results, experiment: str) -> Summary:
             seeds[variant, env] if (variant, env) in declared else set(),
             points,
             is_continued="source" not in definition,
+            possible=possible[env],
         )
         for env in envs
         for variant in variants
@@ -164,6 +177,28 @@ def summarise(results: Results, experiment: str) -> Summary:
         plan=_plan_of(results, experiment),
         films=None if "source" in definition else results.path / "play",
     )
+
+
+def _possible(
+    env: str,
+    runs: pd.DataFrame,
+    specs: Mapping[str, Mapping[str, Any]],
+    points: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float64]]],
+) -> Range | None:
+    """The returns that there can be on an environment; None where that is not known, or where these runs show otherwise."""
+    limits: set[int | None] = {None} if runs.empty else set()
+    for run_id in runs["run_id"]:
+        limit = (specs[run_id].get("env") or {}).get("max_env_steps")
+        limits |= {limit, (specs[run_id].get("evaluation") or {}).get("max_env_steps") or limit}
+    ranges = [one for limit in limits if (one := possible_returns(env, limit)) is not None]
+    if not ranges:
+        return None
+    low, high = min(one[0] for one in ranges), max(one[1] for one in ranges)
+    # Somebody's rewards may be others than Gymnasium's: what was seen is possible.
+    seen = [runs[name].dropna().to_numpy(np.float64) for name in METRICS]
+    seen += [points[run_id][1] for run_id in runs["run_id"] if run_id in points]
+    is_inside = all(((low <= values) & (values <= high)).all() for values in seen)
+    return (low, high) if is_inside else None
 
 
 def _plan_of(results: Results, experiment: str) -> PlanState | None:

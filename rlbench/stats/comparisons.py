@@ -14,8 +14,17 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from rlbench.stats.bootstrap import resampled_counts
-from rlbench.stats.results import Comparison, Interval
-from rlbench.stats.scores import Floats, Scores, check_finite, check_resamples, matching_columns, one_column, tails
+from rlbench.stats.results import Comparison, Interval, rescaled
+from rlbench.stats.scores import (
+    Floats,
+    Scores,
+    check_finite,
+    check_resamples,
+    matching_columns,
+    one_column,
+    scale_of,
+    tails,
+)
 
 _CHUNK_RESAMPLES = 2_000
 
@@ -61,7 +70,9 @@ def hodges_lehmann(x: ArrayLike, y: ArrayLike) -> float:
 
     One environment only: shifts of different environments have no common scale. Raises ValueError on NaN and on none.
     """
-    return float(np.median(np.subtract.outer(one_column(x), one_column(y))))
+    values_x, values_y = one_column(x), one_column(y)
+    scale = scale_of(values_x, values_y)
+    return scale * float(np.median(np.subtract.outer(values_x / scale, values_y / scale)))
 
 
 def welch_test(x: ArrayLike, y: ArrayLike, *, alternative: str = "two-sided", level: float = 0.95) -> Comparison:
@@ -72,6 +83,9 @@ def welch_test(x: ArrayLike, y: ArrayLike, *, alternative: str = "two-sided", le
     """
     values_x, values_y = one_column(x), one_column(y)
     bounds = tails(level)
+    scale = scale_of(values_x, values_y)
+    if scale != 1.0:
+        return rescaled(welch_test(values_x / scale, values_y / scale, alternative=alternative, level=level), scale)
     difference, error, freedom = welch_difference(values_x, values_y)
     p_value = t_p_value(difference, error, freedom, alternative)
     half = float(special.stdtrit(freedom, bounds[1])) * error

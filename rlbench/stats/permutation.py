@@ -14,14 +14,16 @@ exponential about a mean of 0 they reject 0.065 0.105 0.074 with 6, 10 and 30 se
 
 import itertools
 import math
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from rlbench.stats.aggregates import Statistic, statistic_named
-from rlbench.stats.results import Comparison
+from rlbench.stats.results import Comparison, rescaled
 from rlbench.stats.scores import (
     Floats,
     Scores,
@@ -30,6 +32,7 @@ from rlbench.stats.scores import (
     check_resamples,
     matching_columns,
     rounding_of,
+    scale_of,
     seed_differences,
 )
 
@@ -73,6 +76,11 @@ def permutation_test(
         centre = 0.5
     else:
         check_finite(*pooled)
+        scale = scale_of(*pooled)
+        if scale != 1.0:
+            ones, others = ([column / scale for column in side] for side in (columns_x, columns_y))
+            given: dict[str, Any] = {"alternative": alternative, "resamples": resamples, "seed": seed}
+            return rescaled(permutation_test(_named(ones), _named(others), statistic=statistic, **given), scale)
     num_exact = math.prod(math.comb(values.size, split) for values, split in zip(pooled, splits, strict=True))
     tolerance = rounding_of(pooled)
     measure: Measure = partial(_difference, splits=splits, aggregate=aggregate)
@@ -118,6 +126,11 @@ def paired_permutation_test(
     """
     differences = seed_differences(x, y)
     check_name("alternative", alternative, ALTERNATIVES)
+    scale = scale_of(np.asarray(x, np.float64), np.asarray(y, np.float64))
+    if scale != 1.0:
+        one, other = np.asarray(x, np.float64) / scale, np.asarray(y, np.float64) / scale
+        scaled = paired_permutation_test(one, other, alternative=alternative, resamples=resamples, seed=seed)
+        return rescaled(scaled, scale)
     check_resamples(resamples)
     n = differences.size
     is_exact = 2**n <= MAX_EXACT
@@ -140,6 +153,11 @@ def paired_permutation_test(
     )
 
 
+def _named(columns: Sequence[Floats]) -> dict[str, Floats]:
+    """Columns as scores that cannot be taken for anything else."""
+    return {str(place): column for place, column in enumerate(columns)}
+
+
 def sign_flips(num_blocks: int, resamples: int, seed: int) -> Floats:
     """Signs [arrangements, num_blocks] of +-1: all of them up to 16 blocks, otherwise `resamples` random ones."""
     if 2**num_blocks <= MAX_EXACT:
@@ -150,8 +168,8 @@ def sign_flips(num_blocks: int, resamples: int, seed: int) -> Floats:
 
 
 def smallest_sign_flip_p(num_blocks: int) -> float:
-    """The smallest two-sided p-value of a sign-flip test over this many blocks: 0.0625 with 5."""
-    return min(1.0, 2.0 ** (1 - num_blocks))
+    """The smallest two-sided p-value of a sign-flip test over this many blocks: 0.0625 with 5. Never 0, however many there are."""
+    return max(min(1.0, 2.0 ** (1 - num_blocks)), sys.float_info.min)
 
 
 def _p_value(drawn: Floats, observed: float, alternative: str, tolerance: float, *, exact: bool) -> tuple[float, float]:

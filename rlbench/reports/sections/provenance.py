@@ -13,6 +13,7 @@ from rlbench.reports import text
 from rlbench.reports.comparisons import LEVEL
 from rlbench.reports.document import Commands, Heading, Section, Terms, code, line, note
 from rlbench.reports.summary import Summary
+from rlbench.stats import ALL_EQUAL
 
 
 def methods_section(summary: Summary) -> Section:
@@ -80,12 +81,15 @@ def _intervals(summary: Summary) -> str:
     """Which intervals the page shows, and of what; the rule depends on each cell's number of runs."""
     words = {
         "Student t": "Student t interval of the mean (below 10 runs)",
+        ALL_EQUAL: "exact interval of the mean where fewer than 10 runs all agree (Clopper-Pearson, over the possible returns)",
         "percentile bootstrap": "percentile bootstrap of the IQM (from 10 runs up)",
         "none (one run)": "none for a single run",
     }
     intervals = [metric.interval for cell in summary.cells for metric in cell.metrics.values() if metric.interval]
     used = dict.fromkeys(interval.method for interval in intervals)
-    return "; ".join(words[method] for method in used) or "none yet"
+    cut = [f"{env} {text.span(*possible)}" for env in summary.envs if (possible := summary.possible(env))]
+    told = "; ".join(words[method] for method in used) or "none yet"
+    return told + (f"; intervals and bands are cut where no return can be: {', '.join(cut)}" if cut else "")
 
 
 def _kinds(runs: pd.DataFrame, column: str) -> str:
