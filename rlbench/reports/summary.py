@@ -20,7 +20,6 @@ from rlbench.deciding.plan_state import PlanState
 from rlbench.envs.scores import possible_returns
 from rlbench.errors import ConfigError
 from rlbench.reports.cells import METRICS, Cell, summarise_cell
-from rlbench.reports.labels import distinct_labels
 from rlbench.reports.study import read_study
 from rlbench.stats import Range
 
@@ -128,11 +127,11 @@ def summarise(results: Results, experiment: str) -> Summary:
             f"experiment '{experiment}' holds runs on tuning seeds, which choose and cannot report{confirmed}"
         )
     specs = results.specs(list(runs["run_id"]))
-    runs["variant"] = distinct_labels(runs, specs)
     points = _run_points(selected.evaluations)
     present = list(dict.fromkeys(zip(runs["variant"], runs["env"], strict=True)))
     # A pair whose runs had to be told apart is present under longer names only: it is not without runs.
-    told_apart = set(zip(selected.runs["variant"], selected.runs["env"], strict=True)) - set(present)
+    recorded: Mapping[str, str] = getattr(selected, "recorded_names", {})
+    told_apart = {(recorded.get(row.run_id, row.variant), row.env) for row in runs.itertuples()} - set(present)
     declared = [(str(cell["variant"]), str(cell["env"])) for cell in definition.get("cells", [])]
     declared = [pair for pair in declared if pair not in told_apart]
     pairs = list(dict.fromkeys([*declared, *present]))
