@@ -50,6 +50,7 @@ class Summary:
     study: Mapping[str, Any] | None = None  # the record of the study that it confirms
     plan: PlanState | None = None  # the sequential plan that added its seeds
     films: Path | None = None  # where films of its runs lie, if there are any
+    folder: str = "results"  # the name of the results, as a command calls them
 
     def cells_of(self, env: str) -> tuple[Cell, ...]:
         """The cells on one environment, in the order of the variants."""
@@ -175,6 +176,7 @@ def summarise(results: Results, experiment: str) -> Summary:
         study=None if "source" in definition else read_study(results.path, experiment),
         plan=_plan_of(results, experiment),
         films=None if "source" in definition else results.path / "play",
+        folder=results.path.as_posix() if not results.path.is_absolute() else results.path.name,
     )
 
 

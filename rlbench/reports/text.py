@@ -174,15 +174,33 @@ def without_folders(text: str) -> str:
     return _ABSOLUTE_PATH.sub("…/", text)
 
 
-def command_line(words: Sequence[str]) -> str:
-    """A command as it can be typed elsewhere: program paths as names, no `store=` that points into this machine."""
+def command_line(words: Sequence[str], store: str | None = None) -> str:
+    """A command as it can be typed elsewhere: program paths as names, and no `store=` that points into this machine.
+
+    With `store`, that is the store of the command, whatever it was called when the command was given.
+    """
     kept: list[str] = []
     for word in words:
         key, equals, value = word.partition("=")
-        if equals and key == "store" and _OUTSIDE.match(value):
+        if equals and key == "store" and (store is not None or _OUTSIDE.match(value)):
             continue
         kept.append(word.rsplit("/", 1)[-1] if word.startswith("/") and not kept else without_folders(word))
-    return shlex.join(kept)
+    return " ".join(_quoted(word) for word in [*kept, *([] if store is None else [f"store={store}"])])
+
+
+def _quoted(word: str) -> str:
+    """A word as a shell reads it, with nothing in it that a page could take for markup or a terminal for an order."""
+    if word.isprintable() and not set(word) & set("<>&`"):
+        return shlex.quote(word)
+    told = "".join(_in_ansi_quotes(letter) for letter in word)
+    return f"$'{told}'"
+
+
+def _in_ansi_quotes(letter: str) -> str:
+    if letter in "<>&`" or not letter.isprintable():
+        point = ord(letter)
+        return f"\\x{point:02x}" if point < 0x80 else f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
+    return f"\\{letter}" if letter in "\\'" else letter
 
 
 def listed(words: Sequence[str]) -> str:

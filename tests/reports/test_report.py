@@ -135,7 +135,7 @@ def test_no_folder_of_the_machine_is_named(folder: Path) -> None:
             assert "/home/me" not in content
             assert "/somewhere" not in content
             assert str(folder.parent) not in content
-    assert "python -m rlbench.run variant=a,b\n" in (folder / "report.md").read_text()
+    assert "python -m rlbench.run variant=a,b store=results\n" in (folder / "report.md").read_text()
 
 
 def test_numbers_on_the_page_are_those_in_the_tables(folder: Path, page: Page) -> None:

@@ -75,8 +75,9 @@ def test_two_calls_from_python_with_one_label(tmp_path: Path) -> None:
     for steps in (60, 80):
         settings: dict[str, Any] = {"store": tmp_path, "workers": 1, "evaluation__period": 20}
         results = rlbench.run("random", seeds=1, steps=steps, **settings)
-    assert list(results.runs["variant"]) == ["random (budget.steps=80)"]
+    told = [f"random (budget.steps={steps}, variant.exploration.decay_steps={steps // 5})" for steps in (60, 80)]
+    assert list(results.runs["variant"]) == told[1:]
     found = load(tmp_path)
-    assert list(found.runs["variant"]) == ["random (budget.steps=60)", "random (budget.steps=80)"]
+    assert list(found.runs["variant"]) == told
     named = found.evaluations.merge(found.runs[["run_id", "variant"]], on="run_id")
     assert named["variant"].nunique() == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Sequence
 from importlib.metadata import version
 
@@ -101,14 +100,19 @@ def _kinds(runs: pd.DataFrame, column: str) -> str:
 
 
 def _commands(summary: Summary) -> Sequence[tuple[str, str]]:
-    name = shlex.quote(summary.experiment)
-    command = [str(word) for word in summary.definition.get("command") or []]
-    again = (
-        [("train what is missing; what is there is not trained again", text.command_line(command))] if command else []
-    )
-    return [
-        *again,
-        ("write this report from the stored results", f"python -m rlbench.report experiment={name}"),
-        ("print one row a run", f"python -m rlbench.results table=runs experiment={name} format=csv"),
-        ("train one of its runs again, alone, and compare its digest", "python -m rlbench.verify"),
-    ]
+    """All commands that made the page's runs, and those that read them; every one names the results folder."""
+    if summary.is_foreign:
+        kind = [f"returns={summary.definition['returns']}"] if summary.folder.endswith(".csv") else []
+        words = ["python", "-m", "rlbench.report", f"from={summary.folder}", *kind]
+        return [("write this report from those files", text.command_line(words))]
+    latest = summary.definition.get("command")
+    made = summary.definition.get("commands") or ([latest] if latest else [])
+    purposes = ["train its runs; what is there is not trained again", *["train more of its runs"] * (len(made) - 1)]
+    name = f"experiment={summary.experiment}"
+    read = {
+        "write this report from the stored results": ["rlbench.report", name],
+        "print one row a run": ["rlbench.results", "table=runs", name, "format=csv"],
+        "train one of its runs again, alone, and compare its digest": ["rlbench.verify"],
+    }
+    commands = [*zip(purposes, made, strict=False), *((what, ["python", "-m", *words]) for what, words in read.items())]
+    return [(what, text.command_line([str(word) for word in words], summary.folder)) for what, words in commands]
