@@ -127,6 +127,7 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
     from rlbench.reports import report_folder
     from rlbench.reports.summary import summarise
     from rlbench.reports.terminal import table_of
+    from rlbench.reports.text import one_line
     from rlbench.store import passes_audit
 
     command = shlex.join([*PROG.split(), *request.argv])
@@ -148,7 +149,8 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
     lost = runs[runs["status"] != "done"]
     for row in lost.itertuples():
         last = str(row.error).strip().splitlines()[-1:] or ["see above"]
-        print(f"{row.status}: {row.variant} seed {row.seed} on {row.env} ({row.run_id}) {last[0]}", file=sys.stderr)
+        told = f"{row.status}: {row.variant} seed {row.seed} on {row.env} ({row.run_id}) {last[0]}"
+        print(one_line(told), file=sys.stderr)
     return EXIT_RUNS_FAILED if len(lost) else EXIT_OK
 
 

@@ -27,6 +27,7 @@ from rlbench.reports.canvas import (
     add_axes,
     colour_of,
     dash_of,
+    name_axes,
     panel,
     render,
     write,
@@ -68,8 +69,8 @@ def draw_curves(
         else:
             said = {"transform": axes.transAxes, "ha": "center", "va": "center"}
             write(axes, 0.5, 0.5, "no finished run yet", 10, MUTED, **said)
-        axes.set_xlabel("environment steps")
-        axes.set_ylabel(kind)
+        name_axes(axes, x="environment steps")
+        name_axes(axes, y=kind)
         axes.yaxis.set_major_formatter(TickFormatter())
         axes.xaxis.set_major_formatter(TickFormatter())
         axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -106,9 +107,9 @@ def _draw_panels(
             axes.yaxis.set_major_locator(MaxNLocator(4))
             axes.yaxis.set_major_formatter(TickFormatter())
             if column == 0:
-                axes.set_ylabel(kind, fontsize=8.5)
+                name_axes(axes, y=kind, fontsize=8.5)
             if place >= len(shown) - 2:
-                axes.set_xlabel("environment steps", fontsize=8.5)
+                name_axes(axes, x="environment steps", fontsize=8.5)
         return render(figure, name, _summary(cells, kind))
 
 

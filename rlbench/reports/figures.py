@@ -23,6 +23,7 @@ from rlbench.reports.canvas import (
     STYLE,
     Drawing,
     colour_of,
+    name_axes,
     panel,
     render,
     write,
@@ -51,7 +52,7 @@ def draw_final_returns(cells: Sequence[Cell], styles: Sequence[int], baseline: f
             axes.axvline(baseline, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel("final return, one dot a run")
+        name_axes(axes, x="final return, one dot a run")
         axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.xaxis.set_major_formatter(TickFormatter())
         told = "; ".join(

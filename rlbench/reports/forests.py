@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from rlbench.reports.axis_labels import TickFormatter
-from rlbench.reports.canvas import GRID, INK, MUTED, PAPER, STYLE, Drawing, colour_of, panel, render, write
+from rlbench.reports.canvas import GRID, INK, MUTED, PAPER, STYLE, Drawing, colour_of, name_axes, panel, render, write
 from rlbench.reports.text import place_of, shortened
 
 _ROW = 40.0
@@ -63,7 +63,7 @@ def draw_forest(
         axes.set_xlim(*(limits or _limits(rows, zero, margin)))
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel(xlabel)
+        name_axes(axes, x=xlabel)
         axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.xaxis.set_major_formatter(TickFormatter())
         return render(figure, name, summary)

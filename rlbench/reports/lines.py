@@ -15,7 +15,19 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike
 
 from rlbench.reports.axis_labels import TickFormatter, end_label, label_ends, right_margin
-from rlbench.reports.canvas import GRID, HEIGHT, MUTED, STYLE, Drawing, colour_of, dash_of, panel, render, write
+from rlbench.reports.canvas import (
+    GRID,
+    HEIGHT,
+    MUTED,
+    STYLE,
+    Drawing,
+    colour_of,
+    dash_of,
+    name_axes,
+    panel,
+    render,
+    write,
+)
 
 
 @dataclass(frozen=True)
@@ -82,8 +94,8 @@ def draw_lines(
         if curves:
             ends = [float(np.asarray(curve.y, float)[-1]) for curve in curves]
             label_ends(figure, axes, ends, labels, [curve.style for curve in curves])
-        axes.set_xlabel(xlabel)
-        axes.set_ylabel(ylabel)
+        name_axes(axes, x=xlabel)
+        name_axes(axes, y=ylabel)
         return render(figure, name, summary)
 
 

@@ -169,6 +169,11 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
+def file_stem(name: str) -> str:
+    """A name as part of a file's name: no separator, nothing that a shell or a link would read otherwise."""
+    return re.sub(r"[^\w.=,+-]+", "_", name).lstrip(".")
+
+
 def without_folders(text: str) -> str:
     """The text with every absolute path cut down to its last name."""
     return _ABSOLUTE_PATH.sub("…/", text)
