@@ -24,7 +24,8 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|nan)", re.IG
 def csv_of(frame: pd.DataFrame, out: IO[str] | None = None) -> str:
     """The frame as CSV, written to `out` where that is given: labels that begin as a formula does stand behind an apostrophe."""
     texts = [name for name, kind in frame.dtypes.items() if not _is_numeric(kind)]
-    safe = frame.assign(**{name: frame[name].map(cell, na_action="ignore") for name in texts}) if texts else frame
+    # A text that stands in many rows is looked at once.
+    safe = frame.assign(**{name: frame[name].map({one: cell(one) for one in frame[name].unique()}) for name in texts})
     safe = safe.rename(columns=lambda name: cell(name))
     told = safe.to_csv(out, index=False, lineterminator="\n")
     return "" if told is None else str(told)

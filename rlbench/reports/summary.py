@@ -209,7 +209,9 @@ def _plan_of(results: Results, experiment: str) -> PlanState | None:
 
 def _by_run(frame: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     """The frame sorted by run_id with that as an array of texts, so that a run's rows are found by bisection."""
-    keyed = frame.assign(run_id=frame["run_id"].astype(str).to_numpy(object))
+    # One text a run, however many rows it has.
+    codes, run_ids = frame["run_id"].factorize()
+    keyed = frame.assign(run_id=np.asarray(run_ids, dtype=object)[codes])
     return keyed if keyed["run_id"].is_monotonic_increasing else keyed.sort_values(["run_id", *order], kind="stable")
 
 

@@ -17,6 +17,7 @@ _MOST_DIGITS = 12  # significant ones; beyond, a width is rounding error
 # Two or more folders in front of a name; URLs keep theirs.
 _ABSOLUTE_PATH = re.compile(r"(?<![\w:/.~])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\:'\"]+[/\\])+")
 
+_UNUSUAL = re.compile(r"[^ -~\n]")
 _OUTSIDE = re.compile(r"[/\\~]|[A-Za-z]:")
 
 
@@ -154,7 +155,7 @@ def shortened(name: str, limit: int = 26) -> str:
 
 def printable(text: str) -> str:
     r"""The text with everything that no eye sees written out: an escape sequence becomes \x1b[31m, a turned direction \u202e."""
-    return "".join(_shown(letter) for letter in text) if not text.isprintable() else text
+    return _UNUSUAL.sub(lambda found: _shown(found[0]), text)
 
 
 def _shown(letter: str) -> str:

@@ -15,12 +15,12 @@ exponential about a mean of 0 they reject 0.065 0.105 0.074 with 6, 10 and 30 se
 import itertools
 import math
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from rlbench.stats.aggregates import Statistic, statistic_named
 from rlbench.stats.results import Comparison, rescaled
@@ -134,7 +134,7 @@ def paired_permutation_test(
     check_resamples(resamples)
     n = differences.size
     is_exact = 2**n <= MAX_EXACT
-    drawn = sign_flips(n, resamples, seed) @ differences / n
+    drawn = np.concatenate([signs @ differences for signs in sign_flips_in_parts(n, resamples, seed)]) / n
     # Rounding is relative to the scores, which may be large where their differences are small.
     tolerance = rounding_of([np.asarray(x, np.float64), np.asarray(y, np.float64)])
     p_value, smallest = _p_value(drawn, float(differences.mean()), alternative, tolerance, exact=is_exact)
@@ -158,13 +158,27 @@ def _named(columns: Sequence[Floats]) -> dict[str, Floats]:
     return {str(place): column for place, column in enumerate(columns)}
 
 
-def sign_flips(num_blocks: int, resamples: int, seed: int) -> Floats:
-    """Signs [arrangements, num_blocks] of +-1: all of them up to 16 blocks, otherwise `resamples` random ones."""
+def sign_flips_in_parts(num_blocks: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """Signs [arrangements, num_blocks] of +-1: all of them up to 16 blocks, otherwise `resamples` random ones.
+
+    Some arrangements after the other: all those of thousands of blocks would take hundreds of megabytes.
+    """
+    bits = _sign_bits(num_blocks, resamples, seed)
+    rows = max(1, _CHUNK_VALUES // num_blocks)
+    for start in range(0, len(bits), rows):
+        yield np.asarray(1.0 - 2.0 * bits[start : start + rows], dtype=np.float64)
+
+
+@lru_cache(maxsize=1)  # a report asks for the same ones for every comparison
+def _sign_bits(num_blocks: int, resamples: int, seed: int) -> NDArray[np.int8]:
     if 2**num_blocks <= MAX_EXACT:
-        bits = np.arange(2**num_blocks)[:, np.newaxis] >> np.arange(num_blocks)
-    else:
-        bits = np.random.default_rng(seed).integers(0, 2, size=(resamples, num_blocks))
-    return np.asarray(1.0 - 2.0 * (bits & 1), dtype=np.float64)
+        return np.asarray((np.arange(2**num_blocks)[:, np.newaxis] >> np.arange(num_blocks)) & 1, dtype=np.int8)
+    rng, bits = np.random.default_rng(seed), np.empty((resamples, num_blocks), np.int8)
+    rows = max(1, _CHUNK_VALUES // num_blocks)
+    for start in range(0, resamples, rows):
+        part = bits[start : start + rows]
+        part[:] = rng.integers(0, 2, size=part.shape)
+    return bits
 
 
 def smallest_sign_flip_p(num_blocks: int) -> float:

@@ -103,6 +103,8 @@ class Results:
 
     def experiment(self, name: str) -> Results:
         """The same snapshot, restricted to one experiment. Raises StoreError for an unknown name."""
+        if name == self.name:
+            return self
         known = self._snapshot["experiments"]
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
