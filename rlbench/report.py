@@ -73,6 +73,7 @@ def _report(argv: Sequence[str]) -> int:
             print(f"report: {study}")
             return EXIT_OK
         experiment = _chosen(results, arguments.get("experiment"))
+        results = results.experiment(experiment)
         default_out = report_folder(Path(arguments["store"]), experiment)
     if arguments["lint"] == "true":
         from rlbench.evidence import lint, told

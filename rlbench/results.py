@@ -13,6 +13,8 @@ import pandas as pd
 
 from rlbench.config.arguments import check_choice, parse_arguments, run_command
 from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK
+from rlbench.reports.spreadsheet import csv_of
+from rlbench.reports.text import one_line
 from rlbench.store import is_undamaged, load
 
 PROG = "python -m rlbench.results"
@@ -41,7 +43,7 @@ def _print_table(argv: Sequence[str]) -> int:
         results = results.experiment(check_choice("experiment", arguments["experiment"], list(results.experiments)))
     frame: pd.DataFrame = getattr(results, arguments["table"])
     if arguments["format"] == "csv":
-        frame.to_csv(sys.stdout, index=False, lineterminator="\n")
+        csv_of(frame, sys.stdout)
     elif arguments["format"] == "json":
         _write_json(frame)
     else:
@@ -67,7 +69,9 @@ def _show(frame: pd.DataFrame) -> None:
     if frame.empty:
         print("no rows")
         return
-    print(frame.head(MAX_SHOWN).to_string(index=False, na_rep="-", max_colwidth=40))
+    shown = frame.head(MAX_SHOWN)
+    printed = shown.map(lambda value: one_line(value) if isinstance(value, str) else value)
+    print(printed.to_string(index=False, na_rep="-", max_colwidth=40))
     if len(frame) > MAX_SHOWN:
         print(f"... {len(frame) - MAX_SHOWN} more of {len(frame)} rows; format=csv prints them all")
 

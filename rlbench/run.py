@@ -131,6 +131,7 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
     from rlbench.reports import report_folder
     from rlbench.reports.summary import summarise
     from rlbench.reports.terminal import table_of
+    from rlbench.reports.text import one_line
     from rlbench.store import passes_audit
 
     command = shlex.join([*PROG.split(), *request.argv])
@@ -152,7 +153,8 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
     lost = runs[runs["status"] != "done"]
     for row in lost.itertuples():
         last = str(row.error).strip().splitlines()[-1:] or ["see above"]
-        print(f"{row.status}: {row.variant} seed {row.seed} on {row.env} ({row.run_id}) {last[0]}", file=sys.stderr)
+        told = f"{row.status}: {row.variant} seed {row.seed} on {row.env} ({row.run_id}) {last[0]}"
+        print(one_line(told), file=sys.stderr)
     return EXIT_RUNS_FAILED if len(lost) else EXIT_OK
 
 
@@ -232,7 +234,7 @@ def run(
         "env.max_env_steps": None if isinstance(env, str) else env.max_env_steps,
         "store": os.fspath(store),
         "name": name,
-        "seeds": list(seeds) if isinstance(seeds, Iterable) else seeds,
+        "seeds": list(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str) else seeds,
         "steps": steps,
         "episodes": episodes,
         "workers": workers,
@@ -281,14 +283,25 @@ def _request(variant: "str | Variant", words: list[str], label: str | None) -> "
     if label is None:
         raise ConfigError("a Variant object needs label=NAME, its name in tables and plots")
     request = resolve(words)
+    call = _python_call(variant, words, label)
     first = request.planned[0].run
     cell = Cell(label, variant, first.env, first.budget, first.evaluation, first.diagnostics)
     seeds = list(request.definition["seeds"])
     definition = request.definition | {
         "cells": [{"variant": label, "env": first.env.id, "overrides": {}}],
-        "command": [],
+        "command": call,
     }
     return dataclasses.replace(request, planned=planned_runs([cell], seeds), definition=definition)
+
+
+def _python_call(variant: "Variant", words: Sequence[str], label: str) -> list[str]:
+    """A command that makes this call from Python again; key=value words behind it are further settings, as `store=` is."""
+    parts = [variant, *(getattr(variant, field.name) for field in dataclasses.fields(variant))]
+    classes = dict.fromkeys(type(part) for part in parts if dataclasses.is_dataclass(part))
+    imports = "; ".join(f"from {one.__module__} import {one.__name__}" for one in classes)
+    given = "**{key.replace('.', '__'): value for key, value in (word.split('=', 1) for word in sys.argv[1:])}"
+    code = f"import sys, rlbench; {imports}; rlbench.run({variant!r}, label={label!r}, {given})"
+    return ["python", "-c", code, *(word for word in words if not word.startswith("env.max_env_steps=null"))]
 
 
 class _CallableModule(ModuleType):

@@ -1,6 +1,6 @@
 """The mean returns that put different environments on one scale: 0 is a uniformly random policy, 1 the reference.
 
-In: an environment id and returns. Out: normalised returns. Fixed numbers with their sources.
+In: an environment id and returns. Out: normalised returns, and the range that returns can have. Fixed numbers with their sources.
 Must never be computed from a store's own runs, or a score would change with what it is compared to.
 
 The random returns are means over 100 000 episodes of the tensor environments with uniformly random actions;
@@ -58,6 +58,27 @@ _SCORES: dict[str, NormalisationScore] = {
         ),
     )
 }
+
+
+# The rewards of a step lie between these two, and an episode ends after so many steps where no other limit is given.
+_REWARDS: dict[str, tuple[float, float, int]] = {
+    "CartPole-v0": (1.0, 1.0, 200),
+    "CartPole-v1": (1.0, 1.0, 500),
+    "MountainCar-v0": (-1.0, -1.0, 200),
+    "Acrobot-v1": (-1.0, 0.0, 500),
+}
+
+
+def possible_returns(env_id: str, max_env_steps: int | None = None) -> tuple[float, float] | None:
+    """The lowest and the highest return that an episode of up to `max_env_steps` (default: Gymnasium's limit) could have.
+
+    None for an environment that is not in the table.
+    """
+    if env_id not in _REWARDS:
+        return None
+    lowest, highest, limit = _REWARDS[env_id]
+    steps = limit if max_env_steps is None else max_env_steps
+    return min(0.0, lowest * steps), max(0.0, highest * steps)
 
 
 def normalisation(env_id: str) -> NormalisationScore:

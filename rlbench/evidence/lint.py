@@ -69,7 +69,8 @@ def _duplicates(evidence: _Evidence) -> Iterator[Finding]:
         yield from (Finding("duplicated", text) for text in evidence.results.problems)
         return
     # A store holds a run once; one seed twice in a cell means two configurations under one name.
-    again = evidence.runs[evidence.runs.duplicated(["variant", "env", "seed"])]
+    named = evidence.runs.assign(variant=evidence.runs["run_id"].map(evidence.results.recorded_names))
+    again = named[named.duplicated(["variant", "env", "seed"])]
     for (variant, env), rows in again.groupby(["variant", "env"], sort=False):
         yield Finding("duplicated", f"{variant} on {env}: seeds {shortened_list(rows['seed'])} have more than one run")
     yield from (Finding("audit", text) for text in audit(evidence.results))
@@ -124,7 +125,10 @@ def _untestable(evidence: _Evidence) -> Iterator[Finding]:
 
 def _missing_cells(evidence: _Evidence) -> Iterator[Finding]:
     declared = [(cell["variant"], cell["env"]) for cell in evidence.definition.get("cells", [])]
-    present = list(zip(evidence.runs["variant"], evidence.runs["env"], strict=True))
+    names = evidence.runs["variant"]
+    if not isinstance(evidence.results, ForeignResults):
+        names = evidence.runs["run_id"].map(evidence.results.recorded_names)
+    present = list(zip(names, evidence.runs["env"], strict=True))
     pairs = [*declared, *present]
     variants, envs = (list(dict.fromkeys(pair[side] for pair in pairs)) for side in (0, 1))
     missing = [

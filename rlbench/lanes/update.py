@@ -144,7 +144,9 @@ def update(lanes: Tensors, variant: Variant, rows: Tensor, *pixels: Tensor) -> N
         wanted = learned if variant.detach_target else [*learned, *bent]
         # Each lane's loss is the mean of its rows; lanes have no weight in common.
         weight = torch.full_like(losses, 1 / batch_size)
-        found = torch.autograd.grad(losses, wanted, weight, materialize_grads=True)  # a bias ahead of a batch norm has none
+        found = torch.autograd.grad(
+            losses, wanted, weight, materialize_grads=True
+        )  # a bias ahead of a batch norm has none
     gradients, in_target = list(found[: len(learned)]), found[len(learned) :]
     piled = [old + g for old, g in zip(group(lanes, "target_gradient"), in_target, strict=True)]
     losses, q_taken, q_tm1 = losses.detach(), q_taken.detach(), q_tm1.detach()

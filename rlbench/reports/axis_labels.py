@@ -5,12 +5,14 @@ In: axes with their limits set. Out: more artists on them. Never: changes a limi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import Formatter
 from numpy.typing import NDArray
 
 from rlbench.reports.canvas import INK, MUTED, WIDTH, colour_of, dash_of, write
@@ -46,11 +48,39 @@ def label_ends(figure: Figure, axes: Axes, ends: Sequence[float], labels: Sequen
         write(axes, 1 + 28 / width, y[0], label, 9, INK, transform=axes.transAxes, va="center_baseline")
 
 
-def short_count(value: float) -> str:
-    """A number on an axis: 50k, 1.5M."""
-    if abs(value) >= 1e6:
-        return f"{value / 1e6:g}M"
-    return f"{value / 1e3:g}k" if abs(value) >= 1e4 else f"{value:g}"
+class TickFormatter(Formatter):
+    """The numbers of an axis with as many digits as tell its ticks apart: 50k, 1.5M, 0.25, 2e-5."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return self.format_ticks([x])[0]
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        """All ticks in one unit."""
+        ticks = np.asarray(values, dtype=np.float64)
+        largest = float(np.abs(ticks).max(initial=0.0))
+        steps = np.diff(np.unique(ticks))
+        step = float(steps.min()) if len(steps) else largest
+        if largest >= 1e9 or 0.0 < largest < 1e-3:
+            return [_powers(tick, step) for tick in ticks]
+        unit, sign = next(((unit, sign) for unit, sign in _UNITS if largest >= unit * 10 ** (unit == 1e3)), (1.0, ""))
+        return [f"{_shortest(tick / unit, step / unit)}{sign if abs(tick) > step / 2 else ''}" for tick in ticks]
+
+
+_UNITS = ((1e6, "M"), (1e3, "k"))  # thousands from ten of them up
+
+
+def _shortest(value: float, step: float) -> str:
+    """The fewest decimals that are within a hundredth of a step of the value."""
+    decimals = next((d for d in range(13) if abs(round(value, d) - value) <= 0.01 * step), 13)
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"
+
+
+def _powers(value: float, step: float) -> str:
+    if abs(value) < step / 2 or value == 0.0:
+        return "0"
+    digits = max(0, math.floor(math.log10(abs(value))) - math.floor(math.log10(step)) + 1) if step else 2
+    mantissa, power = f"{value:.{min(digits, 12)}e}".split("e")
+    return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}e{int(power)}"
 
 
 def pushed_apart(wanted: Sequence[float], gap: float, room: float) -> list[float]:
@@ -79,7 +109,7 @@ def padded(values: NDArray[np.float64], ends: NDArray[np.float64]) -> tuple[floa
     if not len(finite):
         return 0.0, 1.0
     low, high = float(finite.min()), float(finite.max())
-    reach = 0.12 * (high - low) or 0.05 * max(abs(high), 1.0)
+    reach = 0.12 * (high - low) or 0.05 * abs(high) or 0.05
     inner = ends[np.isfinite(ends)]
     if len(inner):
         low, high = min(low, max(float(inner.min()), low - reach)), max(high, min(float(inner.max()), high + reach))

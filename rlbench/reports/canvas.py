@@ -98,6 +98,13 @@ def write(axes: Axes, x: float, y: float, text: str, size: float, colour: str, *
     axes.text(x, y, text, fontsize=size, color=colour, parse_math=False, **placement)
 
 
+def name_axes(axes: Axes, x: str = "", y: str = "", **style: Any) -> None:
+    """Put literal names at the axes; one that is empty leaves its axis without."""
+    for named, label in ((x, axes.set_xlabel), (y, axes.set_ylabel)):
+        if named:
+            label("".join(letter if letter.isprintable() else "?" for letter in named), parse_math=False, **style)
+
+
 def render(figure: Figure, name: str, summary: str) -> Drawing:
     """A finished figure in all its forms; `name` is the prefix of its ids on the page."""
     svg, png = io.StringIO(), io.BytesIO()

@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 
 from rlbench.envs.scores import normalisation
 from rlbench.errors import ConfigError, StoreError
-from rlbench.stats import MIN_RUNS_FOR_BOOTSTRAP, Band, Interval, align_previous, iqm, run_interval, simultaneous_band
+from rlbench.stats import (
+    MIN_RUNS_FOR_BOOTSTRAP,
+    Band,
+    Interval,
+    Range,
+    aggregate,
+    align_previous,
+    iqm,
+    run_interval,
+    simultaneous_band,
+)
 
 STATUSES = ("done", "diverged", "failed", "running", "pending")
 # Every metric is one number a run, a column of the `runs` table.
@@ -30,12 +40,25 @@ _BAND_RESAMPLES = 1_000
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric of one cell over its done runs that have it; None everywhere where there is no such run."""
+    """One metric of one cell over its done runs that have it; None everywhere where there is no such run.
+
+    The interval's own estimate is the one to show beside it: of the mean below 10 runs, of the IQM from 10 up.
+    """
 
     n: int
     iqm: float | None
     mean: float | None
     interval: Interval | None
+
+    @property
+    def estimate(self) -> float | None:
+        """What the interval is of."""
+        return self.interval.estimate if self.interval else None
+
+    @property
+    def statistic(self) -> str | None:
+        """ "mean" or "iqm"."""
+        return self.interval.statistic if self.interval else None
 
 
 @dataclass(frozen=True)
@@ -77,12 +100,13 @@ class Cell:
     metrics: Mapping[str, Metric]
     runs: tuple[RunCurve, ...]
     is_continued: bool = True  # whether the policy of a run that ended early is known to stay as it was
+    possible: Range | None = None  # the returns that there can be, where that is known
 
     @cached_property
     def curve(self) -> CellCurve | None:
         """The learning curve over done runs; None without any. Computed when it is first asked for."""
         runs = [run for run in self.runs if run.status == "done" and len(run.env_steps)]
-        return _cell_curve(runs, is_continued=self.is_continued)
+        return _cell_curve(runs, is_continued=self.is_continued, possible=self.possible)
 
     @cached_property
     def scores(self) -> dict[int, float]:
@@ -129,10 +153,11 @@ def summarise_cell(
     points: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float64]]],
     *,
     is_continued: bool,
+    possible: Range | None = None,
 ) -> Cell:
     """The cell of a variant on an environment from the rows of its runs, the planned seeds, and `points` by run_id.
 
-    Raises StoreError for a status that is not in STATUSES.
+    `possible` is the range of its returns, within which intervals and bands stay. Raises StoreError for a status that is not in STATUSES.
     """
     counts = {status: int((runs["status"] == status).sum()) for status in STATUSES}
     unknown = len(runs) - sum(counts.values())
@@ -148,9 +173,10 @@ def summarise_cell(
         env=env,
         counts=counts,
         missing=len(seeds - set(runs["seed"])),
-        metrics={name: _summarise_metric(done[name]) for name in METRICS},
+        metrics={name: _summarise_metric(done[name], possible) for name in METRICS},
         runs=curves,
         is_continued=is_continued,
+        possible=possible,
     )
 
 
@@ -162,11 +188,11 @@ def _random_return(env: str) -> float | None:
         return None
 
 
-def _summarise_metric(column: pd.Series) -> Metric:
+def _summarise_metric(column: pd.Series, possible: Range | None) -> Metric:
     values = column.dropna().to_numpy(np.float64)
     if not len(values):
         return Metric(0, None, None, None)
-    return Metric(len(values), iqm(values), float(values.mean()), run_interval(values))
+    return Metric(len(values), iqm(values), aggregate(values, "mean"), run_interval(values, possible=possible))
 
 
 def _run_curve(row: Any, points: tuple[NDArray[np.int64], NDArray[np.float64]] | None) -> RunCurve:
@@ -175,7 +201,7 @@ def _run_curve(row: Any, points: tuple[NDArray[np.int64], NDArray[np.float64]] |
     return RunCurve(str(row.run_id), int(row.seed), str(row.status), env_steps, returns, final)
 
 
-def _cell_curve(curves: list[RunCurve], *, is_continued: bool) -> CellCurve | None:
+def _cell_curve(curves: list[RunCurve], *, is_continued: bool, possible: Range | None) -> CellCurve | None:
     """All done runs on the union of their grids; a shorter run keeps its last value, as its policy no longer changes.
 
     The grid starts where every run has a value. Averaging only the runs still there would favour whoever lives longest, so
@@ -192,16 +218,16 @@ def _cell_curve(curves: list[RunCurve], *, is_continued: bool) -> CellCurve | No
     # The last value at or before each grid step: no interpolation, which would look into the future.
     values = np.stack([align_previous(curve.env_steps, curve.returns, grid) for curve in curves])
     num_carried = sum(int(curve.env_steps[-1] < grid[-1]) for curve in curves)
-    return CellCurve(grid, tuple(curve.seed for curve in curves), values, curve_band(values), num_carried)
+    return CellCurve(grid, tuple(curve.seed for curve in curves), values, curve_band(values, possible), num_carried)
 
 
-def curve_band(values: NDArray[np.float64]) -> Band:
+def curve_band(values: NDArray[np.float64], possible: Range | None = None) -> Band:
     """A line over values [runs, points] with a band that holds over the whole grid: of the IQM from 20 runs up, else the mean.
 
     With fewer runs few are left between the cuts, and the band of the IQM is several times as wide. Below 3 there is none.
     """
     if len(values) >= MIN_RUNS_FOR_BAND:
         statistic = "iqm" if len(values) >= MIN_RUNS_FOR_IQM_BAND else "mean"
-        return simultaneous_band(values, statistic=statistic, resamples=_BAND_RESAMPLES)
+        return simultaneous_band(values, statistic=statistic, resamples=_BAND_RESAMPLES, possible=possible)
     nothing = np.full(values.shape[1], np.nan)
     return Band(values.mean(axis=0), nothing, nothing, "mean", "none (under 3 runs)", len(values), 0.95)

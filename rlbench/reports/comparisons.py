@@ -34,6 +34,7 @@ from rlbench.stats import (
     student_interval,
     welch_test,
 )
+from rlbench.stats.intervals import within
 
 LEVEL = 0.05
 POWER = 0.8
@@ -67,6 +68,7 @@ class Pairwise:
     superiority: float | None = None  # P(x > y) + half the ties, A12
     correlation: float | None = None  # over shared seeds
     smallest_effect: float | None = None  # declared
+    reach: float | None = None  # no two returns are further apart, where that is known
     equivalence: Equivalence | None = None
     planned: Watched | None = None  # the sequential plan that decides it instead of the test
     num_tests: int = 1  # in the family
@@ -197,6 +199,7 @@ def _compared(summary: Summary, x: str, y: str, env: str, family: str | None) ->
         values_x,
         values_y,
         smallest_effect=summary.declared("smallest_effect", env),
+        reach=summary.reach(env),
         planned=_planned(summary, x, y, env),
     )
     return found if min(found.n_x, found.n_y) < 2 else _tested(found)
@@ -214,10 +217,11 @@ def is_pairable(n_x: int, n_y: int, num_shared: int) -> bool:
 
 def _tested(pair: Pairwise) -> Pairwise:
     x, y = pair.x_values, pair.y_values
+    possible = None if pair.reach is None else (-pair.reach, pair.reach)
     welch = welch_test(x, y)
     if pair.is_paired:
         test = paired_permutation_test(x, y)
-        difference = student_interval(x - y)
+        difference = student_interval(x - y, possible=possible)
     else:
         # Unpaired sides often differ in n and in spread, where the plain difference of means does not hold its level.
         test = permutation_test(x, y, statistic="welch_t")
@@ -225,8 +229,10 @@ def _tested(pair: Pairwise) -> Pairwise:
         assert welch.high is not None
         assert welch.level is not None
         n = min(pair.n_x, pair.n_y)
-        difference = Interval(welch.estimate, welch.low, welch.high, "mean", "Welch t", n, welch.level)
-    varies = pair.is_paired and len(x) > 2 and x.std() > 0.0 and y.std() > 0.0
+        low, high, is_cut = within(np.array(welch.low), np.array(welch.high), possible)
+        ends = float(low), float(high)
+        difference = Interval(welch.estimate, *ends, "mean", "Welch t", n, welch.level, is_cut=is_cut)
+    varies = pair.is_paired and len(x) > 2 and np.ptp(x) > 0.0 and np.ptp(y) > 0.0
     return replace(
         pair,
         test=test,
@@ -234,11 +240,17 @@ def _tested(pair: Pairwise) -> Pairwise:
         difference=difference,
         shift=hodges_lehmann(x, y),
         superiority=(cliffs_delta(x, y) + 1.0) / 2.0,
-        correlation=float(np.corrcoef(x, y)[0, 1]) if varies else None,
-        equivalence=equivalence_test(x, y, pair.smallest_effect, paired=pair.is_paired, level=LEVEL)
+        correlation=_correlation(x, y) if varies else None,
+        equivalence=equivalence_test(x, y, pair.smallest_effect, paired=pair.is_paired, level=LEVEL, reach=pair.reach)
         if pair.smallest_effect is not None
         else None,
     )
+
+
+def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    # By standard scores, whose products leave no float's range however large the returns are.
+    one, other = (side / np.abs(side).max() for side in (x, y))
+    return float(np.corrcoef(one, other)[0, 1])
 
 
 def _scores(cell: Cell | None) -> dict[int, float]:

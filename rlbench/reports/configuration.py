@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rlbench.reports.labels import flattened
 from rlbench.reports.summary import Summary
+from rlbench.store.labels import flattened
 
 _MAX_FACTORS = 5
 RESERVED = ("variant", "env", "seed", "score")  # columns beside the factors'

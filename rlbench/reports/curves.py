@@ -11,10 +11,10 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from rlbench.reports.axis_labels import end_label, label_ends, padded, right_margin, short_count
+from rlbench.reports.axis_labels import TickFormatter, end_label, label_ends, padded, right_margin
 from rlbench.reports.canvas import (
     GRID,
     HEIGHT,
@@ -27,6 +27,7 @@ from rlbench.reports.canvas import (
     add_axes,
     colour_of,
     dash_of,
+    name_axes,
     panel,
     render,
     write,
@@ -68,9 +69,10 @@ def draw_curves(
         else:
             said = {"transform": axes.transAxes, "ha": "center", "va": "center"}
             write(axes, 0.5, 0.5, "no finished run yet", 10, MUTED, **said)
-        axes.set_xlabel("environment steps")
-        axes.set_ylabel(kind)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
+        name_axes(axes, x="environment steps")
+        name_axes(axes, y=kind)
+        axes.yaxis.set_major_formatter(TickFormatter())
+        axes.xaxis.set_major_formatter(TickFormatter())
         axes.xaxis.set_major_locator(MaxNLocator(5))
         return render(figure, name, _summary(cells, kind))
 
@@ -100,13 +102,14 @@ def _draw_panels(
             _draw_baseline(axes, baseline, named=place == 0)
             at = {"transform": axes.transAxes, "ha": "left", "va": "bottom"}
             write(axes, 0.0, 1.04, shortened(cell.variant, 30), 9, INK, **at)
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
+            axes.xaxis.set_major_formatter(TickFormatter())
             axes.xaxis.set_major_locator(MaxNLocator(4))
             axes.yaxis.set_major_locator(MaxNLocator(4))
+            axes.yaxis.set_major_formatter(TickFormatter())
             if column == 0:
-                axes.set_ylabel(kind, fontsize=8.5)
+                name_axes(axes, y=kind, fontsize=8.5)
             if place >= len(shown) - 2:
-                axes.set_xlabel("environment steps", fontsize=8.5)
+                name_axes(axes, x="environment steps", fontsize=8.5)
         return render(figure, name, _summary(cells, kind))
 
 

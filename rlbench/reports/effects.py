@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from rlbench.reports.configuration import Design
 from rlbench.reports.summary import Summary
 from rlbench.stats import (
     Effect,
+    EnvironmentEffect,
     FactorialEffects,
     corrected_together,
     factorial_effects,
@@ -28,6 +30,8 @@ from rlbench.stats import (
     smallest_sign_flip_p,
     two_one_sided_p,
 )
+
+Cuttable = TypeVar("Cuttable", Effect, EnvironmentEffect)
 
 
 @dataclass(frozen=True)
@@ -105,10 +109,11 @@ def effects_of(summary: Summary, design: Design) -> EffectsReport:
             rows.loc[rows["env"] == env, "score"] = normalise(env, rows.loc[rows["env"] == env, "score"])
         margins = [(summary.declared("smallest_effect", env), scales[env]) for env in known]
         margin = float(np.mean([m / s for m, s in margins if m and s])) if all(m for m, _ in margins) else None
-        analyses.append(_analysis("all", "normalised return", tuple(known), rows, design, margin))
+        reaches = {env: reach / scale for env in known if (reach := summary.reach(env)) and (scale := scales[env])}
+        analyses.append(_analysis("all", "normalised return", tuple(known), rows, design, margin, reaches))
     for env in usable:
-        rows = frame[frame["env"] == env].copy()
-        analyses.append(_analysis(env, "return", (env,), rows, design, summary.declared("smallest_effect", env)))
+        rows, margin = frame[frame["env"] == env].copy(), summary.declared("smallest_effect", env)
+        analyses.append(_analysis(env, "return", (env,), rows, design, margin, {env: summary.reach(env)}))
     if len(known) > 1 or len(analyses) == 1:
         return EffectsReport(tuple(analyses), "", tuple(left_out))
     # No common scale: every environment is a headline, and all their contrasts are one family.
@@ -131,7 +136,13 @@ def effects_of(summary: Summary, design: Design) -> EffectsReport:
 
 
 def _analysis(
-    scope: str, unit: str, envs: tuple[str, ...], rows: pd.DataFrame, design: Design, margin: float | None
+    scope: str,
+    unit: str,
+    envs: tuple[str, ...],
+    rows: pd.DataFrame,
+    design: Design,
+    margin: float | None,
+    reaches: Mapping[str, float | None],
 ) -> Effects:
     levels: dict[str, tuple[object, object]] = {}
     for factor in design.factors:
@@ -140,10 +151,31 @@ def _analysis(
     result = factorial_effects(
         rows, levels, incomplete="drop", across_environments=_shares_seeds(rows, len(design.variants))
     )
+    result = replace(result, effects=tuple(_within(effect, envs, reaches) for effect in result.effects))
     detectable = _detectable(result, len(result.effects))
     same = _equivalence(result, margin)
     adjusted = dict(zip(same, map(float, holm(list(same.values()))), strict=True)) if same else {}
     return Effects(scope, unit, envs, result, detectable, margin, rows, same, adjusted, len(result.effects))
+
+
+def _within(effect: Effect, envs: tuple[str, ...], reaches: Mapping[str, float | None]) -> Effect:
+    """The effect with intervals no wider than returns allow, where it is known how far apart two returns on each environment can be.
+
+    A main effect is a difference of two returns, an interaction of two factors one of two such differences, and so on.
+    """
+    times = 2.0 ** effect.name.count(":")
+    parts = tuple(_cut(one, reaches.get(one.environment), times) for one in effect.environments)
+    known = [reach for env in envs if (reach := reaches.get(env)) is not None]
+    whole = float(np.mean(known)) if len(known) == len(envs) else None
+    return replace(_cut(effect, whole, times), environments=parts)
+
+
+def _cut(effect: Cuttable, reach: float | None, times: float) -> Cuttable:
+    if reach is None:
+        return effect
+    most = reach * times
+    ends = ("paired_low", "paired_high", "unpaired_low", "unpaired_high")
+    return replace(effect, **{name: min(max(getattr(effect, name), -most), most) for name in ends})
 
 
 def _equivalence(result: FactorialEffects, margin: float | None) -> dict[str, float]:

@@ -11,9 +11,9 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
-from rlbench.reports.axis_labels import padded, short_count
+from rlbench.reports.axis_labels import TickFormatter, padded
 from rlbench.reports.canvas import (
     GRID,
     HEIGHT,
@@ -23,6 +23,7 @@ from rlbench.reports.canvas import (
     STYLE,
     Drawing,
     colour_of,
+    name_axes,
     panel,
     render,
     write,
@@ -51,11 +52,16 @@ def draw_final_returns(cells: Sequence[Cell], styles: Sequence[int], baseline: f
             axes.axvline(baseline, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel("final return, one dot a run")
+        name_axes(axes, x="final return, one dot a run")
         axes.xaxis.set_major_locator(MaxNLocator(6))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
-        told = "; ".join(f"{cell.variant} {number(cell.metrics['final_return'].iqm)}" for cell in cells)
-        return render(figure, name, f"Final return of every run; IQM per variant: {told}")
+        axes.xaxis.set_major_formatter(TickFormatter())
+        told = "; ".join(
+            f"{cell.variant} {number(metric.estimate)}"
+            + (f" ({metric.statistic.upper()})" if metric.statistic == "iqm" else "")
+            for cell in cells
+            if (metric := cell.metrics["final_return"])
+        )
+        return render(figure, name, f"Final return of every run; mean or IQM per variant: {told}")
 
 
 def _limit_returns(axes: Axes, cells: Sequence[Cell], baseline: float | None) -> None:
@@ -74,11 +80,13 @@ def _draw_row(axes: Axes, cell: Cell, y: float, colour: str) -> None:
     write(axes, 0.0, y + 0.52, shortened(cell.variant, 34), 9.5, INK, **at)
     write(axes, 1.0, y + 0.52, " · ".join(notes), 8.5, MUTED, ha="right", **at)
     axes.axhline(y - 0.34, color=GRID, linewidth=0.7, zorder=0)
-    if metric.interval is None or metric.iqm is None:
+    if metric.interval is None or metric.estimate is None:
         return
     if not np.isnan(metric.interval.low):
         axes.plot([metric.interval.low, metric.interval.high], [y - 0.2] * 2, color=colour, linewidth=3.2, alpha=0.55)
-    axes.plot(metric.iqm, y - 0.2, marker="D", markersize=5.5, color=colour, markeredgecolor=PAPER, markeredgewidth=0.8)
+    axes.plot(
+        metric.estimate, y - 0.2, marker="D", markersize=5.5, color=colour, markeredgecolor=PAPER, markeredgewidth=0.8
+    )
 
 
 def _spread_dots(axes: Axes, cell: Cell, y: float, colour: str) -> None:

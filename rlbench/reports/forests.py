@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
-from rlbench.reports.axis_labels import short_count
-from rlbench.reports.canvas import GRID, INK, MUTED, PAPER, STYLE, Drawing, colour_of, panel, render, write
-from rlbench.reports.text import shortened
+from rlbench.reports.axis_labels import TickFormatter
+from rlbench.reports.canvas import GRID, INK, MUTED, PAPER, STYLE, Drawing, colour_of, name_axes, panel, render, write
+from rlbench.reports.text import place_of, shortened
 
 _ROW = 40.0
 
@@ -31,6 +31,11 @@ class Row:
     high: float | None
     style: int = 0
     second: tuple[float, float] | None = None
+
+    @property
+    def place(self) -> int | None:
+        """The power of ten to which the interval supports the row's numbers."""
+        return place_of(self.low, self.high, self.estimate)
 
 
 def draw_forest(
@@ -58,9 +63,9 @@ def draw_forest(
         axes.set_xlim(*(limits or _limits(rows, zero, margin)))
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel(xlabel)
+        name_axes(axes, x=xlabel)
         axes.xaxis.set_major_locator(MaxNLocator(6))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(round(value, 10))))
+        axes.xaxis.set_major_formatter(TickFormatter())
         return render(figure, name, summary)
 
 
@@ -92,5 +97,5 @@ def _limits(rows: Sequence[Row], zero: float | None, margin: float | None) -> tu
     if not len(finite):
         return -1.0, 1.0
     low, high = float(finite.min()), float(finite.max())
-    pad = 0.05 * (high - low) or 0.05 * max(abs(high), 1.0)
+    pad = 0.05 * (high - low) or 0.05 * abs(high) or 0.05
     return low - pad, high + pad

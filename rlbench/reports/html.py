@@ -9,6 +9,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from rlbench.reports.document import Report
+from rlbench.reports.text import printable
 
 
 def html_page(report: Report) -> str:
@@ -22,7 +23,7 @@ def html_page(report: Report) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["breakable"] = breakable
-    return environment.get_template("report.html.j2").render(report=report)
+    return printable(environment.get_template("report.html.j2").render(report=report))
 
 
 def breakable(name: str) -> Markup:

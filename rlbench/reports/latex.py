@@ -6,6 +6,7 @@ In: a `Table`. Out: a tabular environment. Every name is escaped.
 from __future__ import annotations
 
 from rlbench.reports.document import Line, Table, plain
+from rlbench.reports.text import one_line
 
 _ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
@@ -18,7 +19,7 @@ def latex_table(table: Table) -> str:
     """The tabular alone, so that caption and label stay with whoever cites it; needs \\usepackage{booktabs}."""
     alignment = "".join("l" if column.is_text else "r" for column in table.columns)
     lines = [
-        f"% {' '.join(table.label.split())}; needs \\usepackage{{booktabs}}",
+        f"% {one_line(table.label)}; needs \\usepackage{{booktabs}}",
         rf"\begin{{tabular}}{{{alignment}}}",
         r"\toprule",
     ]
@@ -33,7 +34,7 @@ def latex_table(table: Table) -> str:
 
 def latex_text(text: str) -> str:
     """Literal text."""
-    return "".join(_ESCAPES.get(letter, letter) for letter in " ".join(text.split()))
+    return "".join(_ESCAPES.get(letter, letter) for letter in one_line(text))
 
 
 def _cell(cell: Line) -> str:

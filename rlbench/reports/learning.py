@@ -70,9 +70,15 @@ def training_traces(summary: Summary, env: str) -> list[tuple[Trace, Floats]]:
             continue
         grid = cell.curve.env_steps.astype(np.float64)
         ids = [run.run_id for run in cell.runs if run.status == "done"]
-        by_run = dict(iter(summary.episodes_of(ids).groupby("run_id")))
+        rows = summary.episodes_of(ids)
+        steps, returns = rows["env_steps"].to_numpy(np.float64), rows["episode_return"].to_numpy(np.float64)
+        if rows.empty:
+            continue
+        owners = rows["run_id"].to_numpy()
+        starts = np.append(0, np.flatnonzero(owners[1:] != owners[:-1]) + 1)
+        ends = np.append(starts, len(rows))[1:]
         values = [
-            align_previous(rows["env_steps"], rows["episode_return"], grid) for rows in by_run.values() if len(rows)
+            align_previous(steps[start:end], returns[start:end], grid) for start, end in zip(starts, ends, strict=True)
         ]
         if not values:
             continue

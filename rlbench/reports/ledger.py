@@ -7,6 +7,7 @@ stats.json. Never: computes; what is shown is what was recorded, to the digits t
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,17 +17,33 @@ import numpy as np
 from rlbench.reports import text
 from rlbench.reports.document import Part
 
-# How a number is written, by name: a test reads the names from the page and writes the numbers again.
-FORMATS: dict[str, Callable[[float | None], str]] = {
-    "number": text.number,
-    "signed": text.signed,
-    "count": lambda value: text.NOTHING if value is None else text.count(value),
-    "p": text.p_value,
-    "share": text.share,
-    "factor": text.factor,
-    "minutes": lambda value: text.NOTHING if value is None else text.duration(60.0 * value),
-    "duration": lambda value: text.NOTHING if value is None else text.duration(value),
-}
+_TO_A_PLACE: dict[str, Callable[[float | None, int | None], str]] = {"number": text.number, "signed": text.signed}
+
+
+class Formats(dict[str, Callable[[float | None], str]]):
+    """The ways to write a number, by name; "signed@-6" is "signed" to six decimals, the place that an interval asks for."""
+
+    def __missing__(self, name: str) -> Callable[[float | None], str]:
+        how, _, place = name.partition("@")
+        write, power = _TO_A_PLACE[how], int(place)
+        return lambda value: write(value, power)
+
+
+# A test reads the names from the page and writes the numbers again.
+FORMATS = Formats(
+    number=text.number,
+    signed=text.signed,
+    count=lambda value: text.NOTHING if value is None else text.count(value),
+    p=text.p_value,
+    share=text.share,
+    factor=text.factor,
+    minutes=lambda value: text.NOTHING if value is None else text.duration(60.0 * value),
+    duration=lambda value: text.NOTHING if value is None else text.duration(value),
+)
+# The ends of a record's interval, whichever it has, and what is shown to the same place as they are.
+_ENDS = (("low", "high"), ("paired_low", "paired_high"))
+_BESIDE = ("estimate", "mean", "difference", "restricted_mean", "hodges_lehmann")
+_TO_THE_PLACE = {*itertools.chain(*_ENDS), *_BESIDE, "unpaired_low", "unpaired_high"}
 
 
 class Ledger:
@@ -34,19 +51,28 @@ class Ledger:
 
     def __init__(self) -> None:
         self.records: dict[str, dict[str, Any]] = {}
+        self._places: dict[str, int | None] = {}
 
     def add(self, key: str, result: object = None, **more: Any) -> str:
         """Record a result (a dataclass; its arrays are left out) with further fields; return the key for `show`."""
         if key in self.records:
             raise ValueError(f"{key!r} is recorded already")
         fields = _scalars(result) if result is not None else {}
-        self.records[key] = {name: _plain(value) for name, value in {**fields, **more}.items()}
+        record = {name: _plain(value) for name, value in {**fields, **more}.items()}
+        self.records[key] = record
+        for low, high in _ENDS:
+            ends = record.get(low), record.get(high)
+            if all(isinstance(end, float | int) for end in ends):
+                self._places[key] = text.place_of(*ends, *(record.get(name) for name in _BESIDE))
         return key
 
     def show(self, key: str, field: str = "estimate", how: str = "number", kind: str = "text") -> Part:
-        """One recorded number as a part of a line."""
+        """One recorded number as a part of a line, to the place that the record's interval supports."""
         value = self.records[key][field]
         number = None if value is None else float(value)
+        place = self._places.get(key)
+        if how in _TO_A_PLACE and field in _TO_THE_PLACE and place is not None:
+            how = f"{how}@{place}"
         return Part(FORMATS[how](number), kind, source=f"{key}#{field}", how=how, value=number)
 
     def span(self, key: str, low: str = "low", high: str = "high", how: str = "number") -> list[str | Part]:

@@ -14,8 +14,20 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike
 
-from rlbench.reports.axis_labels import end_label, label_ends, right_margin, short_count
-from rlbench.reports.canvas import GRID, HEIGHT, MUTED, STYLE, Drawing, colour_of, dash_of, panel, render, write
+from rlbench.reports.axis_labels import TickFormatter, end_label, label_ends, right_margin
+from rlbench.reports.canvas import (
+    GRID,
+    HEIGHT,
+    MUTED,
+    STYLE,
+    Drawing,
+    colour_of,
+    dash_of,
+    name_axes,
+    panel,
+    render,
+    write,
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,8 @@ def draw_lines(
             # Plain numbers: powers typeset as mathematics take a fifth of a large report's time.
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axes.yaxis.set_minor_formatter(NullFormatter())
+        else:
+            axes.yaxis.set_major_formatter(TickFormatter())
         if ylim:
             axes.set_ylim(*ylim)
         _limit(axes, curves, xticks)
@@ -80,8 +94,8 @@ def draw_lines(
         if curves:
             ends = [float(np.asarray(curve.y, float)[-1]) for curve in curves]
             label_ends(figure, axes, ends, labels, [curve.style for curve in curves])
-        axes.set_xlabel(xlabel)
-        axes.set_ylabel(ylabel)
+        name_axes(axes, x=xlabel)
+        name_axes(axes, y=ylabel)
         return render(figure, name, summary)
 
 
@@ -94,5 +108,5 @@ def _limit(axes: mpl.axes.Axes, curves: Sequence[Curve], xticks: Sequence[str] |
         low = min(float(np.min(np.asarray(curve.x, float))) for curve in curves)
         high = max(float(np.max(np.asarray(curve.x, float))) for curve in curves)
         axes.set_xlim(min(low, 0.0), high if high > min(low, 0.0) else 1.0)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
+    axes.xaxis.set_major_formatter(TickFormatter())
     axes.xaxis.set_major_locator(MaxNLocator(5))

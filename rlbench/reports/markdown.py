@@ -6,6 +6,7 @@ In: a `Report`. Out: Markdown. Everything that is not layout is escaped.
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 from rlbench.reports.document import (
     Badges,
@@ -20,12 +21,13 @@ from rlbench.reports.document import (
     Table,
     Terms,
 )
+from rlbench.reports.text import printable
 
 
 def markdown_page(report: Report) -> str:
     """The same content as the HTML page."""
     lines = [f"# {markdown_text(report.title)}", ""]
-    lines += [markdown_text(report.question), ""] if report.question else []
+    lines += [_paragraph(markdown_text(report.question)), ""] if report.question else []
     lines += [", ".join(_part_text(part.text, part.tone in ("red", "amber")) for part in report.facts) + ".", ""]
     for section in report.sections:
         lines += [f"## {markdown_text(section.title)}", ""]
@@ -36,10 +38,15 @@ def markdown_page(report: Report) -> str:
 
 def markdown_text(value: object) -> str:
     """A value as literal text in a line or a table cell of Markdown."""
-    plain = re.sub(r"\s+", " ", str(value))
-    escaped = re.sub(r"([\\`*\[\]|~])", r"\\\1", plain)
+    plain = printable(re.sub(r"\s+", " ", str(value)))
+    escaped = re.sub(r"([\\`*\[\]|~$])", r"\\\1", plain)
     escaped = re.sub(r"(?<!\w)_|_(?!\w)", r"\_", escaped)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _paragraph(escaped: str) -> str:
+    """Escaped text that begins a line, where it could begin a heading, a list or a rule too."""
+    return re.sub(r"^(\d*)([#+=.)-])", r"\1\\\2", escaped)
 
 
 def _block(block: Block) -> list[str]:
@@ -92,9 +99,10 @@ def _inline(parts: Line) -> str:
 
 def _part(part: Part) -> str:
     if part.kind == "code":
-        return f"`{part.text}`"
+        # In code nothing can be escaped: what is no plain word stands as text.
+        return f"`{part.text}`" if re.fullmatch(r"[\w .,:;=+()/@%-]+", part.text) else markdown_text(part.text)
     if part.kind == "link":
-        return f"[{markdown_text(part.text)}]({part.href})"
+        return f"[{markdown_text(part.text)}]({quote(part.href)})"
     return _part_text(part.text, part.kind in ("badge", "strong", "bad"))
 
 

@@ -35,6 +35,7 @@ from rlbench.reports.sections.sequential import sequential_section
 from rlbench.reports.sections.training import diagnostics_section, threshold_section, training_section
 from rlbench.reports.sections.tuning import tuning_section
 from rlbench.reports.sections.verdicts import verdicts_section
+from rlbench.reports.spreadsheet import csv_of
 from rlbench.reports.summary import Summary, summarise
 
 if TYPE_CHECKING:
@@ -104,9 +105,9 @@ def report_files(summary: Summary, report: Report) -> dict[str, str | bytes]:
     """File name -> content."""
     return {
         **_page_files(report),
-        "runs.csv": _csv(tables.runs_frame(summary)),
-        "tables/curves.csv": _csv(tables.curves_frame(summary)),
-        "tables/run_curves.csv": _csv(tables.run_curves_frame(summary)),
+        "runs.csv": csv_of(tables.runs_frame(summary)),
+        "tables/curves.csv": csv_of(tables.curves_frame(summary)),
+        "tables/run_curves.csv": csv_of(tables.run_curves_frame(summary)),
     }
 
 
@@ -124,7 +125,7 @@ def _page_files(report: Report) -> dict[str, str | bytes]:
                 files[f"figures/{picture.stem}.svg"] = picture.drawing.svg
                 files[f"figures/{picture.stem}.png"] = picture.drawing.png
         elif isinstance(block, Table) and block.name:
-            files[f"tables/{block.name}.csv"] = _csv(tables.shown_frame(block))
+            files[f"tables/{block.name}.csv"] = csv_of(tables.shown_frame(block))
             files[f"tables/{block.name}.tex"] = latex_table(block)
     return files
 
@@ -166,10 +167,6 @@ def _range(values: list[Any]) -> str:
     """Whole numbers, ascending, as one word: 8, or 8 to 12."""
     low, high = text.count(values[0]), text.count(values[-1])
     return low if low == high else f"{low} to {high}"
-
-
-def _csv(frame: Any) -> str:
-    return str(frame.to_csv(index=False, lineterminator="\n"))
 
 
 def _write(path: Path, content: str | bytes) -> None:

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.ticker import LogLocator, NullLocator
 
+from rlbench.reports.axis_labels import TickFormatter
 from rlbench.reports.canvas import (
     GRID,
     HEIGHT,
@@ -26,6 +27,7 @@ from rlbench.reports.canvas import (
     Drawing,
     colour_of,
     dash_of,
+    name_axes,
     panel,
     render,
     write,
@@ -64,8 +66,9 @@ def draw_history(studies: Sequence[Mapping[str, Any]], *, name: str) -> Drawing:
                 told.append(f"{study['study']}: best {number(float(best[-1]))} of {len(study['trials'])} trials")
                 label = f"{shortened(study['study'], 40)}: best so far"
                 write(axes, 0.0, 1.02 + 0.055 * index, label, 9, colour, transform=axes.transAxes, va="bottom")
-        axes.set_xlabel("number of trials")
-        axes.set_ylabel("tuning score")
+        name_axes(axes, x="number of trials")
+        name_axes(axes, y="tuning score")
+        axes.yaxis.set_major_formatter(TickFormatter())
         return render(
             figure, name, f"Tuning score against number of trials; a cross is a pruned trial. {'; '.join(told)}"
         )
@@ -91,8 +94,9 @@ def draw_slice(study: Mapping[str, Any], key: str, *, name: str) -> Drawing:
         if is_log:
             _mark_logarithmically(axes)
         _name_choices(axes, study, key)
-        axes.set_xlabel(key)
-        axes.set_ylabel("tuning score")
+        name_axes(axes, x=key)
+        name_axes(axes, y="tuning score")
+        axes.yaxis.set_major_formatter(TickFormatter())
         return render(figure, name, f"Tuning score against {key}, {len(trials)} trials; a cross is a pruned one")
 
 
@@ -112,7 +116,7 @@ def draw_parallel(study: Mapping[str, Any], *, name: str) -> Drawing:
             axes.axvline(position, color=GRID, linewidth=0.8, zorder=0)
             for at, text in _ends(study, key):
                 write(axes, position + 0.04, at, text, 7.5, MUTED, va="center")
-        axes.set_xticks(range(len(keys)), keys, rotation=30, ha="right", fontsize=8)
+        axes.set_xticks(range(len(keys)), keys, rotation=30, ha="right", fontsize=8, parse_math=False)
         axes.set_yticks([])
         axes.set_ylim(-0.06, 1.06)
         axes.spines[["left", "bottom"]].set_visible(False)
@@ -154,7 +158,7 @@ def _scale(study: Mapping[str, Any], key: str) -> tuple[Any, bool]:
 def _name_choices(axes: Axes, study: Mapping[str, Any], key: str) -> None:
     choices = _parameter(study, key).get("choices")
     if choices:
-        axes.set_xticks(range(len(choices)), [str(choice) for choice in choices])
+        axes.set_xticks(range(len(choices)), [str(choice) for choice in choices], parse_math=False)
         axes.set_xlim(-0.5, len(choices) - 0.5)
 
 

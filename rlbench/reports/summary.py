@@ -17,10 +17,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rlbench.deciding.plan_state import PlanState
+from rlbench.envs.scores import possible_returns
 from rlbench.errors import ConfigError
-from rlbench.reports.cells import Cell, summarise_cell
-from rlbench.reports.labels import distinct_labels
+from rlbench.reports.cells import METRICS, Cell, summarise_cell
 from rlbench.reports.study import read_study
+from rlbench.stats import Range
 
 if TYPE_CHECKING:
     from rlbench.store import Results
@@ -49,6 +50,7 @@ class Summary:
     study: Mapping[str, Any] | None = None  # the record of the study that it confirms
     plan: PlanState | None = None  # the sequential plan that added its seeds
     films: Path | None = None  # where films of its runs lie, if there are any
+    folder: str = "results"  # the name of the results, as a command calls them
 
     def cells_of(self, env: str) -> tuple[Cell, ...]:
         """The cells on one environment, in the order of the variants."""
@@ -69,6 +71,15 @@ class Summary:
     def diagnostics_of(self, run_ids: Sequence[str]) -> pd.DataFrame:
         """Diagnostics of these runs."""
         return _rows_of(self.diagnostics, run_ids)
+
+    def possible(self, env: str) -> Range | None:
+        """The returns that there can be on an environment, where that is known."""
+        return next((cell.possible for cell in self.cells if cell.env == env), None)
+
+    def reach(self, env: str) -> float | None:
+        """How far apart two returns on an environment can be, where that is known."""
+        possible = self.possible(env)
+        return None if possible is None else possible[1] - possible[0]
 
     def declared(self, key: str, env: str) -> float | None:
         """What the experiment declares of a return on an environment (smallest_effect, threshold), or None."""
@@ -117,11 +128,11 @@ def summarise(results: Results, experiment: str) -> Summary:
             f"experiment '{experiment}' holds runs on tuning seeds, which choose and cannot report{confirmed}"
         )
     specs = results.specs(list(runs["run_id"]))
-    runs["variant"] = distinct_labels(runs, specs)
     points = _run_points(selected.evaluations)
     present = list(dict.fromkeys(zip(runs["variant"], runs["env"], strict=True)))
     # A pair whose runs had to be told apart is present under longer names only: it is not without runs.
-    told_apart = set(zip(selected.runs["variant"], selected.runs["env"], strict=True)) - set(present)
+    recorded: Mapping[str, str] = getattr(selected, "recorded_names", {})
+    told_apart = {(recorded.get(row.run_id, row.variant), row.env) for row in runs.itertuples()} - set(present)
     declared = [(str(cell["variant"]), str(cell["env"])) for cell in definition.get("cells", [])]
     declared = [pair for pair in declared if pair not in told_apart]
     pairs = list(dict.fromkeys([*declared, *present]))
@@ -131,6 +142,7 @@ def summarise(results: Results, experiment: str) -> Summary:
         (str(cell["variant"]), str(cell["env"])): {int(seed) for seed in cell.get("seeds", definition.get("seeds", []))}
         for cell in definition.get("cells", [])
     }
+    possible = {env: _possible(env, runs[runs["env"] == env], specs, points) for env in envs}
     by_pair = dict(iter(runs.groupby(["variant", "env"], sort=False)))
     cells = tuple(
         summarise_cell(
@@ -140,6 +152,7 @@ def summarise(results: Results, experiment: str) -> Summary:
             seeds[variant, env] if (variant, env) in declared else set(),
             points,
             is_continued="source" not in definition,
+            possible=possible[env],
         )
         for env in envs
         for variant in variants
@@ -163,7 +176,30 @@ def summarise(results: Results, experiment: str) -> Summary:
         study=None if "source" in definition else read_study(results.path, experiment),
         plan=_plan_of(results, experiment),
         films=None if "source" in definition else results.path / "play",
+        folder=results.path.as_posix() if not results.path.is_absolute() else results.path.name,
     )
+
+
+def _possible(
+    env: str,
+    runs: pd.DataFrame,
+    specs: Mapping[str, Mapping[str, Any]],
+    points: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float64]]],
+) -> Range | None:
+    """The returns that there can be on an environment; None where that is not known, or where these runs show otherwise."""
+    limits: set[int | None] = {None} if runs.empty else set()
+    for run_id in runs["run_id"]:
+        limit = (specs[run_id].get("env") or {}).get("max_env_steps")
+        limits |= {limit, (specs[run_id].get("evaluation") or {}).get("max_env_steps") or limit}
+    ranges = [one for limit in limits if (one := possible_returns(env, limit)) is not None]
+    if not ranges:
+        return None
+    low, high = min(one[0] for one in ranges), max(one[1] for one in ranges)
+    # Somebody's rewards may be others than Gymnasium's: what was seen is possible.
+    seen = [runs[name].dropna().to_numpy(np.float64) for name in METRICS]
+    seen += [points[run_id][1] for run_id in runs["run_id"] if run_id in points]
+    is_inside = all(((low <= values) & (values <= high)).all() for values in seen)
+    return (low, high) if is_inside else None
 
 
 def _plan_of(results: Results, experiment: str) -> PlanState | None:
@@ -173,7 +209,9 @@ def _plan_of(results: Results, experiment: str) -> PlanState | None:
 
 def _by_run(frame: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     """The frame sorted by run_id with that as an array of texts, so that a run's rows are found by bisection."""
-    keyed = frame.assign(run_id=frame["run_id"].astype(str).to_numpy(object))
+    # One text a run, however many rows it has.
+    codes, run_ids = frame["run_id"].factorize()
+    keyed = frame.assign(run_id=np.asarray(run_ids, dtype=object)[codes])
     return keyed if keyed["run_id"].is_monotonic_increasing else keyed.sort_values(["run_id", *order], kind="stable")
 
 

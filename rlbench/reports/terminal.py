@@ -14,7 +14,8 @@ from rich.text import Text
 
 from rlbench.reports.cells import STATUSES, Cell
 from rlbench.reports.summary import Summary, summarise
-from rlbench.reports.text import number, span
+from rlbench.reports.text import number, one_line, place_of, span
+from rlbench.stats import ALL_EQUAL
 
 if TYPE_CHECKING:
     from rlbench.store import Results
@@ -39,13 +40,20 @@ def summary_table(results: Results, experiment: str) -> Table:
 def table_of(summary: Summary) -> Table:
     """The same from numbers that are already there."""
     several = len(summary.envs) > 1
+    named = {"mean": "mean", "iqm": "IQM"}
+    kinds = {one.statistic for cell in summary.cells if (one := cell.metrics["final_return"]).statistic}
     incomplete = any(cell.done < cell.planned for cell in summary.cells)
     # A Text: brackets in a name would be read as markup.
     table = Table(
-        box=box.SIMPLE_HEAD, title=Text(summary.experiment, style="bold"), title_justify="left", pad_edge=False
+        box=box.SIMPLE_HEAD,
+        title=Text(one_line(summary.experiment), style="bold"),
+        title_justify="left",
+        pad_edge=False,
     )
     table.add_column("variant", overflow="fold")
     table.add_column("n", justify="right", no_wrap=True)
+    if len(kinds) > 1:
+        table.add_column("of", no_wrap=True)
     table.add_column("final return", justify="right", no_wrap=True)
     table.add_column("95 % interval", justify="right", no_wrap=True)
     table.add_column("AUC", justify="right", no_wrap=True)
@@ -55,14 +63,16 @@ def table_of(summary: Summary) -> Table:
     for env in summary.envs:
         if several:
             table.add_section()
-            table.add_row(Text(env, style="bold cyan"))
+            table.add_row(Text(one_line(env), style="bold cyan"))
         for cell in summary.cells_of(env):
             final = cell.metrics["final_return"]
+            place = place_of(final.interval.low, final.interval.high, final.estimate) if final.interval else None
             row: list[Text | str] = [
-                Text(cell.variant),
+                Text(one_line(cell.variant)),
                 Text(str(final.n), style="red" if cell.is_small else ""),
-                Text(number(final.iqm), style="bold"),
-                span(final.interval.low, final.interval.high) if final.interval else number(None),
+                *([Text(named[str(final.statistic)] if final.statistic else "")] if len(kinds) > 1 else []),
+                Text(number(final.estimate, place), style="bold"),
+                span(final.interval.low, final.interval.high, place) if final.interval else number(None),
                 number(cell.metrics["auc"].mean),
                 number(cell.metrics["train_return_last100"].mean),
             ]
@@ -78,10 +88,15 @@ def _not_done(cell: Cell) -> Text:
 
 
 def _caption(cells: tuple[Cell, ...]) -> str:
-    methods = {cell.metrics["final_return"].interval.method for cell in cells if cell.metrics["final_return"].interval}
+    intervals = [one for cell in cells if (one := cell.metrics["final_return"].interval)]
+    methods = {interval.method for interval in intervals}
     told = []
     if "Student t" in methods:
-        told.append("t interval of the mean, under 10 runs")
+        told.append("mean with its t interval, under 10 runs")
+    if ALL_EQUAL in methods:
+        told.append("mean with the exact interval of equal runs, under 10")
     if "percentile bootstrap" in methods:
-        told.append("bootstrap interval of the IQM")
-    return "final return: IQM over done runs" + (f"; {'; '.join(told)}" if told else "")
+        told.append("IQM with its bootstrap interval")
+    if any(interval.is_cut for interval in intervals):
+        told.append("cut at the possible returns")
+    return f"final return over done runs: {'; '.join(told) or 'mean'}"

@@ -10,6 +10,7 @@ from rlbench.stats.curves import align_previous, area_under_curve, final_window,
 from rlbench.stats.equivalence import Equivalence, equivalence_test, two_one_sided_p
 from rlbench.stats.factorial import Effect, EnvironmentEffect, FactorialEffects, corrected_together, factorial_effects
 from rlbench.stats.intervals import (
+    ALL_EQUAL,
     MIN_RUNS_FOR_BOOTSTRAP,
     pointwise_band,
     run_interval,
@@ -20,13 +21,14 @@ from rlbench.stats.multiplicity import holm
 from rlbench.stats.permutation import paired_permutation_test, permutation_test, smallest_sign_flip_p
 from rlbench.stats.power import minimum_detectable_effect, pilot_sd, seeds_needed
 from rlbench.stats.profiles import Profile, performance_profile
-from rlbench.stats.results import Band, Comparison, Interval
+from rlbench.stats.results import Band, Comparison, Interval, Range
 from rlbench.stats.scores import score_table
 from rlbench.stats.sequential import Look, SequentialPlan
 from rlbench.stats.survival import TimeToThreshold, time_to_threshold
 from rlbench.stats.tolerance import Tolerance, tolerance_interval
 
 __all__ = [
+    "ALL_EQUAL",
     "MIN_RUNS_FOR_BOOTSTRAP",
     "Band",
     "Comparison",
@@ -37,6 +39,7 @@ __all__ = [
     "Interval",
     "Look",
     "Profile",
+    "Range",
     "SequentialPlan",
     "TimeToThreshold",
     "Tolerance",

@@ -102,8 +102,11 @@ def _means(columns: Sequence[Floats]) -> Floats:
 
 def _mean_of(values: Floats) -> Floats:
     # The mean of infinities of both signs is undefined; NaN says so without a warning.
-    with np.errstate(invalid="ignore"):
-        return np.asarray(values.mean(axis=-1))
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean = np.asarray(values.mean(axis=-1))
+        if not np.isfinite(mean).all() and np.isfinite(values).all():
+            mean = np.asarray((values / values.shape[-1]).sum(axis=-1))  # where the sum left the range of floats
+        return mean
 
 
 AGGREGATES: dict[str, Statistic] = {

@@ -10,12 +10,21 @@ Measured at 5, 10 and 30 runs a side, normal scores: the 95 % interval of the pr
 """
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from rlbench.stats.bootstrap import resampled_counts
-from rlbench.stats.results import Comparison, Interval
-from rlbench.stats.scores import Floats, Scores, check_finite, check_resamples, matching_columns, one_column, tails
+from rlbench.stats.results import Comparison, Interval, rescaled
+from rlbench.stats.scores import (
+    Floats,
+    Scores,
+    check_finite,
+    check_resamples,
+    matching_columns,
+    one_column,
+    scale_of,
+    tails,
+)
 
 _CHUNK_RESAMPLES = 2_000
 
@@ -33,16 +42,20 @@ def probability_of_improvement(
     bounds = tails(level)
     check_resamples(resamples)
     rng = np.random.default_rng(seed)
-    wins = [_wins(one, other) for one, other in zip(columns_x, columns_y, strict=True)]
+    sides = list(zip(columns_x, columns_y, strict=True))
+    places = [_places(one, other) for one, other in sides]
     drawn = np.zeros(resamples)
     for start in range(0, resamples, _CHUNK_RESAMPLES):
         size = min(_CHUNK_RESAMPLES, resamples - start)
-        for table in wins:
-            counts_x, counts_y = (resampled_counts(side, size, rng) for side in table.shape)
-            drawn[start : start + size] += ((counts_x @ table) * counts_y).sum(axis=1) / table.size
-    estimate = float(np.mean([table.mean() for table in wins]))
-    low, high = (float(end) for end in np.quantile(drawn / len(wins), bounds))
-    fewest = min(min(table.shape) for table in wins)
+        for (one, other), (order, below, up_to) in zip(sides, places, strict=True):
+            counts_x, counts_y = (resampled_counts(side.size, size, rng) for side in (one, other))
+            # Runs of y below each of x, and as many more that tie with it, by their counts in order: whole numbers and halves.
+            reached = np.concatenate([np.zeros((size, 1)), np.cumsum(counts_y[:, order], axis=1)], axis=1)
+            beaten = (reached[:, below] + reached[:, up_to]) / 2.0
+            drawn[start : start + size] += (counts_x * beaten).sum(axis=1) / (one.size * other.size)
+    estimate = float(np.mean([(below + up_to).mean() / (2.0 * len(order)) for order, below, up_to in places]))
+    low, high = (float(end) for end in np.quantile(drawn / len(sides), bounds))
+    fewest = min(min(one.size, other.size) for one, other in sides)
     name = "probability_of_improvement"
     return Interval(estimate, low, high, name, "percentile bootstrap", fewest, level, resamples, seed)
 
@@ -61,7 +74,9 @@ def hodges_lehmann(x: ArrayLike, y: ArrayLike) -> float:
 
     One environment only: shifts of different environments have no common scale. Raises ValueError on NaN and on none.
     """
-    return float(np.median(np.subtract.outer(one_column(x), one_column(y))))
+    values_x, values_y = one_column(x), one_column(y)
+    scale = scale_of(values_x, values_y)
+    return scale * float(np.median(np.subtract.outer(values_x / scale, values_y / scale)))
 
 
 def welch_test(x: ArrayLike, y: ArrayLike, *, alternative: str = "two-sided", level: float = 0.95) -> Comparison:
@@ -72,6 +87,9 @@ def welch_test(x: ArrayLike, y: ArrayLike, *, alternative: str = "two-sided", le
     """
     values_x, values_y = one_column(x), one_column(y)
     bounds = tails(level)
+    scale = scale_of(values_x, values_y)
+    if scale != 1.0:
+        return rescaled(welch_test(values_x / scale, values_y / scale, alternative=alternative, level=level), scale)
     difference, error, freedom = welch_difference(values_x, values_y)
     p_value = t_p_value(difference, error, freedom, alternative)
     half = float(special.stdtrit(freedom, bounds[1])) * error
@@ -130,6 +148,12 @@ def _mean_and_its_variance(values: Floats) -> tuple[float, float]:
     if (values == values[0]).all():
         return float(values[0]), 0.0
     return float(values.mean()), float(values.var(ddof=1) / values.size)
+
+
+def _places(x: Floats, y: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """The order of y, and how many of its runs are below each of x, and at or below it."""
+    order = np.argsort(y, kind="stable")
+    return order, np.searchsorted(y[order], x, "left"), np.searchsorted(y[order], x, "right")
 
 
 def _wins(x: Floats, y: Floats) -> Floats:

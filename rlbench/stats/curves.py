@@ -9,12 +9,14 @@ walks with spreads of 1 to 3, mean 0.96 0.94 0.95. A pointwise band holds over a
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rlbench.stats.results import Band
-from rlbench.stats.scores import Floats, check_finite, check_name, check_resamples, checked_scores, tails
+from rlbench.stats.intervals import within
+from rlbench.stats.results import Band, Range, rescaled
+from rlbench.stats.scores import Floats, check_finite, check_name, check_resamples, checked_scores, scale_of, tails
 
 # Drawn values held at once, 2 MB.
 _CHUNK_VALUES = 1 << 18
@@ -59,6 +61,7 @@ def simultaneous_band(
     level: float = 0.95,
     resamples: int = 4_000,
     seed: int = 0,
+    possible: Range | None = None,
 ) -> Band:
     """A band that holds at all points of curves [runs, points] at once: estimate +- one quantile x standard errors.
 
@@ -67,7 +70,8 @@ def simultaneous_band(
     towards none as Schafer and Strimmer (2005) do, since few runs look more alike than they are. `statistic` "mean",
     or "iqm" with the trimmed mean's standard error (Yuen 1974). With `other` [runs, points] the band is for the
     difference curves - other of unpaired runs: the curves differ where it leaves 0. For shared seeds give the
-    differences of the curves. Raises ValueError on NaN, below 3 runs a side and where the grids differ.
+    differences of the curves. The band is cut at `possible`, the range of what it is a band for, where that is known. Raises
+    ValueError on NaN, below 3 runs a side and where the grids differ.
     """
     sides = [checked_scores(part) for part in (curves, other) if part is not None]
     check_finite(*sides)
@@ -80,6 +84,8 @@ def simultaneous_band(
     if sides[0].shape[1] != sides[-1].shape[1]:
         raise ValueError(f"the grids differ: {sides[0].shape[1]} and {sides[-1].shape[1]} points")
     trim = statistic == "iqm"
+    scale = scale_of(*sides)
+    sides = [side / scale for side in sides]
     estimate, errors = _difference(sides, trim)
     rng = np.random.default_rng(seed)
     roots = [_noise_root(side, trim) for side in sides]
@@ -92,7 +98,10 @@ def simultaneous_band(
         largest[start : start + size] = (np.abs(off) / np.where(around > 0.0, around, 1.0)).max(axis=-1)
     half = float(np.quantile(largest, level)) * errors
     method = "simultaneous sup-t"
-    return Band(estimate, estimate - half, estimate + half, statistic, method, fewest, level, resamples, seed)
+    band = Band(estimate, estimate - half, estimate + half, statistic, method, fewest, level, resamples, seed)
+    band = band if scale == 1.0 else rescaled(band, scale)
+    low, high, is_cut = within(band.low, band.high, possible)
+    return replace(band, low=low, high=high, is_cut=is_cut)
 
 
 def _difference(sides: Sequence[Floats], trim: bool) -> tuple[Floats, Floats]:

@@ -8,6 +8,7 @@ data sets each): claims of equivalence 0.022 0.040 0.050 unpaired and 0.033 0.03
 runs 0.059 and 0.060.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from rlbench.stats.comparisons import t_p_value, welch_difference
-from rlbench.stats.scores import check_fraction, checked_scores, one_column, seed_differences
+from rlbench.stats.scores import check_fraction, checked_scores, one_column, scale_of, seed_differences
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,21 @@ class Equivalence:
 
 
 def equivalence_test(
-    x: ArrayLike, y: ArrayLike, margin: float, *, paired: bool = False, level: float = 0.05
+    x: ArrayLike,
+    y: ArrayLike,
+    margin: float,
+    *,
+    paired: bool = False,
+    level: float = 0.05,
+    reach: float | None = None,
 ) -> Equivalence:
     """Two one-sided t tests that mean(x) and mean(y) differ by less than `margin` (Schuirmann 1987).
 
     `margin` is the smallest effect of interest, in the units of the scores, declared beforehand. Unpaired: Welch's t
     on x [runs] and y [runs]; paired: Student's t on the differences of [seeds] or [seeds, environments], averaged over
-    environments. Raises ValueError on NaN, below 2 runs a side and unless `margin` is above 0.
+    environments. `reach` is the largest difference that there can be, where that is known: scores without any spread then
+    show equivalence only in so far as others would have been seen among so many. Raises ValueError on NaN, below 2 runs a side
+    and unless `margin` is above 0.
     """
     check_fraction("level", level)
     if not margin > 0.0:
@@ -51,11 +60,20 @@ def equivalence_test(
         differences = seed_differences(x, y)
         if differences.size < 2:
             raise ValueError("a spread needs at least 2 shared seeds")
-        difference = float(differences.mean())
-        error, freedom = float(differences.std(ddof=1) / np.sqrt(differences.size)), float(differences.size - 1)
+        scale = scale_of(differences)
+        difference = float((differences / scale).mean())
+        error, freedom = float((differences / scale).std(ddof=1) / np.sqrt(differences.size)), differences.size - 1.0
     else:
-        difference, error, freedom = welch_difference(one_column(x), one_column(y))
+        values_x, values_y = one_column(x), one_column(y)
+        scale = scale_of(values_x, values_y)
+        difference, error, freedom = welch_difference(values_x / scale, values_y / scale)
+    difference, error = difference * scale, error * scale
     p_value = two_one_sided_p(difference, error, freedom, margin)
+    if error == 0.0 and reach is not None and margin > abs(difference):
+        # Of mean differences beyond the margin, those whose runs differ as much as they can, and rarely, are missed most easily.
+        share = (margin - abs(difference)) / (reach - abs(difference))
+        missed = (1.0 - min(share, 1.0)) ** n_x if paired else math.exp(-share * min(n_x, n_y))
+        p_value = max(p_value, missed)
     half = float(special.stdtrit(freedom, 1.0 - level)) * error
     method = f"two one-sided {'paired' if paired else 'Welch'} t tests"
     return Equivalence(

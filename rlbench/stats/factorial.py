@@ -33,7 +33,7 @@ from rlbench.stats.contrast_intervals import (
 from rlbench.stats.grid import Grid, across, contrasts, read_grid
 from rlbench.stats.multiplicity import holm, joint_blocks, sign_flip_family
 from rlbench.stats.permutation import smallest_sign_flip_p
-from rlbench.stats.scores import Floats, check_name, check_resamples, rounding_of, tails
+from rlbench.stats.scores import Floats, check_name, check_resamples, rounding_of, scale_of, tails
 
 CORRECTIONS = ("max-T", "holm")
 INTERVALS = ("student", "bootstrap")
@@ -147,6 +147,8 @@ def factorial_effects(
     check_name("interval", interval, INTERVALS)
     check_resamples(resamples)
     bounds = tails(level)
+    scale = scale_of(frame[value].to_numpy(np.float64)) if value in frame and len(frame) else 1.0
+    frame = frame if scale == 1.0 else frame.assign(**{value: frame[value] / scale})
     grid = read_grid(frame, factors, block, value, environment, duplicates, incomplete)
     if across_environments:
         grid = across(grid, block, incomplete)
@@ -206,6 +208,7 @@ def factorial_effects(
         )
         for place, name in enumerate(named)
     )
+    effects = tuple(_rescaled(effect, scale) for effect in effects)
     num_blocks = sum(part.shape[1] for part in strata)
     smallest = smallest_sign_flip_p(num_blocks) if is_exact else 1.0 / (1 + resamples)
     return FactorialEffects(
@@ -225,7 +228,7 @@ def factorial_effects(
         resamples,
         seed,
         _names(grid, across_environments),
-        contributions,
+        contributions * scale,
     )
 
 
@@ -235,7 +238,9 @@ def corrected_together(results: Sequence[FactorialEffects]) -> list[FactorialEff
     For the same contrasts on environments without a common scale. A seed flips in all results at once, so that results
     may depend on each other through it; seeds that only some have are allowed.
     """
-    joint = joint_blocks([one.contributions for one in results], [one.blocks for one in results])
+    # Each contrast is judged by a ratio of its own, which has no scale.
+    parts = [one.contributions / scale_of(one.contributions) for one in results]
+    joint = joint_blocks(parts, [one.blocks for one in results])
     _, adjusted, _ = sign_flip_family(joint, results[0].resamples, results[0].seed)
     of_effect = iter(adjusted)
     return [
@@ -246,6 +251,17 @@ def corrected_together(results: Sequence[FactorialEffects]) -> list[FactorialEff
         )
         for result in results
     ]
+
+
+def _rescaled(effect: Effect, scale: float) -> Effect:
+    """An effect in the units of scores that were divided by `scale`."""
+    ends = ("paired_low", "paired_high", "unpaired_low", "unpaired_high")
+
+    def of(one: Effect | EnvironmentEffect, *names: str) -> dict[str, float]:
+        return {name: getattr(one, name) * scale for name in ("estimate", *ends, *names)}
+
+    parts = tuple(replace(one, **of(one)) for one in effect.environments)  # type: ignore[arg-type]
+    return replace(effect, environments=parts, **of(effect, "paired_error"))  # type: ignore[arg-type]
 
 
 def _names(grid: Grid, is_across: bool) -> tuple[Hashable, ...]:

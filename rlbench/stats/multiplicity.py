@@ -10,7 +10,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rlbench.stats.permutation import MAX_EXACT, sign_flips
+from rlbench.stats.permutation import MAX_EXACT, sign_flips_in_parts
 from rlbench.stats.scores import Floats
 
 
@@ -40,7 +40,8 @@ def sign_flip_family(contributions: Floats, resamples: int, seed: int) -> tuple[
     # One scale per effect that no flip changes: without it the effects in larger units, interactions, would rule.
     scale = np.sqrt((contributions**2).sum(axis=1))
     parts = contributions / np.where(scale > 0.0, scale, 1.0)[:, np.newaxis]
-    drawn = np.abs(sign_flips(parts.shape[1], resamples, seed) @ parts.T)
+    flips = sign_flips_in_parts(parts.shape[1], resamples, seed)
+    drawn = np.abs(np.concatenate([signs @ parts.T for signs in flips]))
     observed = np.abs(parts.sum(axis=1)) - 1e-9
     is_exact = 2 ** parts.shape[1] <= MAX_EXACT
     extra = 0 if is_exact else 1

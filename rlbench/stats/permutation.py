@@ -14,14 +14,16 @@ exponential about a mean of 0 they reject 0.065 0.105 0.074 with 6, 10 and 30 se
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from rlbench.stats.aggregates import Statistic, statistic_named
-from rlbench.stats.results import Comparison
+from rlbench.stats.results import Comparison, rescaled
 from rlbench.stats.scores import (
     Floats,
     Scores,
@@ -30,6 +32,7 @@ from rlbench.stats.scores import (
     check_resamples,
     matching_columns,
     rounding_of,
+    scale_of,
     seed_differences,
 )
 
@@ -73,6 +76,11 @@ def permutation_test(
         centre = 0.5
     else:
         check_finite(*pooled)
+        scale = scale_of(*pooled)
+        if scale != 1.0:
+            ones, others = ([column / scale for column in side] for side in (columns_x, columns_y))
+            given: dict[str, Any] = {"alternative": alternative, "resamples": resamples, "seed": seed}
+            return rescaled(permutation_test(_named(ones), _named(others), statistic=statistic, **given), scale)
     num_exact = math.prod(math.comb(values.size, split) for values, split in zip(pooled, splits, strict=True))
     tolerance = rounding_of(pooled)
     measure: Measure = partial(_difference, splits=splits, aggregate=aggregate)
@@ -118,10 +126,15 @@ def paired_permutation_test(
     """
     differences = seed_differences(x, y)
     check_name("alternative", alternative, ALTERNATIVES)
+    scale = scale_of(np.asarray(x, np.float64), np.asarray(y, np.float64))
+    if scale != 1.0:
+        one, other = np.asarray(x, np.float64) / scale, np.asarray(y, np.float64) / scale
+        scaled = paired_permutation_test(one, other, alternative=alternative, resamples=resamples, seed=seed)
+        return rescaled(scaled, scale)
     check_resamples(resamples)
     n = differences.size
     is_exact = 2**n <= MAX_EXACT
-    drawn = sign_flips(n, resamples, seed) @ differences / n
+    drawn = np.concatenate([signs @ differences for signs in sign_flips_in_parts(n, resamples, seed)]) / n
     # Rounding is relative to the scores, which may be large where their differences are small.
     tolerance = rounding_of([np.asarray(x, np.float64), np.asarray(y, np.float64)])
     p_value, smallest = _p_value(drawn, float(differences.mean()), alternative, tolerance, exact=is_exact)
@@ -140,18 +153,37 @@ def paired_permutation_test(
     )
 
 
-def sign_flips(num_blocks: int, resamples: int, seed: int) -> Floats:
-    """Signs [arrangements, num_blocks] of +-1: all of them up to 16 blocks, otherwise `resamples` random ones."""
+def _named(columns: Sequence[Floats]) -> dict[str, Floats]:
+    """Columns as scores that cannot be taken for anything else."""
+    return {str(place): column for place, column in enumerate(columns)}
+
+
+def sign_flips_in_parts(num_blocks: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """Signs [arrangements, num_blocks] of +-1: all of them up to 16 blocks, otherwise `resamples` random ones.
+
+    Some arrangements after the other: all those of thousands of blocks would take hundreds of megabytes.
+    """
+    bits = _sign_bits(num_blocks, resamples, seed)
+    rows = max(1, _CHUNK_VALUES // num_blocks)
+    for start in range(0, len(bits), rows):
+        yield np.asarray(1.0 - 2.0 * bits[start : start + rows], dtype=np.float64)
+
+
+@lru_cache(maxsize=1)  # a report asks for the same ones for every comparison
+def _sign_bits(num_blocks: int, resamples: int, seed: int) -> NDArray[np.int8]:
     if 2**num_blocks <= MAX_EXACT:
-        bits = np.arange(2**num_blocks)[:, np.newaxis] >> np.arange(num_blocks)
-    else:
-        bits = np.random.default_rng(seed).integers(0, 2, size=(resamples, num_blocks))
-    return np.asarray(1.0 - 2.0 * (bits & 1), dtype=np.float64)
+        return np.asarray((np.arange(2**num_blocks)[:, np.newaxis] >> np.arange(num_blocks)) & 1, dtype=np.int8)
+    rng, bits = np.random.default_rng(seed), np.empty((resamples, num_blocks), np.int8)
+    rows = max(1, _CHUNK_VALUES // num_blocks)
+    for start in range(0, resamples, rows):
+        part = bits[start : start + rows]
+        part[:] = rng.integers(0, 2, size=part.shape)
+    return bits
 
 
 def smallest_sign_flip_p(num_blocks: int) -> float:
-    """The smallest two-sided p-value of a sign-flip test over this many blocks: 0.0625 with 5."""
-    return min(1.0, 2.0 ** (1 - num_blocks))
+    """The smallest two-sided p-value of a sign-flip test over this many blocks: 0.0625 with 5. Never 0, however many there are."""
+    return max(min(1.0, 2.0 ** (1 - num_blocks)), sys.float_info.min)
 
 
 def _p_value(drawn: Floats, observed: float, alternative: str, tolerance: float, *, exact: bool) -> tuple[float, float]:

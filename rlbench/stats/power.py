@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from rlbench.stats.permutation import smallest_sign_flip_p
-from rlbench.stats.scores import check_fraction, one_column, seed_differences
+from rlbench.stats.scores import check_fraction, one_column, scale_of, seed_differences
 
 _MOST_SEEDS = 1_000_000
 
@@ -80,11 +80,13 @@ def pilot_sd(
     freedom = sum(side.size - 1 for side in sides)
     if min(side.size for side in sides) < 2:
         raise ValueError("a spread needs at least 2 pilot runs on each side")
+    scale = scale_of(*sides)
+    sides = [side / scale for side in sides]
     variance = sum(float(((side - side.mean()) ** 2).sum()) for side in sides) / freedom
     if confidence is None:
-        return math.sqrt(variance)
+        return scale * math.sqrt(variance)
     check_fraction("confidence", confidence)
-    return math.sqrt(variance * freedom / float(special.chdtri(freedom, confidence)))
+    return scale * math.sqrt(variance * freedom / float(special.chdtri(freedom, confidence)))
 
 
 def _shows(n: int, effect: float, sd: float, paired: bool, level: float, power: float) -> bool:

@@ -4,9 +4,15 @@ Holds no computation. Every result carries its estimate, its method and its numb
 the seed, so that each printed number can be traced and computed again.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
+
+import numpy as np
 
 from rlbench.stats.scores import Floats
+
+Range = tuple[float, float]  # the lowest and the highest that a score can be
+T = TypeVar("T", "Interval", "Band", "Comparison")
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,7 @@ class Interval:
     level: float
     resamples: int | None = None
     seed: int | None = None
+    is_cut: bool = False  # at an end of the possible range
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,7 @@ class Band:
     level: float
     resamples: int | None = None
     seed: int | None = None
+    is_cut: bool = False  # at an end of the possible range, somewhere
 
 
 @dataclass(frozen=True)
@@ -60,3 +68,11 @@ class Comparison:
     def can_reject(self, level: float) -> bool:
         """Whether any data of these sizes could reject at this level; where not, a large p-value says nothing."""
         return self.smallest_p <= level
+
+
+def rescaled(result: T, scale: float) -> T:
+    """The result in the units of scores that were divided by `scale`."""
+    named = {field.name: getattr(result, field.name) for field in fields(result)}
+    with np.errstate(over="ignore"):  # a sum of the largest floats is infinite, and says so
+        ends = {name: named[name] * scale for name in ("estimate", "low", "high") if named[name] is not None}
+    return replace(result, **ends)

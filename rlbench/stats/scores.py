@@ -5,6 +5,7 @@ array [runs] per environment. Never: drops a NaN, guesses which of two rows of o
 one or the other, or treats episodes as runs; these are a ValueError.
 """
 
+import math
 from collections.abc import Mapping, Sequence, Sized
 
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Scores = ArrayLike | Mapping[str, ArrayLike]
+# A square of numbers between these is an ordinary float.
+_SMALL, _LARGE = 1e-120, 1e120
 DUPLICATES = ("error", "mean", "first", "last")
 
 
@@ -92,7 +95,9 @@ def seed_differences(x: ArrayLike, y: ArrayLike) -> Floats:
             f"paired scores must have the same seeds and environments: shapes {checked_x.shape} and {checked_y.shape}"
         )
     check_finite(checked_x, checked_y)
-    return np.asarray((checked_x - checked_y).mean(axis=1))
+    scale = scale_of(checked_x, checked_y)
+    with np.errstate(over="ignore"):  # two of the largest floats are further apart than there are floats
+        return np.asarray((checked_x / scale - checked_y / scale).mean(axis=1) * scale)
 
 
 def check_finite(*parts: Floats) -> None:
@@ -171,6 +176,18 @@ def check_resamples(resamples: int) -> None:
 def rounding_of(parts: Sequence[Floats]) -> float:
     """How far two sums of the same scores in another order may differ: such sums are equal."""
     return 32.0 * float(np.finfo(np.float64).eps) * max(float(np.abs(part).max()) for part in parts)
+
+
+def scale_of(*parts: Floats) -> float:
+    """A power of two to divide scores by before they are squared or summed, and to multiply their mean by afterwards.
+
+    It is 1 unless they are so large, or so small, that a square or a sum could leave the range of a float. Dividing by a power
+    of two rounds nothing, so a scaled statistic has the same digits.
+    """
+    largest = max(float(np.abs(part).max(initial=0.0, where=np.isfinite(part))) for part in parts)
+    if largest == 0.0 or _SMALL < largest < _LARGE:
+        return 1.0
+    return math.ldexp(1.0, min(math.frexp(largest)[1], 1023))
 
 
 def tails(level: float) -> tuple[float, float]:

@@ -71,6 +71,7 @@ def _cells(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
 def _shared(cell: pd.DataFrame, digests: dict[str, str]) -> Iterator[str]:
     """The groups of runs with equal digests but different seeds, in words."""
     known = cell[cell["run_id"].isin(digests)]
+    known = known[known["run_id"].map(digests).duplicated(keep=False)]
     for _, group in known.groupby(known["run_id"].map(digests), sort=False):
         if len(group[["namespace", "seed"]].drop_duplicates()) > 1:
             seeds = ", ".join(map(str, group["seed"]))
@@ -79,7 +80,8 @@ def _shared(cell: pd.DataFrame, digests: dict[str, str]) -> Iterator[str]:
 
 def _by_run(frame: pd.DataFrame) -> dict[str, slice]:
     """run_id -> its rows in a frame that is sorted by run_id."""
-    run_ids, starts = np.unique(frame["run_id"].to_numpy(str), return_index=True)
+    codes, run_ids = frame["run_id"].factorize()
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
     ends = np.append(starts, len(frame))[1:]
     return {str(run_id): slice(int(start), int(end)) for run_id, start, end in zip(run_ids, starts, ends, strict=True)}
 

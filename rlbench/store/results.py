@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlbench.errors import StoreError
+from rlbench.store.labels import distinct_labels
 from rlbench.store.records import FINAL_STATUSES
 from rlbench.store.schema import ROW_ORDER, digest_rows, run_digest
 from rlbench.store.slices import rows_by_run
@@ -65,7 +66,9 @@ class Results:
     """What a store held at one moment.
 
     runs: one row a run, by the order of experiments and the position within. A run of several experiments stands under
-        the first that recorded it, unless the results are those of one experiment. Of an unfinished run `env_steps` is
+        the first that recorded it, unless the results are those of one experiment. Where a variant's name was used for several
+        configurations within an experiment, `variant` says in what they differ: "soft_huber (budget.steps=50000)".
+        Of an unfinished run `env_steps` is
         the state from which it would go on, `updates` and `episodes` what its published rows show.
     episodes, evaluations, diagnostics: rows sorted by run_id and then in the order in which the run made them; those
         of failed and diverged runs stay.
@@ -79,7 +82,8 @@ class Results:
         # Outcomes are listed before rows, and published after them: a run that is done here has all its rows.
         self._snapshot = snapshot or {
             "experiments": store.experiments(),
-            "memberships": store.memberships(),
+            "memberships": (members := store.memberships()),
+            "all_memberships": members,  # also where `memberships` are of some runs only
             "specs": store.specs(),
             "claimed": store.claimed(),
             "outcomes": store.outcomes(),
@@ -102,6 +106,8 @@ class Results:
 
     def experiment(self, name: str) -> Results:
         """The same snapshot, restricted to one experiment. Raises StoreError for an unknown name."""
+        if name == self.name:
+            return self
         known = self._snapshot["experiments"]
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -135,6 +141,22 @@ class Results:
     @cached_property
     def diagnostics(self) -> pd.DataFrame:
         return self._rows("diagnostics")
+
+    @cached_property
+    def recorded_names(self) -> dict[str, str]:
+        """run_id -> the variant's name as it was recorded, which several configurations may share."""
+        return {row["run_id"]: row["variant"] for row in self._members}
+
+    @cached_property
+    def _labels(self) -> dict[str, str]:
+        """run_id -> a label that tells its settings from those of its namesakes, whichever of an experiment's runs these are."""
+        of_experiments: dict[str, dict[str, str]] = {}
+        for row in self._snapshot["all_memberships"]:
+            of_experiments.setdefault(row["experiment"], {})[row["run_id"]] = row["variant"]
+        wanted = {row["experiment"] for row in self._members}
+        specs = self._snapshot["specs"]
+        labels = {name: distinct_labels(own, specs) for name, own in of_experiments.items() if name in wanted}
+        return {row["run_id"]: labels[row["experiment"]][row["run_id"]] for row in self._members}
 
     def _rows(self, table: str) -> pd.DataFrame:
         run_ids = [row["run_id"] for row in self._members]
@@ -189,7 +211,8 @@ class Results:
         if status not in FINAL_STATUSES and run_id in self._snapshot["claimed"]:
             status = "running"
         return {
-            **{key: member[key] for key in ("run_id", "experiment", "variant", "study", "trial")},
+            **{key: member[key] for key in ("run_id", "experiment", "study", "trial")},
+            "variant": self._labels[run_id],
             "env": spec["env"]["id"],
             "seed": spec["seed"],
             "namespace": spec["namespace"],

@@ -139,7 +139,10 @@ class Store:
             if name in latest:
                 seeds = {run_id: json.loads(text)["seed"] for run_id, text in {**known, **texts}.items()}
                 grows = self._grows(placed, planned, seeds) and "sequential" not in definition
-                definition = _going_on(name, json.loads(latest[name]), definition, grows=grows)
+                adds = bool(planned.keys() - (placed.keys() & self.final_runs()))
+                definition = _going_on(name, json.loads(latest[name]), definition, grows=grows, adds=adds)
+            elif definition.get("command"):
+                definition = {**definition, "commands": [definition["command"]]}
             text = canonical_json(definition)
             new = {
                 "specs": [{"run_id": run_id, "spec": texts[run_id]} for run_id in texts if run_id not in known],
@@ -332,9 +335,12 @@ class Store:
             sweep_checkpoints(self.layout, headers, self.final_runs(), self._attempts(headers))
 
 
-def _going_on(name: str, before: Mapping[str, Any], now: Mapping[str, Any], *, grows: bool) -> dict[str, Any]:
+def _going_on(
+    name: str, before: Mapping[str, Any], now: Mapping[str, Any], *, grows: bool, adds: bool
+) -> dict[str, Any]:
     """The definition of an experiment to which a command adds: the latest, with all comparisons that were declared.
 
+    Its `commands` are all that added or trained runs, in their order; one that does neither leaves them as they are.
     Its `seeds_added` counts the commands that added seeds to a variant that had results.
     """
     window = before.get("final_window")
@@ -348,6 +354,13 @@ def _going_on(name: str, before: Mapping[str, Any], now: Mapping[str, Any], *, g
         known = pairs.setdefault(comparison["family"], [])
         known += [pair for pair in comparison["pairs"] if pair not in known]
     together = {**now} if window is None else {**now, "final_window": window}
+    earlier = before.get("commands") or ([before["command"]] if before.get("command") else [])
+    own = [now["command"]] if adds and now.get("command") else []
+    commands = [*earlier, *(command for command in own if command not in earlier)]
+    if commands:
+        together["commands"] = commands
+    if not adds:
+        together |= {key: before[key] for key in ("command", "machine") if key in before}
     times = int(before.get("seeds_added", 0)) + grows
     if times:
         together["seeds_added"] = times

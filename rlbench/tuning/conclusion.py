@@ -12,6 +12,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from rlbench.config import spec_of
+from rlbench.reports.text import number, signed
 from rlbench.runner.rung_pool import Interrupted
 from rlbench.store import Member, Store, load, passes_audit
 from rlbench.tuning.confirmation import SUPPORTED, Compared, Confirmation, Fresh, compare, confirm
@@ -229,12 +230,12 @@ def _in_words(
         if confirmation is None:
             continue
         default = confirmation.default
-        lines.append(f"  untuned {own.study.variant}: {default.score:.1f} on fresh seeds{_seeds(default)}")
+        lines.append(f"  untuned {own.study.variant}: {number(default.score)} on fresh seeds{_seeds(default)}")
         for one in confirmation.candidates:
             mark = " *" if one is confirmation.winner else ""
             lines.append(
-                f"  {one.label}{mark}: tuning score {one.tuning_score:.1f}, fresh {one.fresh.score:.1f}{_seeds(one.fresh)},"
-                f" optimism gap {one.gap:+.1f}"
+                f"  {one.label}{mark}: tuning score {number(one.tuning_score)}, fresh {number(one.fresh.score)}{_seeds(one.fresh)},"
+                f" optimism gap {signed(one.gap)}"
             )
             lines.append(
                 f"    {one.against_default.words if one.against_default else 'runs of it diverged or failed: no winner'}"
@@ -248,4 +249,4 @@ def _in_words(
 def _seeds(fresh: Fresh) -> str:
     """The mean beside the score, and lost runs."""
     lost = f", {fresh.lost} runs lost" if fresh.lost else ""
-    return f" (mean {fresh.mean:.1f} of {fresh.n}{lost})"
+    return f" (mean {number(fresh.mean)} of {fresh.n}{lost})"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rlbench.reports.text import number, place_of, signed
 from rlbench.stats import holm, iqm, minimum_detectable_effect, paired_permutation_test, pilot_sd, student_interval
 from rlbench.tuning.study_file import LEVEL
 
@@ -34,9 +35,11 @@ class Compared:
     @property
     def words(self) -> str:
         """The verdict as a sentence."""
-        effect = f"{self.first} minus {self.second}: {self.difference:+.1f} [{self.low:+.1f}, {self.high:+.1f}], p = {self.adjusted_p:.3g}"
+        place = place_of(self.low, self.high, self.difference)
+        difference, low, high = (signed(value, place) for value in (self.difference, self.low, self.high))
+        effect = f"{self.first} minus {self.second}: {difference} [{low}, {high}], p = {self.adjusted_p:.3g}"
         if self.verdict == INCONCLUSIVE:
-            shown = "no effect of any size" if math.isinf(self.smallest_effect) else f"{self.smallest_effect:.1f}"
+            shown = "no effect of any size" if math.isinf(self.smallest_effect) else number(self.smallest_effect)
             return f"inconclusive (smallest effect these seeds could show: {shown}): {effect}"
         return f"{self.verdict}: {effect}"
 

@@ -1,6 +1,6 @@
 """`make bench`: what lanes, tracking, statistics, a report, tuning and pixels cost; printed, and written to bench.json.
 
-    python -m tests.benchmarks [lanes] [tracking] [statistics] [report] [tuning] [pixels]     only those parts; default: all
+    python -m tests.benchmarks [lanes] [tracking] [statistics] [report] [growth] [tuning] [pixels]     only those parts; default: all
 
 Everything on one core (tracking: on all of them). The plain loops are timed before and after each figure, in the same run.
 """
@@ -37,6 +37,7 @@ from rlbench.runner.updates import VariantProgress
 from rlbench.store import Member, Store
 from tests.benchmarks.pixel_speed import bench_pixels
 from tests.benchmarks.plain_loop import MEMORIES, steps_per_second
+from tests.benchmarks.report_growth import bench_growth
 from tests.benchmarks.report_speed import bench_report
 from tests.benchmarks.statistics_speed import bench_statistics
 from tests.benchmarks.tuning_speed import bench_tuning
@@ -160,6 +161,7 @@ PARTS: dict[str, Callable[[], Mapping[str, object]]] = {
     "tracking": bench_tracking,
     "statistics": bench_statistics,
     "report": bench_report,
+    "growth": lambda: {"sizes": bench_growth()},
     "tuning": bench_tuning,
     "pixels": bench_pixels,
 }

@@ -154,9 +154,9 @@ def bench_updates() -> dict[str, float]:
     stored = trainer.state["replay"][:, : run.variant.replay.warmup]
 
     def lane_update() -> None:
-        assert trainer.pixels is not None
+        assert trainer.blocks[0].pixels is not None
         lanes, variant = trainer._chunks[0]
-        trainer._each[0].update(lanes, variant, stored.clone(), trainer.pixels.transitions(stored))
+        trainer._each[0].update(lanes, variant, stored.clone(), trainer.blocks[0].pixels.transitions(stored))
 
     with torch.no_grad():
         lane_update()

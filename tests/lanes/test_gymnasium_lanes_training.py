@@ -136,4 +136,4 @@ def test_a_uniform_policy_runs_too(chain: Environment) -> None:
 
 def test_the_chain_is_no_tensor_environment(chain: Environment) -> None:
     """What is tested here is the way through Gymnasium."""
-    assert Trainer([fresh(chain_run(chain, 0))]).env is None
+    assert Trainer([fresh(chain_run(chain, 0))]).blocks[0].env is None

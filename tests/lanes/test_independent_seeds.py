@@ -154,8 +154,11 @@ def test_through_gymnasium_neither(monkeypatch: pytest.MonkeyPatch) -> None:
         ]
         trainer = Trainer([fresh(run) for run in runs])
         events = trainer.advance(200)
-    assert trainer.host is not None
-    training, evaluating = given[id(trainer.host.training_envs)], given[id(trainer.host.evaluation_envs)]
+    assert trainer.blocks[0].host is not None
+    training, evaluating = (
+        given[id(trainer.blocks[0].host.training_envs)],
+        given[id(trainer.blocks[0].host.evaluation_envs)],
+    )
     assert len(evaluating) == 2 * 5 * 4
     assert len(training) == 2 + sum(len(one.episodes) for one in events.values())
     assert len(set(training + evaluating)) == len(training) + len(evaluating)

@@ -148,7 +148,7 @@ def test_minibatches_in_parts_are_updates_one_after_the_other() -> None:
     # The 10th minibatch of six transitions, in parts of two; the engine's own tick left the transition in its memory.
     places = replay_places(begin, stack([variant]), torch.tensor([[9]]).numpy(), torch.tensor([[21]]).numpy())[0, 0]
     assert len(places) == 6
-    pixels = trainer.pixels
+    pixels = trainer.blocks[0].pixels
     assert isinstance(pixels, PixelLanes)
     state = {name: tensor.clone() for name, tensor in begin.items()}
     state["env_steps"] += 1
@@ -168,7 +168,7 @@ def test_validation_plays_on_pixels_and_keeps_weights_with_their_statistics() ->
     trainer, env, seen = Trainer([fresh(run)]), observed_env(run, 25), observed(run)
     assert env is not None
     assert env.max_episode_steps == 25
-    pixels = trainer.pixels
+    pixels = trainer.blocks[0].pixels
     assert isinstance(pixels, PixelLanes)
     module = conv_of(run).module(obs_shape=seen.shape, num_actions=2)  # type: ignore[arg-type]
     state, actions = trainer.state, set()

@@ -79,12 +79,12 @@ def test_stored_frames_are_those_of_the_environment(time_limit: int) -> None:
         trainer.advance(1)
         rows.append(trainer.state["replay"][1, step % 30].clone())
     expected = list(transitions(3, torch.stack(rows)))[-30:]
-    assert trainer.pixels is not None
+    assert trainer.blocks[0].pixels is not None
     stored = torch.stack(rows[-30:])[None]
     found = look_up(trainer.state["frames"][1:], torch.cat([stored[..., :3], stored[..., 5:6]], 2))[0].numpy()
     np.testing.assert_array_equal(found[:, :3], np.stack([patches(before) for before, _ in expected]))
     np.testing.assert_array_equal(found[:, 3], np.stack([patches(after)[-1] for _, after in expected]))
-    before, after = trainer.pixels.transitions(stored, trainer.state["frames"][1:])
+    before, after = trainer.blocks[0].pixels.transitions(stored, trainer.state["frames"][1:])
     np.testing.assert_array_equal(after[0].numpy(), found[:, 1:].reshape(30, 9, 7, 10) / np.float32(255))
     np.testing.assert_array_equal(before[0].numpy(), found[:, :3].reshape(30, 9, 7, 10) / np.float32(255))
     assert trainer.state["frames"].dtype == torch.uint8

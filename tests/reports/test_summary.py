@@ -32,7 +32,9 @@ def test_metrics_of_a_cell_are_over_runs_and_not_over_episodes(tmp_path: Path) -
     runs = [PlannedRun("a", seed, {1000: returns}) for seed, returns in enumerate(points)]
     metric = only_cell(summary_of(tmp_path, runs)).metrics["final_return"]
     assert (metric.n, metric.iqm, metric.mean) == (4, 25.0, 37.5)
-    assert metric.interval == student_interval([10, 20, 30, 90])
+    assert (metric.estimate, metric.statistic) == (37.5, "mean")
+    assert metric.interval == student_interval([10, 20, 30, 90], possible=(0.0, 500.0))
+    assert metric.interval.is_cut
 
 
 def test_final_return_takes_the_declared_window_and_auc_the_whole_grid(tmp_path: Path) -> None:

@@ -23,12 +23,15 @@ def row_of(text: str, variant: str) -> list[str]:
     return line.split()
 
 
-def test_a_row_has_n_the_iqm_and_its_interval(tmp_path: Path) -> None:
+def test_a_row_has_n_the_mean_of_few_runs_and_its_interval(tmp_path: Path) -> None:
     runs = [PlannedRun("a", seed, {1000: [10.0 * seed]}, training_returns=[4.0]) for seed in range(3)]
     text = shown(tmp_path, runs)
-    # t(0.975, 2) = 4.3027; standard error 10 / sqrt(3): 10 +- 24.84.
-    assert row_of(text, "a") == ["a", "3", "10.0", "[-14.8,", "34.8]", "10.0", "4.00"]
-    assert "t interval of the mean, under 10 runs" in " ".join(text.split())
+    # t(0.975, 2) = 4.3027; standard error 10 / sqrt(3): 10 +- 24.84, and no return of CartPole is below 0.
+    assert row_of(text, "a") == ["a", "3", "10.0", "[0.0,", "34.8]", "10.0", "4.00"]
+    caption = " ".join(text.split())
+    assert (
+        "final return over done runs: mean with its t interval, under 10 runs; cut at the possible returns" in caption
+    )
     assert "not done" not in text
 
 

@@ -11,9 +11,9 @@ from scipy import stats as scipy_stats
 from rlbench.stats import (
     bootstrap_interval,
     bootstrap_intervals,
-    iqm,
     pointwise_band,
     run_interval,
+    simultaneous_band,
     student_interval,
     wilson_interval,
 )
@@ -136,7 +136,7 @@ def test_results_are_frozen() -> None:
         run_interval([1.0, 2.0]).low = 0.0  # type: ignore[misc]
 
 
-def test_band_below_ten_runs_is_student_at_each_point_around_the_iqm() -> None:
+def test_band_below_ten_runs_is_student_at_each_point_around_the_mean() -> None:
     curves = SCORES[:6]
     band = pointwise_band(curves)
     assert band.method == "Student t"
@@ -144,7 +144,8 @@ def test_band_below_ten_runs_is_student_at_each_point_around_the_iqm() -> None:
         single = student_interval(curves[:, point])
         assert band.low[point] == pytest.approx(single.low, rel=1e-12)
         assert band.high[point] == pytest.approx(single.high, rel=1e-12)
-        assert band.estimate[point] == pytest.approx(iqm(curves[:, point]), rel=1e-12)
+        assert band.estimate[point] == pytest.approx(single.estimate, rel=1e-12)
+    assert band.statistic == "mean"
 
 
 def test_band_from_ten_runs_is_the_bootstrap_of_each_point() -> None:
@@ -243,3 +244,57 @@ def test_wilson_interval_equals_scipy(successes: int, n: int) -> None:
 def test_wilson_interval_refuses_what_is_no_rate(successes: int, n: int) -> None:
     with pytest.raises(ValueError, match="successes"):
         wilson_interval(successes, n)
+
+
+CARTPOLE = (0.0, 500.0)
+
+
+def test_an_interval_is_cut_where_no_score_can_be() -> None:
+    values = [10.0, 20.0, 30.0, 90.0]
+    free, cut = student_interval(values), student_interval(values, possible=CARTPOLE)
+    assert free.low < 0.0
+    assert (cut.low, cut.high, cut.is_cut) == (0.0, free.high, True)
+    assert student_interval(values, possible=(-1e3, 1e3)) == free
+    assert run_interval(values, possible=CARTPOLE) == cut
+
+
+def test_few_equal_runs_do_not_show_that_all_are_equal() -> None:
+    # Of 5 runs at 500, up to 1 - 0.025^(1/5) = 0.522 of all runs may be at 0.
+    interval = student_interval([500.0] * 5, possible=CARTPOLE)
+    assert interval.method == "exact binomial (all runs equal)"
+    assert (interval.low, interval.estimate, interval.high) == (pytest.approx(239.1, abs=0.1), 500.0, 500.0)
+    expected = scipy_stats.binomtest(5, 5).proportion_ci(0.95, method="exact")
+    assert interval.low == pytest.approx(500.0 * expected.low, rel=1e-12)
+    middle = student_interval([100.0] * 5, possible=CARTPOLE)
+    assert (middle.low, middle.high) == pytest.approx((47.8, 308.7), abs=0.1)
+
+
+def test_a_score_that_cannot_be_is_refused() -> None:
+    with pytest.raises(ValueError, match="leave the possible range"):
+        student_interval([1.0, 501.0], possible=CARTPOLE)
+
+
+@pytest.mark.parametrize("power", [-560, 515, 1000])
+def test_scores_at_the_ends_of_the_floats_have_the_same_intervals(power: int) -> None:
+    scale = 2.0**power
+    for values in (SCORES[:5, 0], SCORES[:12, 0]):
+        plain, large = run_interval(values, resamples=300), run_interval(values * scale, resamples=300)
+        ends = (large.estimate / scale, large.low / scale, large.high / scale)
+        assert ends == pytest.approx((plain.estimate, plain.low, plain.high), rel=1e-14)
+    for name in ("mean", "iqm"):
+        plain_band, large_band = (
+            simultaneous_band(SCORES[:9] * factor, statistic=name, resamples=50) for factor in (1.0, scale)
+        )
+        assert np.allclose(large_band.low / scale, plain_band.low, rtol=1e-12)
+        assert np.allclose(large_band.estimate / scale, plain_band.estimate, rtol=1e-12)
+    small, big = (pointwise_band(SCORES[:9] * factor) for factor in (1.0, scale))
+    assert np.allclose(big.high / scale, small.high, rtol=1e-12)
+
+
+def test_a_band_is_cut_where_no_score_can_be() -> None:
+    curves = np.clip(400.0 + 150.0 * SCORES[:6], 0.0, 500.0)
+    free, cut = simultaneous_band(curves, resamples=200), simultaneous_band(curves, resamples=200, possible=CARTPOLE)
+    assert free.high.max() > 500.0
+    assert cut.is_cut
+    assert (cut.high == np.minimum(free.high, 500.0)).all()
+    assert not free.is_cut

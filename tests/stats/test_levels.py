@@ -22,6 +22,7 @@ from rlbench.stats import (
     permutation_test,
     probability_of_improvement,
     simultaneous_band,
+    student_interval,
     time_to_threshold,
     tolerance_interval,
     welch_test,
@@ -198,6 +199,38 @@ def test_coverage_of_the_bootstrap_of_the_mean(n: int, coverage: float, repeats:
     found = rate(repeats, covers)
     assert found >= least(coverage, repeats)
     assert n > 5 or found < 0.93  # why effects and small n have Student's t
+
+
+BOUNDED: dict[str, tuple[Sampler, float]] = {
+    "one in five fails": (lambda rng, n: 1.0 * (rng.random(n) < 0.8), 0.8),
+    "one in twenty fails": (lambda rng, n: 1.0 * (rng.random(n) < 0.95), 0.95),
+    "near the top": (lambda rng, n: rng.beta(8.0, 1.0, size=n), 8.0 / 9.0),
+    "at both ends": (lambda rng, n: rng.beta(0.5, 0.5, size=n), 0.5),
+}
+
+
+@pytest.mark.parametrize("repeats", REPEATS)
+@pytest.mark.parametrize("n", [3, 5, 9])
+@pytest.mark.parametrize("law", BOUNDED)
+def test_coverage_of_the_mean_of_few_bounded_scores(law: str, n: int, repeats: int) -> None:
+    """Cutting t at the range loses no coverage, and the exact interval of equal runs gains what t lacks of rare failures."""
+    draw, truth = BOUNDED[law]
+    rng, covered, lost, width = np.random.default_rng(5), np.zeros(2), 0, np.zeros(2)
+    for _ in range(repeats):
+        values = draw(rng, n)
+        plain, house = student_interval(values), student_interval(values, possible=(0.0, 1.0))
+        for place, one in enumerate((plain, house)):
+            covered[place] += one.low - 1e-12 <= truth <= one.high + 1e-12
+            width[place] += one.high - one.low
+        lost += plain.low <= truth <= plain.high and not house.low - 1e-12 <= truth <= house.high + 1e-12
+        assert 0.0 <= house.low <= house.high <= 1.0
+    assert lost == 0
+    if "fails" in law:
+        assert covered[1] / repeats >= least(0.99, repeats)
+        assert covered[0] / repeats < {3: 0.6, 5: 0.75, 9: 0.92}[n]  # why t alone will not do
+    else:
+        assert covered[1] / repeats >= least(0.895 if n > 3 else 0.88, repeats)
+        assert width[1] <= width[0]
 
 
 @pytest.mark.parametrize("repeats", REPEATS)

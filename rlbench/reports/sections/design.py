@@ -50,8 +50,8 @@ def design_section(summary: Summary, design: Design, families: Sequence[Family],
     if any(cell.is_small for cell in summary.cells):
         blocks.append(
             note(
-                "Under 10 done runs the bootstrap of the IQM covers too little, so a Student t interval of the "
-                "mean is shown instead, and rare failures may not have shown up at all."
+                "Under 10 done runs the bootstrap of the IQM covers too little, so the mean is shown instead, with its "
+                "Student t interval, and rare failures may not have shown up at all."
             )
         )
     if summary.definition.get("seeds_added"):

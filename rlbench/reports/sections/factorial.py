@@ -124,7 +124,9 @@ def _forest(analysis: Effects, place: int) -> Picture:
         for effect in analysis.result.effects
     ]
     told = "; ".join(
-        f"{row.label} {text.signed(row.estimate)} [{text.signed(row.low)}, {text.signed(row.high)}]" for row in rows
+        f"{row.label} {text.signed(row.estimate, row.place)}"
+        f" [{text.signed(row.low, row.place)}, {text.signed(row.high, row.place)}]"
+        for row in rows
     )
     drawing = draw_forest(
         rows,
@@ -219,7 +221,7 @@ def _environments_forest(analysis: Effects) -> Picture:
         for place, effect in enumerate(analysis.result.effects)
         for own in effect.environments
     ]
-    told = "; ".join(f"{row.label} {text.signed(row.estimate)}" for row in rows)
+    told = "; ".join(f"{row.label} {text.signed(row.estimate, row.place)}" for row in rows)
     drawing = draw_forest(
         rows,
         xlabel=f"effect, {analysis.unit}",
@@ -275,5 +277,6 @@ def _pairing_words(report: EffectsReport) -> Block:
         f"p: {tests}; the runs of a seed share random streams, and flip together. "
         f"Corrected by step-down max-T over all contrasts of {family}. "
         "Equivalent: two one-sided t tests on the seeds' contrasts against the declared smallest effect, Holm over the "
-        "same contrasts. Intervals: Student t of the seeds' contrasts, and of the means of cells where unpaired."
+        "same contrasts. Intervals: Student t of the seeds' contrasts, and of the means of cells where unpaired, cut where "
+        "the possible returns are known and allow no larger effect."
     )

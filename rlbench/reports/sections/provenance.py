@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Sequence
 from importlib.metadata import version
 
@@ -13,6 +12,7 @@ from rlbench.reports import text
 from rlbench.reports.comparisons import LEVEL
 from rlbench.reports.document import Commands, Heading, Section, Terms, code, line, note
 from rlbench.reports.summary import Summary
+from rlbench.stats import ALL_EQUAL
 
 
 def methods_section(summary: Summary) -> Section:
@@ -80,12 +80,15 @@ def _intervals(summary: Summary) -> str:
     """Which intervals the page shows, and of what; the rule depends on each cell's number of runs."""
     words = {
         "Student t": "Student t interval of the mean (below 10 runs)",
+        ALL_EQUAL: "exact interval of the mean where fewer than 10 runs all agree (Clopper-Pearson, over the possible returns)",
         "percentile bootstrap": "percentile bootstrap of the IQM (from 10 runs up)",
         "none (one run)": "none for a single run",
     }
     intervals = [metric.interval for cell in summary.cells for metric in cell.metrics.values() if metric.interval]
     used = dict.fromkeys(interval.method for interval in intervals)
-    return "; ".join(words[method] for method in used) or "none yet"
+    cut = [f"{env} {text.span(*possible)}" for env in summary.envs if (possible := summary.possible(env))]
+    told = "; ".join(words[method] for method in used) or "none yet"
+    return told + (f"; intervals and bands are cut where no return can be: {', '.join(cut)}" if cut else "")
 
 
 def _kinds(runs: pd.DataFrame, column: str) -> str:
@@ -97,14 +100,19 @@ def _kinds(runs: pd.DataFrame, column: str) -> str:
 
 
 def _commands(summary: Summary) -> Sequence[tuple[str, str]]:
-    name = shlex.quote(summary.experiment)
-    command = [str(word) for word in summary.definition.get("command") or []]
-    again = (
-        [("train what is missing; what is there is not trained again", text.command_line(command))] if command else []
-    )
-    return [
-        *again,
-        ("write this report from the stored results", f"python -m rlbench.report experiment={name}"),
-        ("print one row a run", f"python -m rlbench.results table=runs experiment={name} format=csv"),
-        ("train one of its runs again, alone, and compare its digest", "python -m rlbench.verify"),
-    ]
+    """All commands that made the page's runs, and those that read them; every one names the results folder."""
+    if summary.is_foreign:
+        kind = [f"returns={summary.definition['returns']}"] if summary.folder.endswith(".csv") else []
+        words = ["python", "-m", "rlbench.report", f"from={summary.folder}", *kind]
+        return [("write this report from those files", text.command_line(words))]
+    latest = summary.definition.get("command")
+    made = summary.definition.get("commands") or ([latest] if latest else [])
+    purposes = ["train its runs; what is there is not trained again", *["train more of its runs"] * (len(made) - 1)]
+    name = f"experiment={summary.experiment}"
+    read = {
+        "write this report from the stored results": ["rlbench.report", name],
+        "print one row a run": ["rlbench.results", "table=runs", name, "format=csv"],
+        "train one of its runs again, alone, and compare its digest": ["rlbench.verify"],
+    }
+    commands = [*zip(purposes, made, strict=False), *((what, ["python", "-m", *words]) for what, words in read.items())]
+    return [(what, text.command_line([str(word) for word in words], summary.folder)) for what, words in commands]

@@ -17,9 +17,10 @@ from rlbench.reports.figures import draw_final_returns
 from rlbench.reports.ledger import Ledger
 from rlbench.reports.sections.design import LOST, name_of
 from rlbench.reports.summary import Summary
-from rlbench.stats import simultaneous_band
+from rlbench.stats import ALL_EQUAL, simultaneous_band
 
 SCORES = ("final_return", "auc")
+STATISTICS = {"mean": "mean", "iqm": "IQM"}
 
 
 def scoreboard_section(summary: Summary, env: str, slug: str, families: Sequence[Family], ledger: Ledger) -> Section:
@@ -40,7 +41,7 @@ def scoreboard_section(summary: Summary, env: str, slug: str, families: Sequence
     blocks: list[Block] = []
     if not any(cell.done for cell in cells):
         blocks.append(note(f"On {env} no run is done yet."))
-    blocks += [Figures(pictures), _scores(summary, env, cells, ledger)]
+    blocks += [Figures(pictures), _scores(summary, env, cells, ledger), *_about_intervals(summary, env, cells)]
     apart = _where_curves_differ(env, families, summary, ledger)
     if apart:
         titles = ["Curves", "n", "Apart at", "Largest difference", "95 % band there"]
@@ -70,12 +71,14 @@ def record_metric(cell: Cell, name: str, ledger: Ledger) -> str:
     interval = metric.interval
     return ledger.add(
         key,
-        estimate=metric.iqm,
-        statistic="iqm",
+        estimate=metric.estimate,
+        statistic=metric.statistic,
         mean=metric.mean,
         low=interval.low if interval else None,
         high=interval.high if interval else None,
-        interval_of=interval.statistic if interval else None,
+        interval_of=metric.statistic,
+        is_cut=interval.is_cut if interval else None,
+        possible=cell.possible,
         method=interval.method if interval else None,
         n=metric.n,
         level=interval.level if interval else None,
@@ -84,24 +87,23 @@ def record_metric(cell: Cell, name: str, ledger: Ledger) -> str:
     )
 
 
-def interval_of(metrics: Sequence[Metric]) -> str:
-    """What the intervals of these metrics are of; single runs have none and do not count."""
-    kinds = {metric.interval.statistic for metric in metrics if metric.interval and metric.n > 1}
-    names = {"mean": " of the mean", "iqm": " of the IQM"}
-    return names[kinds.pop()] if len(kinds) == 1 else ""
+def statistic_of(metrics: Sequence[Metric]) -> str:
+    """What the estimates of these metrics and their intervals are: "mean" below 10 runs, "IQM" from 10 up, or "mean or IQM"."""
+    kinds = {metric.statistic for metric in metrics if metric.statistic}
+    return " or ".join(told for kind, told in STATISTICS.items() if kind in kinds) or "mean"
+
+
+def named_statistic(metric: Metric) -> str:
+    """The statistic of one row of a table whose rows have different ones."""
+    return STATISTICS[metric.statistic] if metric.statistic else text.NOTHING
 
 
 def _scores(summary: Summary, env: str, cells: Sequence[Cell], ledger: Ledger) -> Block:
-    of = interval_of([cell.metrics["final_return"] for cell in cells])
-    titles = [
-        "Variant",
-        "n",
-        "Final return, IQM",
-        f"95 % interval{of}",
-        "Mean",
-        "AUC, IQM",
-        f"95 % interval{interval_of([c.metrics['auc'] for c in cells])} ",
-    ]
+    of = statistic_of([cell.metrics[name] for cell in cells for name in SCORES])
+    several, with_mean = " or " in of, "IQM" in of
+    interval = "95 % interval" if several else f"95 % interval of the {of}"
+    titles = ["Variant", "n", *(["Statistic"] if several else []), f"Final return, {of}", interval]
+    titles += [*(["Mean"] if with_mean else []), f"AUC, {of}", f"{interval} "]
     incomplete = any(cell.done < cell.planned for cell in cells)
     rows: list[list[Content]] = []
     for cell in cells:
@@ -109,9 +111,10 @@ def _scores(summary: Summary, env: str, cells: Sequence[Cell], ledger: Ledger) -
         row: list[Content] = [
             name_of(summary, cell.variant),
             ledger.show(final, "n", "count"),
+            *([named_statistic(cell.metrics["final_return"])] if several else []),
             ledger.show(final, kind="strong"),
             ledger.span(final),
-            ledger.show(final, "mean"),
+            *([ledger.show(final, "mean")] if with_mean else []),
             ledger.show(auc),
             ledger.span(auc),
         ]
@@ -124,7 +127,23 @@ def _scores(summary: Summary, env: str, cells: Sequence[Cell], ledger: Ledger) -
             row.append([*marks, *([badge(f"{cell.missing} missing", "red")] if cell.missing else [])])
         rows.append(row)
     titles += ["Not done"] if incomplete else []
-    return table(f"Results on {env}", titles, rows, name=f"scoreboard-{summary.envs.index(env)}", texts=("Not done",))
+    return table(
+        f"Results on {env}", titles, rows, name=f"scoreboard-{summary.envs.index(env)}", texts=("Statistic", "Not done")
+    )
+
+
+def _about_intervals(summary: Summary, env: str, cells: Sequence[Cell]) -> list[Block]:
+    """What was done to the intervals of the table and the bands of the figure, where it was."""
+    says = []
+    possible = summary.possible(env)
+    intervals = [one for cell in cells for name in SCORES if (one := cell.metrics[name].interval)]
+    if possible is not None and any(interval.is_cut for interval in intervals):
+        says.append(f"Returns of {env} lie in {text.span(*possible)}: intervals that went beyond were cut there.")
+    if any(interval.method == ALL_EQUAL for interval in intervals):
+        says.append(
+            "Where all runs agree there is no spread to measure: the interval is the exact one of what so few runs could have missed."
+        )
+    return [note(" ".join(says))] if says else []
 
 
 def _curves_caption(summary: Summary, cells: Sequence[Cell], baseline: float | None) -> list[str | Part]:
@@ -142,6 +161,9 @@ def _curves_caption(summary: Summary, cells: Sequence[Cell], baseline: float | N
         "; grey: the other variants. " if sum(cell.curve is not None for cell in cells) > MOST_TOGETHER else ". "
     )
     says.append(_runs_a_line(cells))
+    possible = summary.possible(cells[0].env) if cells else None
+    if possible is not None and any(cell.curve.band.is_cut for cell in cells if cell.curve is not None):
+        says.append(f" Bands are cut at the possible returns, {text.span(*possible)}.")
     if baseline is not None:
         says.append(f" Dotted: random actions, {text.number(baseline)}.")
     carried = sum(cell.curve.num_carried for cell in cells if cell.curve is not None)
@@ -165,16 +187,18 @@ def _runs_a_line(cells: Sequence[Cell]) -> str:
 
 
 def _dots_caption(cells: Sequence[Cell]) -> list[str | Part]:
-    of = interval_of([cell.metrics["final_return"] for cell in cells])
-    says = f"Dot: a run's final return; diamond: IQM; bar: 95 % interval{of}."
+    of = statistic_of([cell.metrics["final_return"] for cell in cells])
+    says = f"Dot: a run's final return; diamond: {of}; bar: 95 % interval of it."
     if any(cell.counts[status] for cell in cells for status in LOST):
-        says += " Cross: a run that diverged or failed, at its last returns; it is not in the IQM."
+        says += " Cross: a run that diverged or failed, at its last returns; it is in no mean and no IQM."
     return [strong("Every run. "), says]
 
 
 def _where_curves_differ(env: str, families: Sequence[Family], summary: Summary, ledger: Ledger) -> list[list[Content]]:
     """Declared pairs: the steps at which the simultaneous band of the difference leaves 0."""
     rows: list[list[Content]] = []
+    reach = summary.reach(env)
+    possible = None if reach is None else (-reach, reach)
     for member in (m for family in families if family.name for m in family.members if m.env == env):
         x, y = (cell.curve if (cell := summary.cell(v, env)) else None for v in (member.x, member.y))
         if x is None or y is None or not np.array_equal(x.env_steps, y.env_steps):
@@ -182,9 +206,9 @@ def _where_curves_differ(env: str, families: Sequence[Family], summary: Summary,
         shared = [seed for seed in x.seeds if seed in y.seeds]
         if member.is_paired and len(shared) >= MIN_RUNS_FOR_BAND:
             one, other = (c.values[[c.seeds.index(seed) for seed in shared]] for c in (x, y))
-            band = simultaneous_band(one - other, resamples=1_000)
+            band = simultaneous_band(one - other, resamples=1_000, possible=possible)
         elif not member.is_paired and min(len(x.values), len(y.values)) >= MIN_RUNS_FOR_BAND:
-            band = simultaneous_band(x.values, y.values, resamples=1_000)
+            band = simultaneous_band(x.values, y.values, resamples=1_000, possible=possible)
         else:
             continue
         apart = (band.low > 0) | (band.high < 0)
@@ -197,6 +221,7 @@ def _where_curves_differ(env: str, families: Sequence[Family], summary: Summary,
             at_step=int(x.env_steps[top]),
             apart_at=x.env_steps[apart],
             method=band.method,
+            is_cut=band.is_cut,
             n=band.n,
             level=band.level,
             resamples=band.resamples,

@@ -11,7 +11,7 @@ from rlbench.reports.learning import LAST_ROWS, overestimations, traces, trainin
 from rlbench.reports.ledger import Ledger
 from rlbench.reports.lines import Curve, draw_lines
 from rlbench.reports.sections.design import name_of
-from rlbench.reports.sections.scoreboard import interval_of, record_metric
+from rlbench.reports.sections.scoreboard import named_statistic, record_metric, statistic_of
 from rlbench.reports.summary import Summary
 
 # quantity -> (title, on a logarithmic axis, what it says)
@@ -173,6 +173,8 @@ def training_section(summary: Summary, ledger: Ledger) -> Section:
     """Training returns, exploration included: an appendix, and never the headline."""
     groups: dict[str, list[list[Content]]] = {}
     pictures = []
+    of = statistic_of([cell.metrics["train_return_last100"] for cell in summary.cells])
+    several = " or " in of
     for place, env in enumerate(summary.envs):
         found = training_traces(summary, env)
         if found:
@@ -197,15 +199,17 @@ def training_section(summary: Summary, ledger: Ledger) -> Section:
             row: list[Content] = [
                 name_of(summary, cell.variant),
                 ledger.show(key, "n", "count"),
+                *([named_statistic(cell.metrics["train_return_last100"])] if several else []),
                 ledger.show(key),
                 ledger.span(key),
-                ledger.show(key, "mean"),
+                *([ledger.show(key, "mean")] if "IQM" in of else []),
             ]
             groups.setdefault(env if len(summary.envs) > 1 else "", []).append(row)
-    of = interval_of([cell.metrics["train_return_last100"] for cell in summary.cells])
-    titles = ["Variant", "n", "Last 100 episodes, IQM", f"95 % interval{of}", "Mean"]
+    titles = ["Variant", "n", *(["Statistic"] if several else []), f"Last 100 episodes, {of}"]
+    titles.append("95 % interval" if several else f"95 % interval of the {of}")
+    titles += ["Mean"] if "IQM" in of else []
     blocks: list[Block] = [Figures(tuple(pictures))] if pictures else []
-    blocks += [table("Training returns", titles, groups, name="training_returns")]
+    blocks += [table("Training returns", titles, groups, name="training_returns", texts=("Statistic",))]
     blocks.append(
         note(
             "Training returns include exploration and come from changing policies; they serve to compare "

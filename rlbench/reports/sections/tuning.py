@@ -125,7 +125,7 @@ def _told(record: Mapping[str, Any], study: Mapping[str, Any], ledger: Ledger) -
             f"Confirmation of {study['study']}",
             [*titles, "Verdict"],
             rows,
-            name=f"confirmation-{study['study']}",
+            name=f"confirmation-{text.file_stem(study['study'])}",
             texts=["Verdict"],
         ),
         note(
@@ -202,7 +202,7 @@ def _mattered(study: Mapping[str, Any], place: int, ledger: Ledger) -> list[Bloc
                 f"Importance in {study['study']}",
                 ["Evaluator", "Parameter", "Share", "Spread over repeats", "Repeats"],
                 rows,
-                name=f"importance-{study['study']}",
+                name=f"importance-{text.file_stem(study['study'])}",
                 texts=["Parameter"],
             ),
             note(
@@ -214,7 +214,11 @@ def _mattered(study: Mapping[str, Any], place: int, ledger: Ledger) -> list[Bloc
         blocks.append(note("Too few completed trials for importances."))
     keys = [parameter["key"] for parameter in study["definition"]["space"]]
     slices = [
-        Picture(draw_slice(study, key, name=f"slice{place}-{index}"), f"study-slice-{place}-{key}", line(key))
+        Picture(
+            draw_slice(study, key, name=f"slice{place}-{index}"),
+            f"study-slice-{place}-{text.file_stem(key)}",
+            line(key),
+        )
         for index, key in enumerate(keys)
     ]
     return [*blocks, Figures(tuple(slices))]

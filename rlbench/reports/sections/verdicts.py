@@ -34,6 +34,7 @@ from rlbench.reports.forests import Row, draw_forest
 from rlbench.reports.ledger import Ledger
 from rlbench.reports.sections.effect_sentences import TONES, effect_sentence
 from rlbench.reports.summary import Summary
+from rlbench.stats import ALL_EQUAL
 
 _MAX_EXPLORATORY_SENTENCES = 6
 
@@ -75,7 +76,22 @@ def verdicts_section(
     if members:
         blocks += [Figures(tuple(_pictures(summary, members))), _table(members, ledger)]
         blocks.append(_reading(members, is_own="source" not in summary.definition))
+        blocks += _cut_note(summary, members)
     return Section("verdicts", "Verdicts", tuple(blocks))
+
+
+def _cut_note(summary: Summary, members: Sequence[Pairwise]) -> list[Block]:
+    """Where intervals of differences were cut, and where they are of runs that all agree."""
+    cut = dict.fromkeys(m.env for m in members if m.difference is not None and m.difference.is_cut)
+    says = [
+        f"No two returns on {env} are further apart than {text.number(summary.reach(env))}: intervals were cut there."
+        for env in cut
+    ]
+    if any(m.difference is not None and m.difference.method == ALL_EQUAL for m in members):
+        says.append(
+            "Where all seeds have the same difference, its interval is the exact one of what so few seeds could have missed."
+        )
+    return [note(" ".join(says))] if says else []
 
 
 def key_of(member: Pairwise) -> str:
@@ -107,6 +123,7 @@ def _record(family: Family, ledger: Ledger) -> None:
             verdict=m.word,
             low=m.difference.low,
             high=m.difference.high,
+            is_cut=m.difference.is_cut,
             level=m.difference.level,
             interval_method=f"{'paired ' if m.is_paired else ''}{m.difference.method}",
             hodges_lehmann=m.shift,
@@ -243,7 +260,7 @@ def _pictures(summary: Summary, members: Sequence[Pairwise]) -> list[Picture]:
             if m.difference is not None
         ]
         margin = summary.declared("smallest_effect", env)
-        told = "; ".join(f"{row.label} {text.signed(row.estimate)}, {row.note}" for row in rows)
+        told = "; ".join(f"{row.label} {text.signed(row.estimate, row.place)}, {row.note}" for row in rows)
         drawing = draw_forest(
             rows,
             xlabel=f"difference of mean final return, {env}",
