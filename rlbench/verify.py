@@ -2,7 +2,8 @@
 
 First every finished run is checked against its own digest (rows and weights as stored), and no two seeds of a cell may share a curve or
 weights; then one run, random or asked for, is trained again alone, and its digest compared with the stored one. Runs of own choices whose
-code has changed are named and not trained. Only reads.
+code has changed are named and not trained. `choice=module:Class` checks a class of one's own in place of a store: whether lanes with it
+have the same bits alone, among others, cut, moved, eager and compiled, and whether every operation is exact. Only reads.
 """
 
 import random
@@ -21,7 +22,8 @@ PROG = "python -m rlbench.verify"
 DOC = """Check stored results: every run's rows and weights against its digest, no two seeds alike, then one run trained again, alone.
 
   run      the run to train again; default: one at random
-  store    the folder of results"""
+  store    the folder of results
+  choice   module:Class, in place of a store: whether a choice of your own gives the same bits in any company and on any CPU"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _verify(argv: Sequence[str]) -> int:
-    arguments = parse_arguments(argv, {"run": None, "store": "results"}, prog=PROG, doc=DOC)
+    arguments = parse_arguments(argv, {"run": None, "store": "results", "choice": None}, prog=PROG, doc=DOC)
+    if "choice" in arguments:
+        return _verify_choice(arguments["choice"])
     from rlbench.config.changed_code import changed_code, changed_lines
     from rlbench.store import Store, is_undamaged, load, passes_audit
     from rlbench.store.records import FINAL_STATUSES
@@ -58,6 +62,30 @@ def _verify(argv: Sequence[str]) -> int:
     if not trainable or chosen in changed:
         return EXIT_OK
     return _train_again(store, random.choice(trainable), outcomes)
+
+
+def _verify_choice(name: str) -> int:
+    """Whether a class of one's own is exact; what broke it in one line."""
+    from rlbench.config.own_choices import group_of
+    from rlbench.lanes.compiling import can_compile, prepare_process
+    from rlbench.lanes.exactness import what_breaks
+    from rlbench.lanes.registry import every_variant
+
+    group, cls = group_of(name)
+    prepare_process()
+    count = 0
+    for settings, variant in every_variant({group: [cls]}):
+        try:
+            broken = what_breaks(variant)
+        except ConfigError as error:
+            broken = str(error)
+        if broken is not None:
+            print(f"{settings}: not exact: {broken}")
+            return EXIT_DIFFERENCE
+        count += 1
+    how = "eager and compiled" if can_compile() else "eager (nothing is compiled here)"
+    print(f"{group}={name}: exact alone, among others, cut and moved, {how}; {count} settings")
+    return EXIT_OK
 
 
 def _is_as_written(store: "Store", results: "Results", outcomes: dict[str, dict[str, Any]]) -> bool:

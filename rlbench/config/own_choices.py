@@ -58,6 +58,20 @@ def load(group: str, name: str) -> type[Choice]:
     return found
 
 
+def group_of(name: str) -> tuple[str, type[Choice]]:
+    """The group and the class that `name` means, `module:Class`. Raises ConfigError, one line, for anything else."""
+    if not is_written_out(name):
+        raise ConfigError(f"choice={name}: {FORM}")
+    for group in CLASSES:
+        try:
+            return group, load(group, name)
+        except ConfigError as error:
+            if f" is no {group}: it has to derive" not in str(error):
+                raise ConfigError(str(error).replace(f"{group}={name}", f"choice={name}", 1)) from None
+    bases_ = ", ".join(sorted({_path(base) for group in CLASSES for base in bases_of(group)}))
+    raise ConfigError(f"choice={name} is a choice of no group: it has to derive from one of {bases_}")
+
+
 def _imported(group: str, name: str, module_name: str) -> types.ModuleType:
     try:
         return importlib.import_module(module_name)

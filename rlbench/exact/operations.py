@@ -28,10 +28,10 @@ amax amin any all max min to
 # Exact on whole numbers only.
 WHOLE = "sum cumsum remainder prod bincount"
 REPLACEMENTS = {
-    "sqrt": "exact.sqrt", "exp": "exact.exp", "log": "exact.log", "tanh": "exact.tanh", "sin": "exact.sine", "cos": "exact.cosine",
-    "pow": "exact.power", "sum": "exact.sums", "mean": "exact.sums and a division", "_softmax": "exact.softmax", "logsumexp": "exact.log_sum_exp",
-    "bmm": "exact.affine", "mm": "exact.affine", "addmm": "exact.affine", "baddbmm": "exact.affine", "lerp": "exact.lerp",
-    "scatter_add": "exact.pick", "_log_softmax": "x - exact.log_sum_exp(x)[..., None]",
+    "sqrt": "exact.sqrt", "exp": "exact.exp", "log": "exact.log", "pow": "exact.power", "tanh": "exact.tanh", "sin": "exact.sine",
+    "cos": "exact.cosine", "sum": "exact.sums", "mean": "exact.sums and a division", "lerp": "exact.lerp",
+    "_softmax": "exact.softmax", "logsumexp": "exact.log_sum_exp", "_log_softmax": "x - exact.log_sum_exp(x)[..., None]",
+    "bmm": "exact.affine", "mm": "exact.affine", "addmm": "exact.affine", "baddbmm": "exact.affine", "scatter_add": "exact.pick",
 }  # fmt: skip
 
 _ALLOWED = frozenset((ELEMENTWISE + MOVING).split())

@@ -148,7 +148,7 @@ class Block:
                 for update_step, chunk in due[t]:
                     start, width = self.layout[chunk]
                     for place in places[update_step, :, start : start + width]:
-                        self._update(chunk, place)
+                        self.update(chunk, place)
                 if moves_by_tick:
                     self._move_targets(ended[:, 0] > 0)
             if self._watches_episodes and bool(ended[:, 0].any()) and self._end_episodes(ended):
@@ -163,7 +163,7 @@ class Block:
             events[slot].evaluations += rows
         return span
 
-    def _update(self, chunk: int, place: Tensor) -> None:
+    def update(self, chunk: int, place: Tensor) -> None:
         """Update a chunk of lanes on the minibatches at these places [width, B] of the replay, in parts where the variant has it so."""
         for part in place.chunk(self.variant.steps_per_minibatch, 1):
             if self.pixels is None:
@@ -183,7 +183,7 @@ class Block:
         for chunk, (start, width) in enumerate(self.layout):
             if due[start : start + width].any():
                 for place in places[:, start : start + width]:
-                    self._update(chunk, place)
+                    self.update(chunk, place)
 
     def _end_episodes(self, ended: Tensor) -> bool:
         """What else happens where training episodes ended; whether lanes were validated."""

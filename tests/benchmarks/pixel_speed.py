@@ -153,10 +153,10 @@ def bench_updates() -> dict[str, float]:
     plain = PlainUpdate(network, (channels, rows, columns), run.variant.batch_size)
     stored = trainer.state["replay"][:, : run.variant.replay.warmup]
 
+    places = torch.arange(stored.shape[1])[None]
+
     def lane_update() -> None:
-        assert trainer.blocks[0].pixels is not None
-        lanes, variant = trainer._chunks[0]
-        trainer._each[0].update(lanes, variant, stored.clone(), trainer.blocks[0].pixels.transitions(stored))
+        trainer.blocks[0].update(0, places)
 
     with torch.no_grad():
         lane_update()

@@ -121,7 +121,7 @@ def test_an_update_is_that_of_plain_modules(
     rows[:, -1] = torch.tensor([0.0, 1, 0, 0, 0, 1])
     pixels = [torch.rand(6, 3, 20, 33, generator=generator) for _ in range(2)]
     start = named(run, state, "online", "online_norm")
-    update(state, stack([variant]), rows[None], (pixels[0][None], pixels[1][None]))
+    update(state, stack([variant]), rows[None], pixels[0][None], pixels[1][None])
     plain_update(run, online, target, piles, rows, pixels)
     found = named(run, state, "online", "online_norm")
     for name, value in online.state_dict().items():
@@ -153,7 +153,7 @@ def test_minibatches_in_parts_are_updates_one_after_the_other() -> None:
     state = {name: tensor.clone() for name, tensor in begin.items()}
     state["env_steps"] += 1
     for part in trainer.state["replay"][0, places].split(2):
-        update(state, stack([variant]), part[None], pixels.transitions(part[None]))
+        update(state, stack([variant]), part[None], *pixels.transitions(part[None]))
     for name in ("online", "online_norm"):
         for own, engine in zip(group(state, name), group(trainer.state, name), strict=True):
             assert torch.equal(own, engine)
