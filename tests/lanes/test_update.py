@@ -224,8 +224,8 @@ def test_double_dqn_values_the_online_networks_choice_by_the_target_network() ->
     """By hand, with linear networks of one feature: online values (1, 2, 0), target values (10, 30, 70) times the observation."""
     network = MLP(units=())
     bias = torch.zeros(1, 1, 3)
-    online = [torch.tensor([[[1.0], [2.0], [0.0]]]), bias]
-    target = [torch.tensor([[[10.0], [30.0], [70.0]]]), bias]
+    online = [torch.tensor([[[1.0, 2.0, 0.0]]]), bias]
+    target = [torch.tensor([[[10.0, 30.0, 70.0]]]), bias]
     obs_t = torch.tensor([[[1.0], [-1.0]]])
     plain, double = (with_fields(SMALL, network=network, double=switch) for switch in (False, True))
     assert bootstrap_values(plain, online, target, obs_t).tolist() == [[70.0, -10.0]]
