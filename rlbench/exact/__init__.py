@@ -19,13 +19,14 @@ from rlbench.exact.functions import (
     sqrt,
     tanh,
 )
-from rlbench.exact.products import affine, square_sums, sums
+from rlbench.exact.products import affine, layers, square_sums, sums
 
 __all__ = [
     "affine",
     "cosine",
     "exp",
     "kept",
+    "layers",
     "lerp",
     "log",
     "log_sum_exp",

@@ -25,6 +25,8 @@ _LIBRARY = torch.library.Library("rlbench", "DEF")
 for _schema in (
     "affine(Tensor x, Tensor weight, Tensor? bias, bool positive) -> Tensor",
     "affine_backward(Tensor gradient, Tensor x, Tensor weight, Tensor y, bool positive, bool wants_x) -> (Tensor, Tensor, Tensor)",
+    "layers(Tensor x, Tensor[] weights, Tensor[] biases, bool keeps) -> Tensor",
+    "layers_backward(Tensor gradient, Tensor x, Tensor[] weights, Tensor kept, bool wants_x) -> (Tensor, Tensor)",
     "sqrt(Tensor x) -> Tensor",
     "sums(Tensor x) -> Tensor",
     "square_sums(Tensor[] xs) -> Tensor",
@@ -47,7 +49,7 @@ def load() -> None:
     if cxx is None:
         from rlbench.exact import emulation
 
-        for name in ("affine", "affine_backward", "sqrt", "sums", "square_sums"):
+        for name in ("affine", "affine_backward", "layers", "layers_backward", "sqrt", "sums", "square_sums"):
             _LIBRARY.impl(name, getattr(emulation, name), "CPU")
         return
     torch.ops.load_library(_built(cxx))

@@ -46,6 +46,30 @@ def affine_backward(
     return of_x, affine(x.transpose(1, 2), gradient, None, False), of_bias[:, None]
 
 
+def layers(x: Tensor, weights: list[Tensor], biases: list[Tensor], keeps: bool) -> Tensor:
+    """Affine layers with zeros in place of negative results between them; the outputs of all, or of the last, [L, R * widths]."""
+    outputs: list[Tensor] = []
+    for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        x = affine(x, weight, bias, i < len(weights) - 1)
+        outputs.append(x.flatten(1))
+    return torch.cat(outputs, 1) if keeps else outputs[-1]
+
+
+def layers_backward(
+    gradient: Tensor, x: Tensor, weights: list[Tensor], kept: Tensor, wants_x: bool
+) -> tuple[Tensor, Tensor]:
+    """The derivatives of `layers` in x (or no rows), and in the weights and biases, [L, all of them]."""
+    rows = x.shape[1]
+    found: list[Tensor] = []
+    outputs = [t.unflatten(1, (rows, -1)) for t in kept.split([rows * weight.shape[2] for weight in weights], 1)]
+    for i in reversed(range(len(weights))):
+        own = outputs[i - 1] if i > 0 else x
+        wanted = i > 0 or wants_x
+        gradient, *of = affine_backward(gradient, own, weights[i], outputs[i], i < len(weights) - 1, wanted)
+        found = [t.flatten(1) for t in of] + found
+    return gradient, torch.cat(found, 1)
+
+
 def sqrt(x: Tensor) -> Tensor:
     """Square roots as NumPy has them: the CPU's, rounded exactly."""
     return torch.from_numpy(np.sqrt(x.numpy()))

@@ -116,7 +116,7 @@ static constexpr auto NARROW = tiles<1>(std::make_integer_sequence<int, 2 * ROWS
 static constexpr auto WIDE = tiles<2>(std::make_integer_sequence<int, ROWS>{});
 
 static float* scratch(int which, int64_t size) {
-  static thread_local std::vector<float> kept[3];
+  static thread_local std::vector<float> kept[4];
   if (static_cast<int64_t>(kept[which].size()) < size) kept[which].resize(size);
   return kept[which].data();
 }
@@ -210,6 +210,55 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> affine_backward(const at::Tensor&
   return {of_x, of_weight, of_bias};
 }
 
+// Affine layers with zeros in place of negative results between them, lane by lane, so that what one layer hands to the next stays in the
+// cache. Kept are the outputs of all layers, a lane's one after the other; without `keeps`, of the last one only.
+at::Tensor layers(const at::Tensor& x, at::TensorList weights, at::TensorList biases, bool keeps) {
+  check(x, 3);
+  int64_t lanes = x.size(0), rows = x.size(1), count = weights.size(), width = 0;
+  for (int64_t i = 0; i < count; i++) check(weights[i], 3), width = keeps || i == count - 1 ? width + weights[i].size(2) : 0;
+  at::Tensor kept = at::empty({lanes, rows * width}, x.options());
+  for (int64_t lane = 0; lane < lanes; lane++) {
+    Matrix in = of_lane(x, lane);
+    float* out = kept.data_ptr<float>() + lane * rows * width;
+    for (int64_t i = 0; i < count; i++) {
+      int64_t depth = weights[i].size(1), columns = weights[i].size(2);
+      float* to = keeps || i == count - 1 ? out : scratch(2 + i % 2, rows * columns);
+      product(rows, columns, depth, in, of_lane(weights[i], lane), {of_lane(biases[i], lane).at, i < count - 1}, to);
+      in = {to, columns, 1};
+      out += keeps ? rows * columns : 0;
+    }
+  }
+  return kept;
+}
+
+// The derivatives of `layers` in x (or no rows), and in each layer's weight and bias, a lane's one after the other.
+std::tuple<at::Tensor, at::Tensor> layers_backward(const at::Tensor& gradient, const at::Tensor& x, at::TensorList weights,
+                                                   const at::Tensor& kept, bool wants_x) {
+  int64_t lanes = x.size(0), rows = x.size(1), count = weights.size(), size = 0;
+  for (const at::Tensor& weight : weights) size += (weight.size(1) + 1) * weight.size(2);
+  at::Tensor of_x = at::empty({lanes, wants_x ? rows : 0, x.size(2)}, x.options()), found = at::empty({lanes, size}, x.options());
+  Ends none{nullptr, false};
+  for (int64_t lane = 0; lane < lanes; lane++) {
+    Matrix next = of_lane(gradient, lane);
+    const float* y = kept.const_data_ptr<float>() + (lane + 1) * kept.size(1);
+    float* to = found.data_ptr<float>() + (lane + 1) * size;
+    for (int64_t i = count - 1; i >= 0; i--) {
+      int64_t depth = weights[i].size(1), columns = weights[i].size(2);
+      y -= rows * columns;
+      to -= (depth + 1) * columns;
+      float* cut_off = scratch(1, rows * columns);
+      cut(next, {y, columns, 1}, i < count - 1, rows, columns, cut_off, to + depth * columns);
+      Matrix own{cut_off, columns, 1}, in = i > 0 ? Matrix{y - rows * depth, depth, 1} : of_lane(x, lane);
+      product(depth, columns, rows, transposed(in), own, none, to);
+      if (i == 0 && !wants_x) break;
+      float* of_in = i > 0 ? scratch(2 + i % 2, rows * depth) : of_x.data_ptr<float>() + lane * rows * depth;
+      product(rows, depth, columns, own, transposed(of_lane(weights[i], lane)), none, of_in);
+      next = {of_in, depth, 1};
+    }
+  }
+  return {of_x, found};
+}
+
 // PyTorch's own roots come from a library, which does not round all of them exactly. Compiled code uses the CPU's, as this does.
 at::Tensor roots(const at::Tensor& given) {
   at::Tensor x = given.contiguous(), out = at::empty_like(x);
@@ -272,6 +321,8 @@ at::Tensor square_sums(at::TensorList xs) {
 TORCH_LIBRARY_IMPL(rlbench, CPU, library) {
   library.impl("affine", affine);
   library.impl("affine_backward", affine_backward);
+  library.impl("layers", layers);
+  library.impl("layers_backward", layers_backward);
   library.impl("sqrt", roots);
   library.impl("sums", sums);
   library.impl("square_sums", square_sums);

@@ -67,6 +67,51 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, positive: b
     return y
 
 
+@torch.library.register_fake("rlbench::layers")
+def _(x: Tensor, weights: list[Tensor], biases: list[Tensor], keeps: bool) -> Tensor:
+    widths = [weight.shape[2] for weight in weights]
+    return x.new_empty(x.shape[0], x.shape[1] * (sum(widths) if keeps else widths[-1]))
+
+
+@torch.library.register_fake("rlbench::layers_backward")
+def _(gradient: Tensor, x: Tensor, weights: list[Tensor], kept: Tensor, wants_x: bool) -> tuple[Tensor, Tensor]:
+    size = sum((weight.shape[1] + 1) * weight.shape[2] for weight in weights)
+    return x.new_empty(len(x), x.shape[1] if wants_x else 0, x.shape[2]), x.new_empty(len(x), size)
+
+
+class _Layers(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, *params: Tensor) -> Tensor:
+        weights, biases = list(params[::2]), list(params[1::2])
+        kept: Tensor = torch.ops.rlbench.layers(x, weights, biases, True)
+        ctx.save_for_backward(x, kept, *weights)
+        rows, width = x.shape[1], weights[-1].shape[2]
+        return kept[:, kept.shape[1] - rows * width :].unflatten(1, (rows, width))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, kept, *weights = ctx.saved_tensors
+        wants_x = ctx.needs_input_grad[0]
+        of_x, found = torch.ops.rlbench.layers_backward(gradient, x, weights, kept, wants_x)
+        sizes = [size for weight in weights for size in (weight.shape[1] * weight.shape[2], weight.shape[2])]
+        of_params = [part.unflatten(1, (-1, weights[i // 2].shape[2])) for i, part in enumerate(found.split(sizes, 1))]
+        return of_x if wants_x else None, *of_params
+
+
+def layers(x: Tensor, params: list[Tensor]) -> Tensor:
+    """Affine layers on x [L, R, K] with zeros in place of negative results between them: [L, R, N].
+
+    params: each layer's weight [L, in, out] and bias [L, 1, out]. The same bits as `affine` layer by layer, and faster: a lane goes
+    through all layers before the next one begins, in the cache. Differentiable once, in x and params.
+    """
+    building.load()
+    if torch.is_grad_enabled() and any(t.requires_grad for t in (x, *params)):
+        y: Tensor = _Layers.apply(x, *params)
+        return y
+    last: Tensor = torch.ops.rlbench.layers(x, params[::2], params[1::2], False)
+    return last.unflatten(1, (x.shape[1], -1))
+
+
 class _Sums(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:

@@ -50,11 +50,10 @@ class MLP(Network):
 
     def q_values(self, params: Params, obs: Tensor) -> Tensor:
         """obs [L, B, D] float32 -> action values [L, B, A]; a row's bits do not depend on the others."""
+        if self.activation == "relu":
+            return exact.layers(obs, params)
         for weight, bias in zip(params[:-2:2], params[1:-2:2], strict=True):
-            if self.activation == "relu":
-                obs = exact.affine(obs, weight, bias, positive=True)
-            else:
-                obs = exact.tanh(exact.affine(obs, weight, bias))
+            obs = exact.tanh(exact.affine(obs, weight, bias))
         return exact.affine(obs, params[-2], params[-1])
 
     def named_weights(self, params: Params) -> dict[str, Tensor]:

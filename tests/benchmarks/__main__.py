@@ -14,23 +14,17 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from rlbench.config.specification import resolved, spec_of
+from rlbench.lanes.clipping import ClipValue
 from rlbench.lanes.compiling import prepare_process
 from rlbench.lanes.lane_state import bytes_per_lane
+from rlbench.lanes.losses import Huber
+from rlbench.lanes.networks import MLP
+from rlbench.lanes.optimizers import AdamW
 from rlbench.lanes.platform import platform_of
-from rlbench.lanes.variant import (
-    MLP,
-    AdamW,
-    Budget,
-    ClipValue,
-    Diagnostics,
-    Environment,
-    Evaluation,
-    Huber,
-    Periodic,
-    Run,
-    Uniform,
-    Variant,
-)
+from rlbench.lanes.replay import Uniform
+from rlbench.lanes.targets import Periodic
+from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
 from rlbench.runner.job import JobRun, Settings
 from rlbench.runner.plan import Task
 from rlbench.runner.updates import VariantProgress
@@ -66,8 +60,6 @@ def run_of(shape: str, seed: int) -> Run:
         batch_size=batch,
         update_period=period,
     )
-    from rlbench.config.specification import resolved
-
     never = 10**9
     return resolved(Run(variant, Environment(), Budget(steps=never), Evaluation(period=never), Diagnostics(), seed))
 
@@ -87,7 +79,7 @@ def lane_rate(shape: str, lanes: int) -> float:
 
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(Path(folder) / "store")
-        specs = {task.run_id: {"seed": task.run.seed} for task in tasks}
+        specs = {task.run_id: spec_of(task.run) for task in tasks}
         store.record_experiment("bench", {}, [Member(t.run_id, "bench", i) for i, t in enumerate(tasks)], specs)
         JobRun(
             store, tasks, Settings(max_lanes=lanes, checkpoint_seconds=30.0, launcher="bench"), should_stop, report

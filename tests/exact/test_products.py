@@ -1,6 +1,7 @@
 """Products and sums against PyTorch's, and their bits: the same for any company, place, strides, instructions, and without a compiler."""
 
 import hashlib
+import itertools
 import os
 import subprocess
 import sys
@@ -86,6 +87,37 @@ def test_lanes_rows_strides_and_places_change_no_bit(shape: tuple[int, int, int,
         for arguments_ in (moved, turned):
             for found, expected in zip(results(*arguments_, True), whole, strict=True):
                 assert torch.equal(found, expected)
+
+
+def test_layers_are_affine_layer_by_layer() -> None:
+    """Values and all derivatives, to the bit, with and without something to derive."""
+    sizes, rows = (5, 17, 33, 2), 9
+    generator = torch.Generator().manual_seed(0)
+    params = [
+        torch.rand(3, *shape, generator=generator) - 0.5
+        for i, o in itertools.pairwise(sizes)
+        for shape in ((i, o), (1, o))
+    ]
+    x, gradient = torch.rand(3, rows, 5, generator=generator), torch.rand(3, rows, 2, generator=generator) - 0.5
+    found = []
+    for apply in (exact.layers, layer_by_layer):
+        leaves = [t.clone().requires_grad_() for t in (x, *params)]
+        y = apply(leaves[0], leaves[1:])
+        found.append([apply(x, params), y.detach(), *torch.autograd.grad(y, leaves, gradient)])
+    for ours, expected in zip(*found, strict=True):
+        assert torch.equal(ours, expected)
+    assert torch.equal(emulation.layers(x, params[::2], params[1::2], False).view(3, rows, 2), found[0][0])
+    kept = torch.ops.rlbench.layers(x, params[::2], params[1::2], True)
+    assert torch.equal(emulation.layers(x, params[::2], params[1::2], True), kept)
+    ours = torch.ops.rlbench.layers_backward(gradient, x, params[::2], kept, True)
+    for one, other in zip(ours, emulation.layers_backward(gradient, x, params[::2], kept, True), strict=True):
+        assert torch.equal(one, other)
+
+
+def layer_by_layer(x: Tensor, params: list[Tensor]) -> Tensor:
+    for weight, bias in zip(params[:-2:2], params[1:-2:2], strict=True):
+        x = exact.affine(x, weight, bias, positive=True)
+    return exact.affine(x, params[-2], params[-1])
 
 
 def test_what_is_no_number_stays_none() -> None:
