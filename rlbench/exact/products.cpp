@@ -303,12 +303,12 @@ at::Tensor square_sums(at::TensorList xs) {
   int64_t lanes = xs[0].size(0);
   at::Tensor out = at::empty({lanes}, xs[0].options());
   std::vector<at::Tensor> rows;
-  for (const at::Tensor& x : xs) rows.push_back(x.contiguous());
+  for (const at::Tensor& x : xs) rows.push_back(x.select(0, 0).is_contiguous() ? x : x.contiguous());
   for (int64_t lane = 0; lane < lanes; lane++) {
     float part[PARTS] = {};
     for (const at::Tensor& x : rows) {
       int64_t count = x.numel() / lanes, whole = count / PARTS * PARTS;
-      const float* at = x.const_data_ptr<float>() + lane * count;
+      const float* at = x.const_data_ptr<float>() + lane * x.stride(0);
       for (int64_t i = 0; i < whole; i += PARTS)
         UNROLL for (int j = 0; j < PARTS; j += WIDTH) store(part + j, fused(load(at + i + j), load(at + i + j), load(part + j)));
       for (int64_t i = whole; i < count; i++) part[i - whole] = std::fma(at[i], at[i], part[i - whole]);
