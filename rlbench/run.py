@@ -20,7 +20,8 @@ from rlbench.errors import EXIT_DIFFERENCE, EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS
 if TYPE_CHECKING:
     from rlbench.config import PlannedRun, Request
     from rlbench.lanes.variant import Environment, Variant
-    from rlbench.store import Results, Store
+    from rlbench.store import Member, Results, Store
+    from rlbench.tracking.settings import TrackingSettings
 
 PROG = "python -m rlbench.run"
 MIRROR_PATIENCE_SECONDS = 60.0
@@ -40,6 +41,7 @@ def _run(argv: Sequence[str]) -> int:
         print(help_text)
         return EXIT_OK
     if request.dry_run:
+        _check(request)
         if request.sequential is not None:
             _print_sequential(request)
         _print_plan(request)
@@ -57,18 +59,45 @@ def _tasks(runs: "Sequence[PlannedRun]") -> list[Any]:
     return [Task(planned.run_id, planned.variant, planned.run) for planned in runs]
 
 
-def _train(request: "Request") -> bool:
-    """Record the experiment and train what is missing, or what its plan asks for; True when interrupted."""
+def _check(request: "Request") -> "TrackingSettings":
+    """All that can be refused before anything is written, by a run and its dry run alike; returns what is tracked and how."""
     from rlbench.store import Store
-    from rlbench.tracking.process import Follower, require_login
+    from rlbench.tracking.process import require_login
     from rlbench.tracking.settings import TrackingSettings
 
     tracking = TrackingSettings(**dataclasses.asdict(request.tracking))
     require_login(tracking)
+    store = Store.peek(request.store)
+    Store.check_writable(request.store)
+    runs, definition = request.planned, request.definition
     if request.sequential is not None:
-        from rlbench.deciding import current_state
+        from rlbench.deciding import current_state, definition_of, runs_of
 
-        current_state(request, Store.peek(request.store))  # a changed plan is refused before anything is written
+        state = current_state(request, store)
+        runs, definition = tuple(runs_of(request, state)), definition_of(request, state)
+    if store is not None:
+        store.check_experiment(request.name, *_recorded(runs, definition))
+    return tracking
+
+
+def _recorded(
+    runs: "Sequence[PlannedRun]", definition: Mapping[str, Any]
+) -> tuple[dict[str, Any], list["Member"], dict[str, dict[str, Any]]]:
+    """What a store records of an experiment: its definition, its members, and the specifications of their runs."""
+    from rlbench.config import spec_of
+    from rlbench.runner.machine import machine
+    from rlbench.store import Member
+
+    members = [Member(planned.run_id, planned.variant, planned.position) for planned in runs]
+    return {**definition, "machine": machine()}, members, {planned.run_id: spec_of(planned.run) for planned in runs}
+
+
+def _train(request: "Request") -> bool:
+    """Record the experiment and train what is missing, or what its plan asks for; True when interrupted."""
+    from rlbench.store import Store
+    from rlbench.tracking.process import Follower
+
+    tracking = _check(request)
     store = Store.open(request.store)
 
     def train(runs: "Sequence[PlannedRun]", definition: dict[str, Any]) -> bool:
@@ -96,16 +125,11 @@ def _train_runs(request: "Request", store: "Store", runs: "Sequence[PlannedRun]"
     """Record these runs as the experiment's and train those that are missing; True when interrupted."""
     from rich.console import Console
 
-    from rlbench.config import spec_of
     from rlbench.runner.job import Settings
     from rlbench.runner.launch import launch
-    from rlbench.runner.machine import machine
     from rlbench.runner.progress import Progress
-    from rlbench.store import Member
 
-    members = [Member(planned.run_id, planned.variant, planned.position) for planned in runs]
-    specs = {planned.run_id: spec_of(planned.run) for planned in runs}
-    store.record_experiment(request.name, {**definition, "machine": machine()}, members, specs)
+    store.record_experiment(request.name, *_recorded(runs, definition))
     tasks = _tasks(runs)
     missing = {task.run_id for task in tasks} - store.final_runs()
     if missing:
@@ -168,7 +192,8 @@ def _print_sequential(request: "Request") -> None:
 
 def _print_plan(request: "Request") -> None:
     """What would be trained, together with what, and what that costs; writes nothing."""
-    from rlbench.runner.plan import EPISODE_STEPS_GUESS, cohorts, forecast
+    from rlbench.config.cadence import EPISODE_STEPS_GUESS
+    from rlbench.runner.plan import cohorts, forecast
     from rlbench.store import Store
 
     tasks = _tasks(request.planned)

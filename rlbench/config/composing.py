@@ -25,6 +25,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from rlbench.config import groups
 from rlbench.config.arguments import check_choice, did_you_mean
+from rlbench.config.cadence import as_given
 from rlbench.config.keys import all_keys, find_choice_key, find_key, fixed_keys, keys_of, wanted
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice
@@ -134,11 +135,11 @@ def _register(store: ConfigStore, searchpath: list[str]) -> None:
         store.repo.pop(f"{group}.yaml", None)
         store.repo.pop(group, None)
         for name, choice in groups.members(group).items():
-            store.store(group=group, name=name, node=_node(choice))
+            store.store(group=group, name=name, node=_node(group, choice))
         defaults.append({group: groups.default_member(group)})
         root.append((group, Any, None))
     nested: dict[str, list[tuple[str, Any, Any]]] = {}
-    for key in fixed_keys().values():
+    for key in map(as_given, fixed_keys().values()):
         part, _, name = key.name.rpartition(".")
         default = (
             None if key.name in ("steps", "episodes") else key.default
@@ -154,9 +155,10 @@ def _register(store: ConfigStore, searchpath: list[str]) -> None:
     store.store(name="base", node=_structured("base", root))
 
 
-def _node(choice: Choice) -> type:
+def _node(group: str, choice: Choice) -> type:
     """A structured config like a choice: not frozen, since composing writes into it, and with its kind as a key."""
-    fields = [(key.name, key.hint, key.default) for key in keys_of(choice).values()]
+    keys = map(as_given, keys_of(choice, f"{group}.").values())
+    fields = [(key.name.removeprefix(f"{group}."), key.hint, key.default) for key in keys]
     return _structured(choice.kind, [("kind", str, choice.kind), *fields])
 
 
@@ -205,5 +207,5 @@ def _key_error(name: str, error: OmegaConfBaseException) -> str:
             find_choice_key(name, {group: kind}) if kind else find_key(name)
     except ConfigError as known:
         return str(known)
-    told = f"must be {wanted(all_keys()[name])}" if name in all_keys() else "is wrong"
+    told = f"must be {wanted(as_given(all_keys()[name]))}" if name in all_keys() else "is wrong"
     return f"{name} {told} ({str(error).splitlines()[0]})"

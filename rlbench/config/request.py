@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rlbench.config.cadence import yielding
 from rlbench.config.cells import expand
 from rlbench.config.composing import Composer, composing
 from rlbench.config.experiment_file import ExperimentFile, check_labels, experiment_paths, read_experiment
@@ -79,11 +80,11 @@ def _resolve(argv: Sequence[str]) -> Request:
         file = None
         if "experiment" in settings:
             file = read_experiment(str(settings.pop("experiment").values[0]), flags.config_dir)
-            settings = merged(_file_settings(file, names, composer), settings)
+            settings = merged(yielding(_file_settings(file, names, composer), settings), settings)
         composer.winners = _store(settings) / "studies"
         cells, command = expand(settings, composer)
-    if file is not None and "name" not in settings:
-        command["name"] = file.name
+    if "name" not in settings:
+        command["name"] = _own_name(file, settings) or command["name"]
     options = command_options(command)
     return Request(
         definition=_definition(options, file, cells, [word for word in argv if word != "--dry-run"]),
@@ -100,6 +101,14 @@ def _resolve(argv: Sequence[str]) -> Request:
         report=options.report,
         sequential=_sequential(options, file, cells) if options.until_decided else None,
     )
+
+
+def _own_name(file: ExperimentFile | None, settings: Mapping[str, Setting]) -> str:
+    """The name of a command that gives none: that of its experiment file or recipe; empty where it has neither."""
+    if file is not None:
+        return file.name
+    recipes = settings["recipe"].values if "recipe" in settings else ()
+    return str(recipes[0]) if len(recipes) == 1 else ""
 
 
 def _store(settings: Mapping[str, Setting]) -> Path:

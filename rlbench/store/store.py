@@ -48,8 +48,8 @@ class Store:
             return store
         if files.read_format(layout) is None:
             files.write_format(layout)
-        elif not os.access(layout.root, os.W_OK):
-            raise StoreError(f"cannot write {layout.root}: no permission, or a read-only disk")
+        else:
+            cls.check_writable(path)
         for folder in (layout.claims, layout.checkpoints, layout.staging, layout.all_weights):
             files.make_folder(folder)
         for table in SCHEMAS:
@@ -68,6 +68,16 @@ class Store:
         layout = Layout(Path(path))
         return None if files.read_format(layout) is None else cls(layout)
 
+    @classmethod
+    def check_writable(cls, path: str | os.PathLike[str]) -> None:
+        """Raise StoreError where the folder, or the nearest one above it that exists, cannot be written."""
+        root = Layout(Path(path)).root.absolute()
+        nearest = next(folder for folder in (root, *root.parents) if folder.exists())
+        if not nearest.is_dir():
+            raise StoreError(f"cannot write {root}: {nearest} is not a folder")
+        if not os.access(nearest, os.W_OK):
+            raise StoreError(f"cannot write {nearest}: no permission, or a read-only disk")
+
     @property
     def root(self) -> Path:
         return self.layout.root
@@ -85,6 +95,27 @@ class Store:
         ConfigError, with nothing written, where one run stands for two variants, or where `final_window` differs, which would
         change what finished runs say.
         """
+        with files.locked(self.layout):
+            self._publish_records(self._additions(name, definition, members, specs))
+
+    def check_experiment(
+        self,
+        name: str,
+        definition: Mapping[str, Any],
+        members: Sequence[Member],
+        specs: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        """Raise what `record_experiment` would; writes nothing."""
+        self._additions(name, definition, members, specs)
+
+    def _additions(
+        self,
+        name: str,
+        definition: Mapping[str, Any],
+        members: Sequence[Member],
+        specs: Mapping[str, Mapping[str, Any]],
+    ) -> dict[str, list[dict[str, Any]]]:
+        """The rows that an experiment adds to the records, by table."""
         planned: dict[str, Member] = {}
         for member in members:
             other = planned.setdefault(member.run_id, member).variant
@@ -93,32 +124,30 @@ class Store:
                     f"experiment {name!r}: {other!r} and {member.variant!r} are the same run ({member.run_id}):"
                     " their settings do not differ; nothing was written"
                 )
-        with files.locked(self.layout):
-            known = {row["run_id"]: row["spec"] for row in self._records["specs"].rows()}
-            texts = {run_id: canonical_json(spec) for run_id, spec in specs.items()}
-            for run_id, text in texts.items():
-                if known.get(run_id, text) != text:
-                    raise StoreError(f"run {run_id} is stored with another specification; nothing was written")
-            missing = planned.keys() - known.keys() - texts.keys()
-            if missing:
-                raise ValueError(f"members without a specification: {sorted(missing)}")
-            placed = self.members(name)
-            latest = {row["name"]: row["definition"] for row in self._records["experiments"].rows()}
-            if name in latest:
-                seeds = {run_id: json.loads(text)["seed"] for run_id, text in {**known, **texts}.items()}
-                grows = self._grows(placed, planned, seeds) and "sequential" not in definition
-                definition = _going_on(name, json.loads(latest[name]), definition, grows=grows)
-            text = canonical_json(definition)
-            new = {
-                "specs": [{"run_id": run_id, "spec": texts[run_id]} for run_id in texts if run_id not in known],
-                "members": [
-                    {"experiment": name, **asdict(member)}
-                    for run_id, member in planned.items()
-                    if placed.get(run_id) != member
-                ],
-                "experiments": [{"name": name, "definition": text}] if latest.get(name) != text else [],
-            }
-            self._publish_records(new)
+        known = {row["run_id"]: row["spec"] for row in self._records["specs"].rows()}
+        texts = {run_id: canonical_json(spec) for run_id, spec in specs.items()}
+        for run_id, text in texts.items():
+            if known.get(run_id, text) != text:
+                raise StoreError(f"run {run_id} is stored with another specification; nothing was written")
+        missing = planned.keys() - known.keys() - texts.keys()
+        if missing:
+            raise ValueError(f"members without a specification: {sorted(missing)}")
+        placed = self.members(name)
+        latest = {row["name"]: row["definition"] for row in self._records["experiments"].rows()}
+        if name in latest:
+            seeds = {run_id: json.loads(text)["seed"] for run_id, text in {**known, **texts}.items()}
+            grows = self._grows(placed, planned, seeds) and "sequential" not in definition
+            definition = _going_on(name, json.loads(latest[name]), definition, grows=grows)
+        text = canonical_json(definition)
+        return {
+            "specs": [{"run_id": run_id, "spec": texts[run_id]} for run_id in texts if run_id not in known],
+            "members": [
+                {"experiment": name, **asdict(member)}
+                for run_id, member in planned.items()
+                if placed.get(run_id) != member
+            ],
+            "experiments": [{"name": name, "definition": text}] if latest.get(name) != text else [],
+        }
 
     def plan(self, experiment: str) -> dict[str, Any] | None:
         """The latest state of an experiment's sequential plan; None where it has none."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rlbench.config import HelpRequested, check_cell, parse_seeds
+from rlbench.config.cadence import DEFAULT_STEPS, yielding
 from rlbench.config.cells import expand
 from rlbench.config.composing import Composer, composing
 from rlbench.config.keys import keys_of
@@ -26,6 +27,7 @@ from rlbench.tuning.study_file import (
     Confirm,
     StudyFile,
     check_effort,
+    pruner_at,
     read_study,
     study_paths,
 )
@@ -99,7 +101,7 @@ def _resolve(argv: Sequence[str]) -> TuneRequest:
         for name in ("variant", "recipe", "experiment"):
             if name in given:
                 raise ConfigError(f"{name} is the study file's to say; write a study file of your own")
-        settings = merged(lower, given)
+        settings = merged(yielding(lower, given), given)
         swept = [name for name, setting in settings.items() if setting.is_swept]
         if swept:
             raise ConfigError(f"{swept[0]} takes one value in a study; several belong into its space")
@@ -107,6 +109,8 @@ def _resolve(argv: Sequence[str]) -> TuneRequest:
         command: dict[str, Any] = {}
         for variant in file.variants:
             study, command = _study(file, variant, settings, composer)
+            pruner = pruner_at(file.pruner, study.period, study.steps, _steps_in(lower), yields="steps" in given)
+            study = dataclasses.replace(study, pruner=pruner)
             studies.append(study)
         del command["seeds"]
         options = command_options(
@@ -115,7 +119,7 @@ def _resolve(argv: Sequence[str]) -> TuneRequest:
         studies = [dataclasses.replace(one, **_named(one, options.name, len(studies), settings)) for one in studies]
         _check_confirm_names(studies)
         for study in studies:
-            check_effort(file, len(study.seeds), study.period, study.steps)
+            check_effort(file, study.pruner, len(study.seeds), study.period, study.steps)
     if options.until_decided:
         raise ConfigError("until_decided is for experiments; a study ends with its trials")
     request = TuneRequest(
@@ -156,6 +160,12 @@ def _own_keys(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
             raise ConfigError(f"'{key}=' has no value")
         own[key] = value
     return own, rest
+
+
+def _steps_in(settings: Mapping[str, Setting]) -> int:
+    """The budget in steps that a study file has."""
+    value = settings["steps"].values[0] if "steps" in settings else None
+    return value if isinstance(value, int) and value > 0 else DEFAULT_STEPS
 
 
 def _trials(text: str) -> int:
