@@ -5,11 +5,17 @@ that it is made of describe an algorithm. The commands are `python -m rlbench.ru
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
+
+from rlbench.interrupts import is_command, leave_at_once
 
 if TYPE_CHECKING:
     from rlbench.lanes.variant import Environment, Variant
     from rlbench.store import Results, load
+
+if is_command(sys.orig_argv):
+    leave_at_once()
 
 # Imported when first asked for: torch takes two seconds, and half of the commands do without it.
 _HOMES = {

@@ -20,6 +20,12 @@ class ConfigError(RlbenchError):
     """What was asked for is impossible: an unknown name, a wrong type, an impossible value. Nothing was written."""
 
 
+class TrainingError(RlbenchError):
+    """Runs could not be trained to their ends; what is done is stored."""
+
+    exit_code = EXIT_RUNS_FAILED
+
+
 class StoreError(RlbenchError):
     """The results folder cannot be read or written: no permission, no space, a foreign or newer format."""
 
@@ -27,3 +33,16 @@ class StoreError(RlbenchError):
 def first_line(error: BaseException) -> str:
     """What an error of somebody else's code says first, for an error of our own in one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+MOST_OF_A_WORD, MOST_OF_A_MESSAGE = 300, 4000  # characters that an error repeats of what was typed or read
+
+
+def printable(text: str) -> str:
+    """The text on one line of bounded length, with control characters shown and not sent."""
+    shown = "".join(
+        one if one.isprintable() else " " if one.isspace() else one.encode("unicode_escape").decode() for one in text
+    )
+    words = [word if len(word) <= MOST_OF_A_WORD else f"{word[:200]}...{word[-50:]}" for word in shown.split(" ")]
+    line = " ".join(words)
+    return line if len(line) <= MOST_OF_A_MESSAGE else f"{line[: MOST_OF_A_MESSAGE - 200]} ... {line[-190:]}"

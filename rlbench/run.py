@@ -7,6 +7,7 @@ same command again completes what is missing and trains nothing twice.
 import dataclasses
 import numbers
 import os
+import re
 import shlex
 import sys
 import warnings
@@ -15,7 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from rlbench.config.arguments import run_command
-from rlbench.errors import EXIT_DIFFERENCE, EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, ConfigError
+from rlbench.errors import EXIT_DIFFERENCE, EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, ConfigError, printable
 
 if TYPE_CHECKING:
     from rlbench.config import PlannedRun, Request
@@ -172,7 +173,9 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
     lost = runs[runs["status"] != "done"]
     for row in lost.itertuples():
         last = str(row.error).strip().splitlines()[-1:] or ["see above"]
-        print(f"{row.status}: {row.variant} seed {row.seed} on {row.env} ({row.run_id}) {last[0]}", file=sys.stderr)
+        reason = re.sub(r"^rlbench\.[\w.]+: ", "", last[0])
+        told = f"{row.status}: {row.variant} seed {row.seed} on {row.env} ({row.run_id}) {reason}"
+        print(printable(told), file=sys.stderr)
     return EXIT_RUNS_FAILED if len(lost) else EXIT_OK
 
 

@@ -10,7 +10,8 @@ import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from rlbench.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, RlbenchError
+from rlbench.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_OK, ConfigError, RlbenchError, printable
+from rlbench.interrupts import is_pressed, watched
 
 HELP_WORDS = ("--help", "-h")
 
@@ -47,7 +48,7 @@ def parse_arguments(
     """
     if any(word in HELP_WORDS for word in argv):
         print(help_text(allowed, prog=prog, doc=doc, choices=choices))
-        raise SystemExit(EXIT_OK)
+        raise HelpPrinted(EXIT_OK)
     see_help = f" (see: {prog} --help)"
     given: dict[str, str] = {}
     for word in argv:
@@ -81,23 +82,37 @@ def help_text(
     return "\n".join(lines)
 
 
+class HelpPrinted(SystemExit):
+    """--help was among the words and has been answered."""
+
+
 def run_command(prog: str, body: Callable[[], int]) -> int:
     """Run a command and return its exit code, with every expected error as one line on stderr.
 
     A closed pipe (`| head`) ends quietly with 0, Ctrl-C with 130.
     """
-    try:
-        code = body()
-        sys.stdout.flush()
-        return code
-    except RlbenchError as error:
-        print(f"{prog}: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
-        # The interpreter would flush stdout once more on its way out and complain; give it somewhere to write.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-    except SystemExit as leaving:
-        return int(leaving.code or EXIT_OK)
+    with watched():
+        try:
+            code = body()
+            sys.stdout.flush()
+            return code
+        except HelpPrinted:
+            return EXIT_OK
+        except BrokenPipeError:
+            # The interpreter would flush stdout once more on its way out and complain; give it somewhere to write.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_OK
+        except RlbenchError as error:
+            if is_pressed():
+                return EXIT_INTERRUPTED
+            print(f"{prog}: {printable(str(error))}", file=sys.stderr)
+            return error.exit_code
+        except KeyboardInterrupt:
+            return EXIT_INTERRUPTED
+        except SystemExit as leaving:  # of code that is not ours: nothing here leaves by it
+            print(f"{prog}: a module called sys.exit({printable(repr(leaving.code))})", file=sys.stderr)
+            return EXIT_BAD_INPUT
+        except Exception:
+            if is_pressed():  # an import that was cut short says so in its own way
+                return EXIT_INTERRUPTED
+            raise

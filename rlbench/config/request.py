@@ -22,7 +22,7 @@ from rlbench.config.seeds import parse_seeds
 from rlbench.config.sequential import SequentialSpec, check_pairs
 from rlbench.config.settings import Settings, WandbOptions
 from rlbench.config.words import Setting, merged, parse_words, split_flags
-from rlbench.errors import ConfigError
+from rlbench.errors import ConfigError, printable
 from rlbench.lanes.choice import check
 
 PROG = ("python", "-m", "rlbench.run")
@@ -67,7 +67,7 @@ def resolve(argv: Sequence[str]) -> Request:
         return _resolve(argv)
     except ConfigError as error:
         # What was typed may itself hold line breaks and control characters.
-        raise ConfigError("".join(letter if letter.isprintable() else " " for letter in str(error))) from None
+        raise ConfigError(printable(str(error))) from None
 
 
 def _resolve(argv: Sequence[str]) -> Request:

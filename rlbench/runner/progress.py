@@ -22,6 +22,7 @@ from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
+from rlbench.errors import printable
 from rlbench.runner.updates import (
     VariantProgress,
     WorkerUpdate,
@@ -129,7 +130,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Print a line that stays, above the table."""
-        self._console.print(Text(line))
+        self._console.print(Text(printable(line)))
 
     def totals(self) -> dict[str, VariantProgress]:
         """Each variant over all workers, as planned or else first heard of."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rlbench.errors import RlbenchError, StoreError
+from rlbench.errors import StoreError, TrainingError
 from rlbench.runner.job import Settings
 from rlbench.runner.launch import MAX_CRASHES, POLL_SECONDS, exit_text, terminate
 from rlbench.runner.plan import Task, expected_seconds
@@ -74,7 +74,7 @@ class RungPool:
     ) -> RoundDone:
         """One round of all workers. `tasks`: every run of `advance` and `prune`, those that should share a worker together.
 
-        Raises Interrupted, StoreError where the store cannot be written, and RlbenchError where workers keep dying.
+        Raises Interrupted, StoreError where the store cannot be written, and TrainingError where workers keep dying.
         """
         self._settle(tasks, forget)
         waiting = {
@@ -177,10 +177,10 @@ class RungPool:
         process = self._process(worker)
         code = process.wait()
         self._processes[worker] = self._connections[worker] = None
-        if code and not self.interrupted:
+        if not self.interrupted:  # nobody asked it to end: an exit status of 0 is a death too
             self._crashes += 1
             if self._crashes > MAX_CRASHES:
-                raise RlbenchError(
-                    f"worker processes keep dying ({exit_text(code)}); what is done is stored, the same command"
+                raise TrainingError(
+                    f"worker processes keep dying ({exit_text(code) or 'with exit status 0'}); what is done is stored, the same command"
                     " goes on from there"
                 )

@@ -21,7 +21,7 @@ from rlbench.errors import StoreError
 from rlbench.runner.job import Settings
 from rlbench.runner.plan import Task, cohorts
 from rlbench.runner.rungs import RungRun
-from rlbench.runner.worker import WorkerFailed
+from rlbench.runner.worker import WorkerFailed, last_line
 from rlbench.store import Finished, Store
 
 IDLE_POLL_SECONDS = 0.3
@@ -150,7 +150,7 @@ class Bench:
                 self._advance_one(run, share, work)
             except (StoreError, _Stopped):
                 raise
-            except Exception as error:
+            except BaseException as error:  # whatever an environment's code raises, SystemExit too
                 others = [task for task in run.tasks.values() if task.run_id in run.live and task not in share]
                 run.close()
                 runs[index] = self._new()
@@ -158,11 +158,13 @@ class Bench:
                 runs += self._halved(share, work, errors, error)
         return runs
 
-    def _halved(self, tasks: Sequence[Task], work: Round, errors: dict[str, str], error: Exception) -> list[RungRun]:
+    def _halved(
+        self, tasks: Sequence[Task], work: Round, errors: dict[str, str], error: BaseException
+    ) -> list[RungRun]:
         """The same runs in two programs, each again in two where it fails; the one that fails alone is recorded."""
         if len(tasks) == 1:
             self._record_failure(tasks[0], error)
-            errors[tasks[0].run_id] = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
+            errors[tasks[0].run_id] = last_line(error)
             return []
         made: list[RungRun] = []
         for half in (tasks[: len(tasks) // 2], tasks[len(tasks) // 2 :]):
@@ -172,7 +174,7 @@ class Bench:
                 made.append(run)
             except (StoreError, _Stopped):
                 raise
-            except Exception as again:
+            except BaseException as again:
                 run.close()
                 made += self._halved(half, work, errors, again)
         return made
@@ -195,7 +197,7 @@ class Bench:
     def _new(self) -> RungRun:
         return RungRun(self.store, self.settings.checkpoint_seconds, self.settings.launcher, self.should_stop)
 
-    def _record_failure(self, task: Task, error: Exception) -> None:
+    def _record_failure(self, task: Task, error: BaseException) -> None:
         from rlbench.lanes.compiling import platform_name
 
         with self.store.program([task.run_id]) as program:

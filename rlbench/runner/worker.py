@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
 
-from rlbench.errors import StoreError
+from rlbench.errors import RlbenchError, StoreError, first_line
 from rlbench.runner.job import JobRun, Settings
 from rlbench.runner.plan import Job
 from rlbench.runner.updates import VariantProgress, WorkerUpdate
@@ -39,7 +39,12 @@ class RunFailed:
     message: str
 
 
-Message = WorkerUpdate | WorkerFailed | RunFailed
+@dataclass(frozen=True)
+class WorkerDone:
+    """The worker has nothing more to do, or was stopped: its last word. One that ends without it has died."""
+
+
+Message = WorkerUpdate | WorkerFailed | RunFailed | WorkerDone
 
 
 def main() -> None:
@@ -89,14 +94,16 @@ def work(worker: int, root: Path, jobs: Sequence[Job], settings: Settings, conne
                     _send(connection, RunFailed(run_id, reason))
             except StoreError:
                 raise
-            except Exception as error:
+            except BaseException as error:  # whatever an environment's code raises, SystemExit too
                 if len(job) > 1:
                     waiting[:0] = [job[: len(job) // 2], job[len(job) // 2 :]]
                 else:
                     _record_failure(store, job, settings, error)
-                    _send(connection, RunFailed(job[0].run_id, _last_line(error)))
+                    _send(connection, RunFailed(job[0].run_id, last_line(error)))
     except StoreError as error:
         _send(connection, WorkerFailed(worker, str(error)))
+    else:
+        _send(connection, WorkerDone())
     finally:
         connection.close()
 
@@ -120,7 +127,7 @@ def _sum(done: dict[str, VariantProgress], current: dict[str, VariantProgress]) 
     return total
 
 
-def _record_failure(store: Store, job: Job, settings: Settings, error: Exception) -> None:
+def _record_failure(store: Store, job: Job, settings: Settings, error: BaseException) -> None:
     from rlbench.lanes.compiling import platform_name
 
     run_id = job[0].run_id
@@ -131,7 +138,9 @@ def _record_failure(store: Store, job: Job, settings: Settings, error: Exception
         program.commit({}, None, [failure], platform_name(), settings.launcher)
 
 
-def _last_line(error: Exception) -> str:
+def last_line(error: BaseException) -> str:
+    if isinstance(error, RlbenchError):
+        return first_line(error)
     return traceback.format_exception_only(error)[-1].strip().splitlines()[0]
 
 

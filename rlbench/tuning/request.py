@@ -19,7 +19,7 @@ from rlbench.config.request import command_options
 from rlbench.config.seeds import LARGEST_COUNT
 from rlbench.config.settings import WandbOptions
 from rlbench.config.words import Setting, merged, parse_words, split_flags
-from rlbench.errors import ConfigError
+from rlbench.errors import ConfigError, printable
 from rlbench.tuning.masking import shown_words
 from rlbench.tuning.space import grid_values, read_space
 from rlbench.tuning.study import NAMESPACE, Study, check_space
@@ -79,7 +79,7 @@ def resolve(argv: Sequence[str]) -> TuneRequest:
     try:
         return _resolve(argv)
     except ConfigError as error:
-        raise ConfigError("".join(letter if letter.isprintable() else " " for letter in str(error))) from None
+        raise ConfigError(printable(str(error))) from None
 
 
 def _resolve(argv: Sequence[str]) -> TuneRequest:
