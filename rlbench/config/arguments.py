@@ -9,6 +9,7 @@ import difflib
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 
 from rlbench.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_OK, ConfigError, RlbenchError, printable
 from rlbench.interrupts import is_pressed, watched
@@ -30,6 +31,24 @@ def check_choice(key: str, value: str, choices: Collection[str]) -> str:
     if value in choices:
         return value
     raise ConfigError(f"unknown {key} '{value}'{did_you_mean(value, choices)} (one of: {', '.join(choices) or 'none'})")
+
+
+def whole_number(key: str, text: str, least: int, most: int) -> int:
+    """The whole number that a text says. Raises ConfigError for another text, or one outside `least` to `most`."""
+    # Python reads no more than a few thousand digits, so their number is looked at first.
+    if not text.isdecimal() or len(text) > 30 or not least <= int(text) <= most:
+        raise ConfigError(f"{key} is a whole number of at least {least} and at most {most}; got '{text}'")
+    return int(text)
+
+
+def user_path(key: str, text: str) -> Path:
+    """A path that somebody typed, `~` and `~user` written out. Raises ConfigError where that is impossible."""
+    if "\0" in text:
+        raise ConfigError(f"{key}={text}: no path holds a zero byte")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{key}={text}: there is no such user, or no home folder") from None
 
 
 def parse_arguments(
@@ -61,6 +80,8 @@ def parse_arguments(
             raise ConfigError(f"'{key}' is given twice: {key}={given[key]} and {word}")
         if not value:
             raise ConfigError(f"'{key}=' has no value{see_help}")
+        if key == "store":
+            value = str(user_path(key, value))
         given[key] = check_choice(key, value, choices[key]) if choices and key in choices else value
     defaults = {key: default for key, default in allowed.items() if default is not None}
     return defaults | given

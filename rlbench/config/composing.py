@@ -26,7 +26,8 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from rlbench.config import groups
 from rlbench.config.arguments import check_choice, did_you_mean
 from rlbench.config.cadence import as_given
-from rlbench.config.keys import all_keys, find_choice_key, find_key, fixed_keys, keys_of, wanted
+from rlbench.config.keys import all_keys, command_keys, convert, find_choice_key, find_key, fixed_keys, keys_of, wanted
+from rlbench.config.yaml_files import bounded_text, checked_text
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice
 
@@ -52,7 +53,9 @@ class Composer:
         if group == "variant" and name.startswith(WINNER):
             return self._winner(name.removeprefix(WINNER))
         check_choice(group, name, self.names[group])
-        return self._compose(f"{group}@_global_={name}", f"{group}={name}")
+        composed = self._compose(f"{group}@_global_={name}", f"{group}={name}")
+        _check_chosen(composed, f"{group}={name}")
+        return composed
 
     def member(self, group: str, name: str) -> dict[str, Any]:
         """The keys of one member of `env` or of a group of choices, at its defaults. Raises ConfigError as `base` does."""
@@ -63,9 +66,15 @@ class Composer:
     def _winner(self, study: str) -> dict[str, Any]:
         """Every key of a run with the winner of a study as its variant."""
         found = {path.stem: path for path in sorted(self.winners.glob("*.yaml"))} if self.winners else {}
-        path = found[check_choice("study", study, found)]
+        if study not in found:
+            store = self.winners.parent if self.winners else "this store"
+            raise ConfigError(
+                f"{store} has no winner of study '{study}'{did_you_mean(study, found)} (one of: {', '.join(found) or 'none'});"
+                f" tune it first: python -m rlbench.tune study={study} store={store}"
+            )
+        path = found[study]
         try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+            data = yaml.safe_load(checked_text(path))
             tree = self.base("variant", self.names["variant"][0])
             for override in data.pop("defaults"):
                 ((place, member),) = override.items()
@@ -75,6 +84,18 @@ class Composer:
         except (OSError, yaml.YAMLError, KeyError, AttributeError, TypeError, ValueError) as error:
             raise ConfigError(f"{path} is not the winner of a study ({error!r})") from None
         return tree
+
+    def _check_own_files(self) -> None:
+        """Once, before the first of them is composed: a file may name any other in its `defaults`."""
+        if self._config_dir is None or self._composed:
+            return
+        for group in (*NAMED, "env", *groups.CLASSES):
+            for path in sorted((self._config_dir / group).glob("*.yaml")):
+                try:
+                    with contextlib.suppress(OSError, UnicodeDecodeError, yaml.YAMLError):  # told where it is composed
+                        bounded_text(path)
+                except ConfigError as error:
+                    raise ConfigError(f"--config-dir: {group}/{path.name}: {error}") from None
 
     def _members(self, group: str) -> tuple[str, ...]:
         packaged = [*groups.members(group)] if group in groups.CLASSES else _packaged(group)
@@ -87,6 +108,7 @@ class Composer:
     def _compose(self, override: str, told: str) -> dict[str, Any]:
         """Compose once, and give everybody a copy to change."""
         if override not in self._composed:
+            self._check_own_files()
             try:
                 config = compose("base", overrides=[override])
                 container = OmegaConf.to_container(config, resolve=False, throw_on_missing=True)
@@ -175,6 +197,15 @@ def _check_composed(data: Mapping[str, Any], told: str) -> None:
             raise ConfigError(f"{told}: the file must build on a member of {group}: 'defaults: [{kinds}]'")
     if "${" in str(data):
         raise ConfigError(f"{told}: interpolations ${{...}} are not supported; write the value itself")
+
+
+def _check_chosen(data: Mapping[str, Any], told: str) -> None:
+    """Refuse what is not a file's to choose: where results go, who is told, and how much of a machine is taken."""
+    for name, key in command_keys().items():
+        part, _, field = name.rpartition(".")
+        value = (data[part] if part else data)[field]
+        if name not in ("seeds", "final_window") and convert(key, value) != key.default:
+            raise ConfigError(f"{told}: {name} is not a file's to choose: give {name}= on the command line")
 
 
 def _in_one_line(error: BaseException, told: str) -> ConfigError:

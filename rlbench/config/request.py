@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rlbench.config.arguments import did_you_mean, user_path, whole_number
 from rlbench.config.cadence import yielding
 from rlbench.config.cells import expand
 from rlbench.config.composing import Composer, composing
@@ -25,6 +26,7 @@ from rlbench.config.words import Setting, merged, parse_words, split_flags
 from rlbench.errors import ConfigError, printable
 from rlbench.lanes.choice import check
 
+MOST_WORKERS = 1_000
 PROG = ("python", "-m", "rlbench.run")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -89,7 +91,7 @@ def _resolve(argv: Sequence[str]) -> Request:
     return Request(
         definition=_definition(options, file, cells, [word for word in argv if word != "--dry-run"]),
         planned=planned_runs(cells, options.seeds, env_members=names["env"]),
-        store=Path(options.store).expanduser(),
+        store=user_path("store", options.store),
         workers=options.workers,
         lanes=options.lanes,
         checkpoint_seconds=options.checkpoint_seconds,
@@ -112,7 +114,7 @@ def _own_name(file: ExperimentFile | None, settings: Mapping[str, Setting]) -> s
 
 
 def _store(settings: Mapping[str, Setting]) -> Path:
-    return Path(str(settings["store"].values[0] if "store" in settings else Settings().store)).expanduser()
+    return user_path("store", str(settings["store"].values[0] if "store" in settings else Settings().store))
 
 
 def _sequential(options: Settings, file: ExperimentFile | None, cells: Sequence[Cell]) -> SequentialSpec:
@@ -141,11 +143,23 @@ def _file_settings(
         settings = parse_words(file.words, names)
         cells, _ = expand(settings, composer)
         check_labels(file, list(dict.fromkeys(cell.label for cell in cells)))
+        _check_environments(file, list(dict.fromkeys(cell.env.id for cell in cells)))
         if file.sequential is not None:
             check_pairs(file.sequential, [cell.label for cell in cells])
     except ConfigError as error:
         raise ConfigError(f"{file.path}: {error}") from None
     return settings
+
+
+def _check_environments(file: ExperimentFile, envs: Sequence[str]) -> None:
+    """Raise ConfigError where a number is declared for an environment that the file does not have: nobody would look at it."""
+    for key, values in (("smallest_effect", file.smallest_effect), ("threshold", file.threshold)):
+        for env in values:
+            if env and env not in envs:
+                raise ConfigError(
+                    f"{key} is given for '{env}', which is no environment of this file{did_you_mean(env, envs)}"
+                    f" (one of: {', '.join(envs)})"
+                )
 
 
 def command_options(command: Mapping[str, Any]) -> Settings:
@@ -165,9 +179,11 @@ def _workers(value: Any) -> int:
     if value == "auto":
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if isinstance(value, str) and value.isdecimal():
-        value = int(value)
+        value = whole_number("workers", value, 1, MOST_WORKERS)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ConfigError(f"workers must be auto, or a whole number of at least 1; got {show(value)}")
+    if value > MOST_WORKERS:
+        raise ConfigError(f"workers={value} are too many processes; at most {MOST_WORKERS}")
     return value
 
 

@@ -18,8 +18,9 @@ from multiprocessing.connection import Connection, wait
 from types import FrameType
 
 from rlbench.errors import StoreError, TrainingError
+from rlbench.runner.compile_time import Compiling
 from rlbench.runner.job import Settings
-from rlbench.runner.plan import Job, Task, share_out, total_steps
+from rlbench.runner.plan import Job, Task, expected_seconds, share_out, total_steps
 from rlbench.runner.progress import Progress
 from rlbench.runner.updates import VariantProgress, WorkerUpdate
 from rlbench.runner.worker import Message, RunFailed, WorkerDone, WorkerFailed
@@ -121,7 +122,7 @@ def _train(
     told_done: set[int] = set()
     died = ""
     with progress:
-        progress.expect(expected(tasks))
+        progress.expect(expected(tasks), {task.variant: expected_seconds(task.run) for task in tasks})
         for worker, jobs in enumerate(share_out(tasks, num_workers)):
             here, process = _start_worker(worker, store, jobs, settings)
             processes[here], numbers[here] = process, worker
@@ -199,6 +200,8 @@ def _take(message: Message, progress: Progress, outcome: Outcome, trouble: list[
     elif isinstance(message, RunFailed):
         outcome.failures[message.run_id] = message.message
         progress.say(f"run {message.run_id} failed: {message.message}")
+    elif isinstance(message, Compiling):
+        progress.say_once(str(message))
     elif isinstance(message, WorkerFailed):
         trouble.append(message.message)
 

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from rlbench.errors import StoreError, TrainingError
+from rlbench.runner.compile_time import Compiling
 from rlbench.runner.job import Settings
 from rlbench.runner.launch import MAX_CRASHES, POLL_SECONDS, exit_text, terminate
 from rlbench.runner.plan import Task, expected_seconds
@@ -38,6 +39,7 @@ class RungPool:
         self._tasks: dict[str, Task] = {}
         self._known: list[set[str]] = [set() for _ in range(num_workers)]
         self._crashes = 0
+        self._told_compiling = False
         self.interrupted = False
 
     def __enter__(self) -> Self:
@@ -109,6 +111,11 @@ class RungPool:
                         del waiting[worker]
                     else:
                         self._send(worker, waiting[worker])
+                    continue
+                if isinstance(message, Compiling):
+                    if not self._told_compiling:
+                        self._told_compiling = True
+                        print(message, file=sys.stderr, flush=True)
                     continue
                 if not isinstance(message, RoundDone):
                     raise StoreError(message.message)

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from rlbench.errors import StoreError
+from rlbench.runner.compile_time import watch_compiler
 from rlbench.runner.job import Settings
 from rlbench.runner.plan import Task, cohorts
 from rlbench.runner.rungs import RungRun
@@ -74,6 +75,7 @@ def work(root: Path, settings: Settings, connection: Connection) -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     prepare_process()
+    watch_compiler(connection.send)
 
     def should_stop() -> bool:
         return stopped or os.getppid() != parent

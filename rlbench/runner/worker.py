@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from rlbench.errors import RlbenchError, StoreError, first_line
+from rlbench.runner.compile_time import Compiling, watch_compiler
 from rlbench.runner.job import JobRun, Settings
 from rlbench.runner.plan import Job
 from rlbench.runner.updates import VariantProgress, WorkerUpdate
@@ -44,7 +45,7 @@ class WorkerDone:
     """The worker has nothing more to do, or was stopped: its last word. One that ends without it has died."""
 
 
-Message = WorkerUpdate | WorkerFailed | RunFailed | WorkerDone
+Message = WorkerUpdate | WorkerFailed | RunFailed | WorkerDone | Compiling
 
 
 def main() -> None:
@@ -68,6 +69,7 @@ def work(worker: int, root: Path, jobs: Sequence[Job], settings: Settings, conne
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to everybody; the parent passes it on as SIGTERM
     prepare_process()
+    compile_time = watch_compiler(lambda word: _send(connection, word))
 
     def should_stop() -> bool:
         return stopped or os.getppid() != parent
@@ -78,7 +80,8 @@ def work(worker: int, root: Path, jobs: Sequence[Job], settings: Settings, conne
     def report(per_variant: dict[str, VariantProgress], lanes_running: int, speed: float) -> None:
         nonlocal latest
         latest = _sum(done, per_variant)
-        _send(connection, WorkerUpdate(worker, lanes_running, latest, speed))
+        compiled = compile_time.seconds if compile_time else 0.0
+        _send(connection, WorkerUpdate(worker, lanes_running, latest, speed, compiled))
 
     waiting = list(jobs)
     try:
@@ -123,6 +126,7 @@ def _sum(done: dict[str, VariantProgress], current: dict[str, VariantProgress]) 
             runs_total=before.runs_total + share.runs_total,
             recent_return=share.recent_return if share.recent_return is not None else before.recent_return,
             lanes_running=share.lanes_running,
+            runs_share=before.runs_share + share.runs_share,
         )
     return total
 

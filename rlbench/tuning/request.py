@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rlbench.config import HelpRequested, check_cell, parse_seeds
+from rlbench.config.arguments import user_path, whole_number
 from rlbench.config.cadence import DEFAULT_STEPS, yielding
 from rlbench.config.cells import expand
 from rlbench.config.composing import Composer, composing
@@ -24,6 +25,7 @@ from rlbench.tuning.masking import shown_words
 from rlbench.tuning.space import grid_values, read_space
 from rlbench.tuning.study import NAMESPACE, Study, check_space
 from rlbench.tuning.study_file import (
+    MOST,
     Confirm,
     StudyFile,
     check_effort,
@@ -128,7 +130,7 @@ def _resolve(argv: Sequence[str]) -> TuneRequest:
         studies=tuple(studies),
         confirm=file.confirm,
         storage=own.get("storage", ""),
-        store=Path(options.store).expanduser(),
+        store=user_path("store", options.store),
         workers=options.workers,
         lanes=options.lanes,
         checkpoint_seconds=options.checkpoint_seconds,
@@ -169,9 +171,7 @@ def _steps_in(settings: Mapping[str, Setting]) -> int:
 
 
 def _trials(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ConfigError(f"trials is a whole number of at least 1; got {text!r}")
-    return int(text)
+    return whole_number("trials", text, 1, MOST)
 
 
 def _named(study: Study, name: str, num_studies: int, settings: Mapping[str, Setting]) -> dict[str, Any]:

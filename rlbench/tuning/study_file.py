@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rlbench.config.arguments import check_choice, did_you_mean
+from rlbench.config.arguments import check_choice, did_you_mean, whole_number
 from rlbench.config.cadence import is_fraction, steps_of
-from rlbench.config.experiment_file import mapping_of, packaged_experiments, read_mapping, value_text
+from rlbench.config.experiment_file import mapping_of, packaged_experiments, read_mapping, set_words, value_text
+from rlbench.config.seeds import SEED_LIMIT
 from rlbench.errors import ConfigError
 from rlbench.stats import smallest_sign_flip_p
 from rlbench.tuning.objective import Objective
@@ -36,6 +37,7 @@ KEYS = (
 SAMPLERS = ("tpe", "random", "gp", "grid", "cmaes")
 PRUNERS = ("none", "median", "halving", "hyperband", "wilcoxon")
 DEFAULT_SEEDS = "4"
+MOST = 1_000_000  # trials
 LEVEL = 0.05  # of a confirmation, over all its candidates
 
 T = TypeVar("T")
@@ -142,8 +144,8 @@ def _read(name: str, path: Path) -> StudyFile:
         sampler=_filled(SamplerSettings, "sampler", _with_kind(data.get("sampler", {}), "sampler")),
         pruner=_filled(PrunerSettings, "pruner", _with_kind(data.get("pruner", {}), "pruner")),
         confirm=_filled(Confirm, "confirm", mapping_of("confirm", data)),
-        trials=_whole("trials", data.get("trials", "64"), 1),
-        seed=_whole("seed", data.get("seed", "0"), 0),
+        trials=_whole("trials", data.get("trials", "64"), 1, MOST),
+        seed=_whole("seed", data.get("seed", "0"), 0, SEED_LIMIT - 1),
     )
     _check(file, mapping_of("pruner", data) if isinstance(data.get("pruner"), dict) else {})
     return file
@@ -230,7 +232,7 @@ def _words(data: Mapping[str, Any]) -> list[str]:
         words.append(f"seeds={DEFAULT_SEEDS}")
     for part in _PARTS:
         words += [f"{part}.{key}={value_text(f'{part}.{key}', value)}" for key, value in mapping_of(part, data).items()]
-    return words + [f"{key}={value_text(key, value)}" for key, value in mapping_of("set", data).items()]
+    return words + set_words(data)
 
 
 def _with_kind(told: Any, what: str) -> Mapping[str, Any]:
@@ -259,7 +261,7 @@ def _filled(cls: type[T], what: str, told: Mapping[str, Any]) -> T:
     return cls(**values)
 
 
-def _whole(key: str, raw: Any, least: int) -> int:
-    if not isinstance(raw, str) or not raw.isdecimal() or int(raw) < least:
+def _whole(key: str, raw: Any, least: int, most: int) -> int:
+    if not isinstance(raw, str):
         raise ConfigError(f"{key} is a whole number of at least {least}; got {raw!r}")
-    return int(raw)
+    return whole_number(key, raw, least, most)
