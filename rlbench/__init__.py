@@ -6,7 +6,10 @@ The commands are `python -m rlbench.run`, `report`, `results`, `verify`, `sync`.
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
+
+from rlbench.interrupts import is_command, leave_at_once
 
 if TYPE_CHECKING:
     from rlbench.lanes.bases import (
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from rlbench.lanes.choice import number, structural
     from rlbench.lanes.variant import Environment, Variant
     from rlbench.store import Results, load
+
+if is_command(sys.orig_argv):
+    leave_at_once()
 
 # Imported when first asked for: torch takes two seconds, and half of the commands do without it.
 _HOMES = {

@@ -21,6 +21,12 @@ class ConfigError(RlbenchError):
     """What was asked for is impossible: an unknown name, a wrong type, an impossible value. Nothing was written."""
 
 
+class TrainingError(RlbenchError):
+    """Runs could not be trained to their ends; what is done is stored."""
+
+    exit_code = EXIT_RUNS_FAILED
+
+
 class StoreError(RlbenchError):
     """The results folder cannot be read: no permission, a foreign or newer format."""
 

@@ -95,7 +95,7 @@ def _play(argv: Sequence[str]) -> int:
 
 
 def _count(name: str, word: str) -> int:
-    if not word.isdecimal() or not 1 <= int(word) <= MOST[name]:
+    if not word.isdecimal() or len(word) > 30 or not 1 <= int(word) <= MOST[name]:
         raise ConfigError(f"{name} must be a whole number from 1 to {MOST[name]}; got {word}")
     return int(word)
 

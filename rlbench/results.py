@@ -13,8 +13,8 @@ import pandas as pd
 
 from rlbench.config.arguments import check_choice, parse_arguments, run_command
 from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK
+from rlbench.plain_text import one_line
 from rlbench.reports.spreadsheet import csv_of
-from rlbench.reports.text import one_line
 from rlbench.store import is_undamaged, load
 
 PROG = "python -m rlbench.results"

@@ -7,6 +7,7 @@ same command again completes what is missing and trains nothing twice.
 import dataclasses
 import numbers
 import os
+import re
 import shlex
 import sys
 import warnings
@@ -16,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from rlbench.config.arguments import run_command
 from rlbench.errors import EXIT_DIFFERENCE, EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, ConfigError
+from rlbench.plain_text import as_message
 
 if TYPE_CHECKING:
     from rlbench.config import PlannedRun, Request
     from rlbench.lanes.variant import Environment, Variant
-    from rlbench.store import Results, Store
+    from rlbench.store import Member, Results, Store
+    from rlbench.tracking.settings import TrackingSettings
 
 PROG = "python -m rlbench.run"
 MIRROR_PATIENCE_SECONDS = 60.0
@@ -40,6 +43,7 @@ def _run(argv: Sequence[str]) -> int:
         print(help_text)
         return EXIT_OK
     if request.dry_run:
+        _check(request)
         if request.sequential is not None:
             _print_sequential(request)
         _print_plan(request)
@@ -57,19 +61,46 @@ def _tasks(runs: "Sequence[PlannedRun]") -> list[Any]:
     return [Task(planned.run_id, planned.variant, planned.run) for planned in runs]
 
 
-def _train(request: "Request") -> bool:
-    """Record the experiment and train what is missing, or what its plan asks for; True when interrupted."""
+def _check(request: "Request") -> "TrackingSettings":
+    """All that can be refused before anything is written, by a run and its dry run alike; returns what is tracked and how."""
     from rlbench.store import Store
-    from rlbench.tracking.process import Follower, require_login
+    from rlbench.tracking.process import require_login
     from rlbench.tracking.settings import TrackingSettings
 
     tracking = TrackingSettings(**dataclasses.asdict(request.tracking))
     require_login(tracking)
+    store = Store.peek(request.store)
+    Store.check_writable(request.store)
+    runs, definition = request.planned, request.definition
     if request.sequential is not None:
-        from rlbench.deciding import current_state
+        from rlbench.deciding import current_state, definition_of, runs_of
 
-        current_state(request, Store.peek(request.store))  # a changed plan is refused before anything is written
-    store = Store.open(request.store, say=lambda line: print(f"damage: {line}", file=sys.stderr))
+        state = current_state(request, store)
+        runs, definition = tuple(runs_of(request, state)), definition_of(request, state)
+    if store is not None:
+        store.check_experiment(request.name, *_recorded(runs, definition))
+    return tracking
+
+
+def _recorded(
+    runs: "Sequence[PlannedRun]", definition: Mapping[str, Any]
+) -> tuple[dict[str, Any], list["Member"], dict[str, dict[str, Any]]]:
+    """What a store records of an experiment: its definition, its members, and the specifications of their runs."""
+    from rlbench.config import spec_of
+    from rlbench.runner.machine import machine
+    from rlbench.store import Member
+
+    members = [Member(planned.run_id, planned.variant, planned.position) for planned in runs]
+    return {**definition, "machine": machine()}, members, {planned.run_id: spec_of(planned.run) for planned in runs}
+
+
+def _train(request: "Request") -> bool:
+    """Record the experiment and train what is missing, or what its plan asks for; True when interrupted."""
+    from rlbench.store import Store
+    from rlbench.tracking.process import Follower
+
+    tracking = _check(request)
+    store = Store.open(request.store, say=lambda line: print(f"damage: {as_message(line)}", file=sys.stderr))
 
     def train(runs: "Sequence[PlannedRun]", definition: dict[str, Any]) -> bool:
         return _train_runs(request, store, runs, definition)
@@ -96,17 +127,12 @@ def _train_runs(request: "Request", store: "Store", runs: "Sequence[PlannedRun]"
     """Record these runs as the experiment's and train those that are missing; True when interrupted."""
     from rich.console import Console
 
-    from rlbench.config import spec_of
     from rlbench.config.changed_code import changed_code, changed_lines
     from rlbench.runner.job import Settings
     from rlbench.runner.launch import launch
-    from rlbench.runner.machine import machine
     from rlbench.runner.progress import Progress
-    from rlbench.store import Member
 
-    members = [Member(planned.run_id, planned.variant, planned.position) for planned in runs]
-    specs = {planned.run_id: spec_of(planned.run) for planned in runs}
-    store.record_experiment(request.name, {**definition, "machine": machine()}, members, specs)
+    store.record_experiment(request.name, *_recorded(runs, definition))
     tasks = _tasks(runs)
     missing = {task.run_id for task in tasks} - store.final_runs()
     if missing:
@@ -131,7 +157,6 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
     from rlbench.reports import report_folder
     from rlbench.reports.summary import summarise
     from rlbench.reports.terminal import table_of
-    from rlbench.reports.text import one_line
     from rlbench.store import passes_audit
 
     command = shlex.join([*PROG.split(), *request.argv])
@@ -153,8 +178,9 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
     lost = runs[runs["status"] != "done"]
     for row in lost.itertuples():
         last = str(row.error).strip().splitlines()[-1:] or ["see above"]
-        told = f"{row.status}: {row.variant} seed {row.seed} on {row.env} ({row.run_id}) {last[0]}"
-        print(one_line(told), file=sys.stderr)
+        reason = re.sub(r"^rlbench\.[\w.]+: ", "", last[0])
+        told = f"{row.status}: {row.variant} seed {row.seed} on {row.env} ({row.run_id}) {reason}"
+        print(as_message(told), file=sys.stderr)
     return EXIT_RUNS_FAILED if len(lost) else EXIT_OK
 
 
@@ -174,7 +200,8 @@ def _print_sequential(request: "Request") -> None:
 
 def _print_plan(request: "Request") -> None:
     """What would be trained, together with what, and what that costs; writes nothing."""
-    from rlbench.runner.plan import EPISODE_STEPS_GUESS, cohorts, forecast
+    from rlbench.config.cadence import EPISODE_STEPS_GUESS
+    from rlbench.runner.plan import cohorts, forecast
     from rlbench.store import Store
 
     tasks = _tasks(request.planned)

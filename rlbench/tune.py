@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from rlbench.config.arguments import run_command
 from rlbench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, ConfigError
+from rlbench.plain_text import as_message
 
 if TYPE_CHECKING:
+    from rlbench.tracking.settings import TrackingSettings
     from rlbench.tuning.request import TuneRequest
     from rlbench.tuning.tuner import Standing
 
@@ -41,35 +43,51 @@ def _run(argv: Sequence[str]) -> int:
     if importlib.util.find_spec("optuna") is None:
         raise ConfigError("tuning needs Optuna: pip install 'rlbench[tune]'")
     if request.dry_run:
+        _check(request)
         _print_plan(request)
         return EXIT_OK
     return _tune(request)
 
 
-def _tune(request: "TuneRequest") -> int:
-    from rlbench.runner.rung_pool import Interrupted
+def _check(request: "TuneRequest") -> "TrackingSettings":
+    """All that can be refused before anything is written, by a command and its dry run alike; returns what is tracked and how.
+
+    A dry run leaves alone what opening alone would make: a database on a server, or a file that is not there yet.
+    """
     from rlbench.store import Store
-    from rlbench.tracking.process import Follower, require_login
+    from rlbench.tracking.process import require_login
     from rlbench.tracking.settings import TrackingSettings
-    from rlbench.tuning.conclusion import conclude
     from rlbench.tuning.existing import check_experiments
     from rlbench.tuning.ledger import check_existing
     from rlbench.tuning.storage import answering, default_url, file_of, open_storage
 
     tracking = TrackingSettings(**dataclasses.asdict(request.tracking))
     require_login(tracking)
+    Store.check_writable(request.store)
     url = request.storage or default_url(request.store)
     path = file_of(url)
-    if request.storage or (path is not None and path.exists()):
+    if (request.storage and not request.dry_run) or (path is not None and path.exists()):
         storage = open_storage(url)
         with answering():
             for study in request.studies:
                 check_existing(storage, study)
     check_experiments(request)
-    store = Store.open(request.store, say=lambda line: print(f"damage: {line}", file=sys.stderr))
+    return tracking
+
+
+def _tune(request: "TuneRequest") -> int:
+    from rlbench.runner.rung_pool import Interrupted
+    from rlbench.store import Store
+    from rlbench.tracking.process import Follower
+    from rlbench.tuning.conclusion import conclude
+    from rlbench.tuning.storage import default_url, open_storage
+
+    tracking = _check(request)
+    store = Store.open(request.store, say=lambda line: print(f"damage: {as_message(line)}", file=sys.stderr))
     if not request.storage:
         (store.root / "studies").mkdir(exist_ok=True)
-        storage = open_storage(url)
+    url = request.storage or default_url(request.store)
+    storage = open_storage(url)
     with Follower(request.store, tracking) as follower:
         try:
             outcomes = _work(request, storage, url, store)

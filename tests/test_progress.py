@@ -1,6 +1,7 @@
 """The live view: what it adds up, what it shows at which width, and that it gives the terminal back."""
 
 import io
+import itertools
 import re
 
 import pytest
@@ -255,3 +256,54 @@ def test_a_second_round_starts_afresh() -> None:
                 progress.update(update(1, a=share(500)))
     assert progress.totals()["a"].done_steps == 20
     assert file.getvalue().count(SHOW_CURSOR) == 2
+
+
+def test_a_budget_in_episodes_moves_and_says_when_it_ends() -> None:
+    console, _ = console_of(terminal=False)
+    clock = Clock()
+    with Progress(console, clock) as progress:
+        for done in (0.0, 1.0, 2.0):
+            share = VariantProgress(100, 0, 0, 8, None, 8, runs_share=done)
+            progress.update(update(a=share))
+            clock.now += 10
+        clock.now -= 10
+        assert progress.line().startswith("  25 %")
+        assert progress.line().endswith("1:00 left")
+
+
+def test_the_time_left_is_steady_and_leaves_the_compiler_out() -> None:
+    console, _ = console_of(terminal=False)
+    clock, told = Clock(), []
+    done = 0.0
+    with Progress(console, clock) as progress:
+        progress.expect({"a": share(0, total=100_000)}, {"a": 3.0})
+        for second in range(1, 61):
+            clock.now = 100.0 + second
+            compiled = min(second, 20.0)  # twenty seconds of compiling, then blocks that differ by a factor of three
+            done += 0.0 if second <= 20 else (500, 1000, 1500)[second % 3]
+            word = WorkerUpdate(0, 8, {"a": share(int(done), total=100_000)}, 30_000.0 * (second % 3), compiled)
+            progress.update(word)
+            if second > 30:
+                minutes, seconds = progress.left().split(":")
+                told.append((second, 60 * int(minutes) + int(seconds)))
+    assert all(abs(left - (120 - second)) <= 15 for second, left in told)
+    assert all(later <= earlier + 6 for (_, earlier), (_, later) in itertools.pairwise(told))
+
+
+def test_slow_runs_that_wait_count_as_slow() -> None:
+    console, _ = console_of(terminal=False)
+    clock = Clock()
+    with Progress(console, clock) as progress:
+        progress.expect({"fast": share(0), "slow": share(0)}, {"fast": 1.0, "slow": 9.0})
+        progress.update(update(fast=share(0)))
+        clock.now += 10
+        progress.update(update(fast=share(500)))
+        assert progress.left() == "3:10"  # half of a tenth took ten seconds
+
+
+def test_a_word_that_several_workers_say_is_printed_once() -> None:
+    console, file = console_of(terminal=False)
+    with Progress(console, Clock()) as progress:
+        for _ in range(2):
+            progress.say_once("compiling")
+    assert file.getvalue().splitlines() == ["compiling"]

@@ -10,8 +10,11 @@ import difflib
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 
-from rlbench.errors import EXIT_CANNOT_WRITE, EXIT_INTERRUPTED, EXIT_OK, ConfigError, RlbenchError
+from rlbench.errors import EXIT_BAD_INPUT, EXIT_CANNOT_WRITE, EXIT_INTERRUPTED, EXIT_OK, ConfigError, RlbenchError
+from rlbench.interrupts import is_pressed, watched
+from rlbench.plain_text import as_message
 
 HELP_WORDS = ("--help", "-h")
 
@@ -32,6 +35,24 @@ def check_choice(key: str, value: str, choices: Collection[str]) -> str:
     raise ConfigError(f"unknown {key} '{value}'{did_you_mean(value, choices)} (one of: {', '.join(choices) or 'none'})")
 
 
+def whole_number(key: str, text: str, least: int, most: int) -> int:
+    """The whole number that a text says. Raises ConfigError for another text, or one outside `least` to `most`."""
+    # Python reads no more than a few thousand digits, so their number is looked at first.
+    if not text.isdecimal() or len(text) > 30 or not least <= int(text) <= most:
+        raise ConfigError(f"{key} is a whole number of at least {least} and at most {most}; got '{text}'")
+    return int(text)
+
+
+def user_path(key: str, text: str) -> Path:
+    """A path that somebody typed, `~` and `~user` written out. Raises ConfigError where that is impossible."""
+    if "\0" in text:
+        raise ConfigError(f"{key}={text}: no path holds a zero byte")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{key}={text}: there is no such user, or no home folder") from None
+
+
 def parse_arguments(
     argv: Sequence[str],
     allowed: Mapping[str, str | None],
@@ -48,7 +69,7 @@ def parse_arguments(
     """
     if any(word in HELP_WORDS for word in argv):
         print(help_text(allowed, prog=prog, doc=doc, choices=choices))
-        raise SystemExit(EXIT_OK)
+        raise HelpPrinted(EXIT_OK)
     see_help = f" (see: {prog} --help)"
     given: dict[str, str] = {}
     for word in argv:
@@ -61,6 +82,8 @@ def parse_arguments(
             raise ConfigError(f"'{key}' is given twice: {key}={given[key]} and {word}")
         if not value:
             raise ConfigError(f"'{key}=' has no value{see_help}")
+        if key == "store":
+            value = str(user_path(key, value))
         given[key] = check_choice(key, value, choices[key]) if choices and key in choices else value
     defaults = {key: default for key, default in allowed.items() if default is not None}
     return defaults | given
@@ -85,10 +108,19 @@ def help_text(
 def _cannot_write(prog: str, error: OSError) -> int:
     """A full disk, or one that cannot be written: where the output goes, or a file that is not the store's."""
     where = error.filename or "the output"
-    print(f"{prog}: cannot write {where}: {error.strerror or error}", file=sys.stderr)
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to flush would fail once more
+    print(f"{prog}: {as_message(f'cannot write {where}: {error.strerror or error}')}", file=sys.stderr)
+    _write_to_nothing()
     return EXIT_CANNOT_WRITE
+
+
+def _write_to_nothing() -> None:
+    """Give stdout somewhere to write: the interpreter flushes it once more on its way out, and would complain."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class HelpPrinted(SystemExit):
+    """--help was among the words and has been answered."""
 
 
 def run_command(prog: str, body: Callable[[], int]) -> int:
@@ -96,20 +128,29 @@ def run_command(prog: str, body: Callable[[], int]) -> int:
 
     A closed pipe (`| head`) ends quietly with 0, an output that cannot be written with 4, Ctrl-C with 130.
     """
-    try:
-        code = body()
-        sys.stdout.flush()
-        return code
-    except RlbenchError as error:
-        print(f"{prog}: {error}", file=sys.stderr)
-        return error.exit_code
-    except OSError as error:
-        if not isinstance(error, BrokenPipeError):
-            return _cannot_write(prog, error)
-        # The interpreter would flush stdout once more on its way out and complain; give it somewhere to write.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-    except SystemExit as leaving:
-        return int(leaving.code or EXIT_OK)
+    with watched():
+        try:
+            code = body()
+            sys.stdout.flush()
+            return code
+        except HelpPrinted:
+            return EXIT_OK
+        except BrokenPipeError:
+            _write_to_nothing()
+            return EXIT_OK
+        except RlbenchError as error:
+            if is_pressed():
+                return EXIT_INTERRUPTED
+            print(f"{prog}: {as_message(str(error))}", file=sys.stderr)
+            return error.exit_code
+        except KeyboardInterrupt:
+            return EXIT_INTERRUPTED
+        except SystemExit as leaving:  # of code that is not ours: nothing here leaves by it
+            print(f"{prog}: a module called sys.exit({as_message(repr(leaving.code))})", file=sys.stderr)
+            return EXIT_BAD_INPUT
+        except Exception as error:
+            if is_pressed():  # an import that was cut short says so in its own way
+                return EXIT_INTERRUPTED
+            if isinstance(error, OSError):
+                return _cannot_write(prog, error)
+            raise

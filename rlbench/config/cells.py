@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlbench.config import groups
+from rlbench.config.cadence import convert_given, resolve_cadences
 from rlbench.config.composing import NAMED, Composer
 from rlbench.config.keys import ALTERNATIVES, command_keys, convert, find_choice_key, keys_of, show
 from rlbench.config.plan import Cell
@@ -71,6 +72,7 @@ def _tree(given: dict[str, Any], composer: Composer) -> Tree:
     """Everything that one value for each given key leads to. `given` is converted on the way."""
     named = next(name for name in NAMED if name in given)
     tree = composer.base(named, str(given[named]))
+    file_steps = tree["steps"]
     for group in groups.CLASSES:
         if group in given:
             tree[group] = composer.member(group, str(given[group]))
@@ -82,7 +84,7 @@ def _tree(given: dict[str, Any], composer: Composer) -> Tree:
     kinds = {group: str(tree[group]["kind"]) for group in groups.CLASSES}
     for name in given:
         if name not in groups.MEANINGS:
-            given[name] = convert(find_choice_key(name, kinds), given[name])
+            given[name] = convert_given(find_choice_key(name, kinds), given[name])
     if given.get("episodes") is not None and tree["episodes"] is None and "exploration.decay_fraction" not in given:
         tree["exploration"] = _in_steps(tree["exploration"], tree["steps"] or Budget().steps)
     for one, other in (*ALTERNATIVES, *(pair[::-1] for pair in ALTERNATIVES)):
@@ -95,6 +97,7 @@ def _tree(given: dict[str, Any], composer: Composer) -> Tree:
             part[field] = value
     if tree["steps"] is None and tree["episodes"] is None:
         tree["steps"] = Budget().steps
+    resolve_cadences(tree, given, file_steps)
     return tree
 
 

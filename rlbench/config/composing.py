@@ -25,9 +25,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rlbench.config import groups
 from rlbench.config.arguments import check_choice, did_you_mean
-from rlbench.config.keys import find_choice_key, find_key, fixed_keys, keys_of, wanted
+from rlbench.config.cadence import as_given
+from rlbench.config.keys import Key, command_keys, convert, find_choice_key, find_key, fixed_keys, keys_of, wanted
 from rlbench.config.own_choices import is_written_out, load
 from rlbench.config.sources import source_of
+from rlbench.config.yaml_files import bounded_text, checked_text
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice
 
@@ -54,7 +56,9 @@ class Composer:
         if group == "variant" and name.startswith(WINNER):
             return self._winner(name.removeprefix(WINNER))
         check_choice(group, name, self.names[group])
-        return self._compose(f"{group}@_global_={name}", f"{group}={name}")
+        composed = self._compose(f"{group}@_global_={name}", f"{group}={name}")
+        _check_chosen(composed, f"{group}={name}")
+        return composed
 
     def member(self, group: str, name: str) -> dict[str, Any]:
         """The keys of one member of `env` or of a group of choices, at its defaults. Raises ConfigError as `base` does.
@@ -62,7 +66,7 @@ class Composer:
         A member of a group of choices may be `module:Class`, a class of one's own.
         """
         if group in groups.CLASSES and is_written_out(name):
-            return _tree_of(load(group, name)())
+            return _tree_of(group, load(group, name)())
         check_choice(group, name, self.names[group])
         found: dict[str, Any] = self._compose(f"{group}={name}", f"{group}={name}")[group]
         return found
@@ -70,9 +74,15 @@ class Composer:
     def _winner(self, study: str) -> dict[str, Any]:
         """Every key of a run with the winner of a study as its variant."""
         found = {path.stem: path for path in sorted(self.winners.glob("*.yaml"))} if self.winners else {}
-        path = found[check_choice("study", study, found)]
+        if study not in found:
+            store = self.winners.parent if self.winners else "this store"
+            raise ConfigError(
+                f"{store} has no winner of study '{study}'{did_you_mean(study, found)} (one of: {', '.join(found) or 'none'});"
+                f" tune it first: python -m rlbench.tune study={study} store={store}"
+            )
+        path = found[study]
         try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+            data = yaml.safe_load(checked_text(path))
             tree = self.base("variant", self.names["variant"][0])
             for override in data.pop("defaults"):
                 ((place, member),) = override.items()
@@ -92,10 +102,22 @@ class Composer:
                     choice = load(group, name)()
                 except ConfigError as wrong:
                     raise ConfigError(f"{told}: {wrong}") from None
-                ConfigStore.instance().store(group=group, name=name, node=_node(choice))
+                ConfigStore.instance().store(group=group, name=name, node=_node(group, choice))
                 self._registered.add((group, name))
                 return True
         return False
+
+    def _check_own_files(self) -> None:
+        """Once, before the first of them is composed: a file may name any other in its `defaults`."""
+        if self._config_dir is None or self._composed:
+            return
+        for group in (*NAMED, "env", *groups.CLASSES):
+            for path in sorted((self._config_dir / group).glob("*.yaml")):
+                try:
+                    with contextlib.suppress(OSError, UnicodeDecodeError, yaml.YAMLError):  # told where it is composed
+                        bounded_text(path)
+                except ConfigError as error:
+                    raise ConfigError(f"--config-dir: {group}/{path.name}: {error}") from None
 
     def _members(self, group: str) -> tuple[str, ...]:
         packaged = [*groups.members(group)] if group in groups.CLASSES else _packaged(group)
@@ -107,6 +129,8 @@ class Composer:
 
     def _compose(self, override: str, told: str) -> dict[str, Any]:
         """Compose once, and give everybody a copy to change."""
+        if override not in self._composed:
+            self._check_own_files()
         while override not in self._composed:
             try:
                 config = compose("base", overrides=[override])
@@ -158,11 +182,11 @@ def _register(store: ConfigStore, searchpath: list[str]) -> None:
         store.repo.pop(f"{group}.yaml", None)
         store.repo.pop(group, None)
         for name, choice in groups.members(group).items():
-            store.store(group=group, name=name, node=_node(choice))
+            store.store(group=group, name=name, node=_node(group, choice))
         defaults.append({group: groups.default_member(group)})
         root.append((group, Any, None))
     nested: dict[str, list[tuple[str, Any, Any]]] = {}
-    for key in fixed_keys().values():
+    for key in map(as_given, fixed_keys().values()):
         part, _, name = key.name.rpartition(".")
         default = (
             None if key.name in ("steps", "episodes") else key.default
@@ -178,17 +202,24 @@ def _register(store: ConfigStore, searchpath: list[str]) -> None:
     store.store(name="base", node=_structured("base", root))
 
 
-def _node(choice: Choice) -> type:
+def _node(group: str, choice: Choice) -> type:
     """A structured config like a choice: not frozen, since composing writes into it, and with its kind as a key."""
-    fields = [(key.name, key.hint, key.default) for key in keys_of(choice).values()]
     told = [(name, str, value) for name, value in {"kind": choice.kind, **source_of(choice)}.items()]
+    fields = [(name, key.hint, key.default) for name, key in _fields_of(group, choice).items()]
     return _structured(type(choice).__name__, [*told, *fields])
 
 
-def _tree_of(choice: Choice) -> dict[str, Any]:
+def _tree_of(group: str, choice: Choice) -> dict[str, Any]:
     """A choice as composing gives it."""
-    fields = {name: list(key.default) if key.is_list else key.default for name, key in keys_of(choice).items()}
+    keys = _fields_of(group, choice)
+    fields = {name: list(key.default) if key.is_list else key.default for name, key in keys.items()}
     return {"kind": choice.kind, **source_of(choice), **fields}
+
+
+def _fields_of(group: str, choice: Choice) -> dict[str, Key]:
+    """The keys of a choice as files have them, by the names of its fields."""
+    prefix = f"{group}."
+    return {name.removeprefix(prefix): as_given(key) for name, key in keys_of(choice, prefix).items()}
 
 
 def _structured(name: str, fields: list[tuple[str, Any, Any]]) -> type:
@@ -205,6 +236,15 @@ def _check_composed(data: Mapping[str, Any], told: str) -> None:
             raise ConfigError(f"{told}: the file must build on a member of {group}: 'defaults: [{kinds}]'")
     if "${" in str(data):
         raise ConfigError(f"{told}: interpolations ${{...}} are not supported; write the value itself")
+
+
+def _check_chosen(data: Mapping[str, Any], told: str) -> None:
+    """Refuse what is not a file's to choose: where results go, who is told, and how much of a machine is taken."""
+    for name, key in command_keys().items():
+        part, _, field = name.rpartition(".")
+        value = (data[part] if part else data)[field]
+        if name not in ("seeds", "final_window") and convert(key, value) != key.default:
+            raise ConfigError(f"{told}: {name} is not a file's to choose: give {name}= on the command line")
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -241,4 +281,4 @@ def _key_error(name: str, error: OmegaConfBaseException) -> str:
         key = find_choice_key(name, {name.partition(".")[0]: kind}) if kind else find_key(name)
     except ConfigError as known:
         return str(known)
-    return f"{name} must be {wanted(key)} ({str(error).splitlines()[0]})"
+    return f"{name} must be {wanted(as_given(key))} ({str(error).splitlines()[0]})"

@@ -15,7 +15,9 @@ from typing import Any
 import yaml
 
 from rlbench.config.arguments import check_choice, did_you_mean
+from rlbench.config.keys import command_keys
 from rlbench.config.sequential import SequentialSpec, read_sequential
+from rlbench.config.yaml_files import checked_text
 from rlbench.errors import ConfigError
 
 _LISTS = ("variant", "recipe", "env")  # groups: one member, or several that make a factor
@@ -99,8 +101,8 @@ def read_experiment(name: str, config_dir: Path | None) -> ExperimentFile:
 def read_mapping(path: Path, kind: str, keys: Sequence[str]) -> dict[str, Any]:
     """A YAML file as a mapping with these keys at most, every scalar as its text. Raises ConfigError for anything else."""
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        data = yaml.load(checked_text(path), _Loader)
+    except yaml.YAMLError as error:
         raise ConfigError(f"cannot be read ({' '.join(str(error).split())})") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{kind} file is a mapping of {', '.join(keys)}")
@@ -139,10 +141,26 @@ def _words(data: Mapping[str, Any]) -> list[str]:
     for part in _MAPPINGS:
         words += [f"{part}.{key}={value_text(f'{part}.{key}', value)}" for key, value in mapping_of(part, data).items()]
     for key, values in mapping_of("grid", data).items():
+        check_settable("grid", key)
         if not isinstance(values, list):
             raise ConfigError(f"grid.{key} is a list of values, [a, b]; one value for all cells belongs under set")
         words.append(f"{key}={_joined(key, values)}")
-    return words + [f"{key}={value_text(key, value)}" for key, value in mapping_of("set", data).items()]
+    return words + set_words(data)
+
+
+def set_words(data: Mapping[str, Any]) -> list[str]:
+    """What `set` says, as words. Raises ConfigError for a key that is not a file's to set."""
+    for key in mapping_of("set", data):
+        check_settable("set", key)
+    return [f"{key}={value_text(key, value)}" for key, value in mapping_of("set", data).items()]
+
+
+def check_settable(where: str, key: str) -> None:
+    """Raise ConfigError for a key of the command and not of its runs: where results go and who is told is for whoever runs a file."""
+    if key in ("seeds", "final_window"):
+        raise ConfigError(f"{where}.{key}: {key} stands beside {where}, not under it")
+    if key == "experiment" or key in command_keys():
+        raise ConfigError(f"{where}.{key} is not a file's to choose: give {key}= on the command line")
 
 
 def mapping_of(key: str, data: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Collection, Iterable, Mapping
 
 from rlbench.config import groups
+from rlbench.config.cadence import as_given
 from rlbench.config.cells import DEFAULT_VARIANT
 from rlbench.config.composing import DEFAULT_ENV
 from rlbench.config.keys import Key, command_keys, fixed_keys, keys_of, show
@@ -26,6 +27,7 @@ examples
   variant=soft_huber env=cartpole seeds=32                   one variant, seeds 0 to 31
   variant=hard_mse,soft_huber optimizer.lr=1e-3,1e-4         four cells: a comma list is a factor
   seeds=100:132        seeds=[1,2,5]                         seeds 100 to 131; exactly these
+  variant=soft_huber steps=2000                              short: what nobody gave adapts
   experiment=target_by_loss steps=20000                      a file's grid with another budget
   recipe=cleanrl_cartpole episodes=500                       a published script, another budget
   env=Acrobot-v1   env=my_module:MyEnv-v0                    any Gymnasium id
@@ -82,6 +84,7 @@ def _block(title: str, keys: Iterable[Key]) -> str:
 
 
 def _key(key: Key) -> list[str]:
+    key = as_given(key)
     told = key.meaning
     if key.allowed:
         told += f" ({', '.join(key.allowed)})"

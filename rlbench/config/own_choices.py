@@ -15,6 +15,7 @@ from typing import Any
 from rlbench.config.arguments import did_you_mean
 from rlbench.config.sources import source_digest
 from rlbench.errors import ConfigError, first_line
+from rlbench.interrupts import is_from_keyboard
 from rlbench.lanes import bases
 from rlbench.lanes.choice import Choice, check
 from rlbench.lanes.registry import CLASSES, bases_of, is_own
@@ -75,7 +76,9 @@ def group_of(name: str) -> tuple[str, type[Choice]]:
 def _imported(group: str, name: str, module_name: str) -> types.ModuleType:
     try:
         return importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # whatever the module's own code raises
+    except BaseException as error:  # whatever the module's own code raises
+        if is_from_keyboard(error):
+            raise
         told = f"{type(error).__name__}: {first_line(error)}" if str(error).strip() else type(error).__name__
         raise ConfigError(f"{group}={name}: module '{module_name}' does not import: {told}; {FORM}") from None
 

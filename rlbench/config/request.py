@@ -11,6 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rlbench.config.arguments import did_you_mean, user_path, whole_number
+from rlbench.config.cadence import yielding
 from rlbench.config.cells import expand
 from rlbench.config.composing import Composer, composing
 from rlbench.config.experiment_file import ExperimentFile, check_labels, experiment_paths, read_experiment
@@ -23,7 +25,9 @@ from rlbench.config.settings import Settings, WandbOptions
 from rlbench.config.words import Setting, merged, parse_words, split_flags
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import check
+from rlbench.plain_text import as_message
 
+MOST_WORKERS = 1_000
 PROG = ("python", "-m", "rlbench.run")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -66,7 +70,7 @@ def resolve(argv: Sequence[str]) -> Request:
         return _resolve(argv)
     except ConfigError as error:
         # What was typed may itself hold line breaks and control characters.
-        raise ConfigError("".join(letter if letter.isprintable() else " " for letter in str(error))) from None
+        raise ConfigError(as_message(str(error))) from None
 
 
 def _resolve(argv: Sequence[str]) -> Request:
@@ -79,16 +83,16 @@ def _resolve(argv: Sequence[str]) -> Request:
         file = None
         if "experiment" in settings:
             file = read_experiment(str(settings.pop("experiment").values[0]), flags.config_dir)
-            settings = merged(_file_settings(file, names, composer), settings)
+            settings = merged(yielding(_file_settings(file, names, composer), settings), settings)
         composer.winners = _store(settings) / "studies"
         cells, command = expand(settings, composer)
-    if file is not None and "name" not in settings:
-        command["name"] = file.name
+    if "name" not in settings:
+        command["name"] = _own_name(file, settings) or command["name"]
     options = command_options(command)
     return Request(
         definition=_definition(options, file, cells, [word for word in argv if word != "--dry-run"]),
         planned=planned_runs(cells, options.seeds, env_members=names["env"]),
-        store=Path(options.store).expanduser(),
+        store=user_path("store", options.store),
         workers=options.workers,
         lanes=options.lanes,
         checkpoint_seconds=options.checkpoint_seconds,
@@ -102,8 +106,16 @@ def _resolve(argv: Sequence[str]) -> Request:
     )
 
 
+def _own_name(file: ExperimentFile | None, settings: Mapping[str, Setting]) -> str:
+    """The name of a command that gives none: that of its experiment file or recipe; empty where it has neither."""
+    if file is not None:
+        return file.name
+    recipes = settings["recipe"].values if "recipe" in settings else ()
+    return str(recipes[0]) if len(recipes) == 1 else ""
+
+
 def _store(settings: Mapping[str, Setting]) -> Path:
-    return Path(str(settings["store"].values[0] if "store" in settings else Settings().store)).expanduser()
+    return user_path("store", str(settings["store"].values[0] if "store" in settings else Settings().store))
 
 
 def _sequential(options: Settings, file: ExperimentFile | None, cells: Sequence[Cell]) -> SequentialSpec:
@@ -132,11 +144,23 @@ def _file_settings(
         settings = parse_words(file.words, names)
         cells, _ = expand(settings, composer)
         check_labels(file, list(dict.fromkeys(cell.label for cell in cells)))
+        _check_environments(file, list(dict.fromkeys(cell.env.id for cell in cells)))
         if file.sequential is not None:
             check_pairs(file.sequential, [cell.label for cell in cells])
     except ConfigError as error:
         raise ConfigError(f"{file.path}: {error}") from None
     return settings
+
+
+def _check_environments(file: ExperimentFile, envs: Sequence[str]) -> None:
+    """Raise ConfigError where a number is declared for an environment that the file does not have: nobody would look at it."""
+    for key, values in (("smallest_effect", file.smallest_effect), ("threshold", file.threshold)):
+        for env in values:
+            if env and env not in envs:
+                raise ConfigError(
+                    f"{key} is given for '{env}', which is no environment of this file{did_you_mean(env, envs)}"
+                    f" (one of: {', '.join(envs)})"
+                )
 
 
 def command_options(command: Mapping[str, Any]) -> Settings:
@@ -156,9 +180,11 @@ def _workers(value: Any) -> int:
     if value == "auto":
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if isinstance(value, str) and value.isdecimal():
-        value = int(value)
+        value = whole_number("workers", value, 1, MOST_WORKERS)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ConfigError(f"workers must be auto, or a whole number of at least 1; got {show(value)}")
+    if value > MOST_WORKERS:
+        raise ConfigError(f"workers={value} are too many processes; at most {MOST_WORKERS}")
     return value
 
 

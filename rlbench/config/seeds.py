@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from typing import Any
 
+from rlbench.config.arguments import whole_number
 from rlbench.errors import ConfigError
 
 SEED_LIMIT = 2**32
@@ -20,9 +21,9 @@ def parse_seeds(value: Any) -> tuple[int, ...]:
     """The seeds that a value of `seeds=` stands for. Raises ConfigError for none, too many, one twice, or another form."""
     matched = _RANGE.fullmatch(value) if isinstance(value, str) else None
     if isinstance(value, str) and value.isdecimal():
-        value = int(value)
+        value = whole_number("seeds", value, 0, SEED_LIMIT)
     if matched:
-        first, stop = int(matched[1]), int(matched[2])
+        first, stop = (whole_number("a seed", text, 0, SEED_LIMIT) for text in matched.groups())
         if first >= stop:
             raise ConfigError(f"seeds={value} is an empty range: a:b are the seeds from a up to b, without b")
         _check(stop - first, stop - 1)

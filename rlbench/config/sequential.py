@@ -10,7 +10,8 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from rlbench.config.arguments import check_choice, did_you_mean
+from rlbench.config.arguments import check_choice, did_you_mean, whole_number
+from rlbench.config.seeds import LARGEST_COUNT
 from rlbench.errors import ConfigError
 
 KEYS = ("looks", "comparisons", "alpha", "spending", "paired", "metric")
@@ -107,7 +108,7 @@ def _looks(data: Mapping[str, Any]) -> tuple[int, ...]:
     texts = data.get("looks")
     if not isinstance(texts, list) or not texts or not all(isinstance(one, str) and one.isdecimal() for one in texts):
         raise ConfigError("sequential.looks is a list of numbers of seeds, [10, 20, 40]; the last one is the maximum")
-    looks = tuple(map(int, texts))
+    looks = tuple(whole_number("a look", text, 0, LARGEST_COUNT) for text in texts)
     if looks[0] < 2 or any(later <= earlier for earlier, later in itertools.pairwise(looks)):
         raise ConfigError(f"sequential.looks must ascend, from 2 seeds at least; got [{', '.join(texts)}]")
     return looks

@@ -17,7 +17,7 @@ class Settings:
     """Keys at the root, read once per command."""
 
     seeds: Any = structural(10, "seeds of every cell: a count (0 to count - 1), a range a:b without b, or a [list]")
-    name: str = structural("adhoc", "name of the experiment; an experiment file's own name where there is one")
+    name: str = structural("adhoc", "name of the experiment; default: that of the experiment file or recipe, or adhoc")
     store: str = structural("results", "folder of the results")
     workers: Any = structural("auto", "processes that train; auto takes one per core")
     lanes: int = structural(64, "most runs that train as lanes of one program", ">= 1")

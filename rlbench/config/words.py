@@ -15,7 +15,7 @@ from hydra.core.override_parser.types import Glob, Override, OverrideType, Quote
 from hydra.errors import HydraException
 
 from rlbench.config import groups
-from rlbench.config.arguments import HELP_WORDS, did_you_mean
+from rlbench.config.arguments import HELP_WORDS, did_you_mean, user_path
 from rlbench.config.keys import ALTERNATIVES, SEE_HELP, Key, all_keys, command_keys, show, typed_key
 from rlbench.errors import ConfigError
 
@@ -64,7 +64,7 @@ def split_flags(argv: Sequence[str]) -> tuple[Flags, list[str]]:
 
 
 def _config_dir(text: str) -> Path:
-    folder = Path(text).expanduser().absolute()
+    folder = user_path("--config-dir", text).absolute()
     if not folder.is_dir():
         raise ConfigError(f"--config-dir: '{text}' is not a folder")
     if not any((folder / group).is_dir() for group in (*groups.MEANINGS, "study")):

@@ -9,6 +9,7 @@ Must never reset a lane by itself, open a window, or let one lane's calls reach 
 import difflib
 import importlib
 import math
+from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
 import gymnasium
@@ -19,6 +20,17 @@ from numpy.typing import NDArray
 
 from rlbench.envs.lane_env import check_step_limit
 from rlbench.errors import ConfigError, RlbenchError
+from rlbench.interrupts import is_from_keyboard
+
+LARGEST = float(np.finfo(np.float32).max)  # what the engine can hold of an observation or a reward
+
+
+class LaneError(RlbenchError):
+    """What the environment of one lane did that no run can go on from."""
+
+    def __init__(self, message: str, lane: int) -> None:
+        super().__init__(message)
+        self.lane = lane
 
 
 class LaneSnapshot(TypedDict):
@@ -57,9 +69,12 @@ class GymnasiumLanes:
 
     def reset(self, lane: int, seed: int) -> NDArray[np.float32]:
         """Start an episode in `lane` from `seed` (0 <= seed < 2**31) and return its first observation [D]."""
-        obs, _ = self._env(lane).reset(seed=seed)
+        obs, _ = called(self.env_id, "reset", self._env(lane).reset, seed=seed)
         self._logs[lane] = {"seed": seed, "actions": []}
-        return self._seen(lane, obs, is_first=True)
+        with np.errstate(over="ignore"):
+            first = self._seen(lane, obs, is_first=True)
+        self._check_seen(first[None], [lane])
+        return first
 
     def step(
         self, actions: NDArray[np.int64], active: NDArray[np.bool_]
@@ -78,8 +93,11 @@ class GymnasiumLanes:
         reward = np.zeros(num_lanes, np.float64)
         terminated = np.zeros(num_lanes, np.bool_)
         truncated = np.zeros(num_lanes, np.bool_)
-        for lane in np.flatnonzero(active).tolist():
-            obs[lane], reward[lane], terminated[lane], truncated[lane] = self._step_lane(lane, int(actions[lane]))
+        lanes = np.flatnonzero(active).tolist()
+        with np.errstate(over="ignore"):  # a number too large for float32 is refused below
+            for lane in lanes:
+                obs[lane], reward[lane], terminated[lane], truncated[lane] = self._step_lane(lane, int(actions[lane]))
+        self._check_seen(obs[lanes], lanes)
         return obs, reward, terminated, truncated
 
     def snapshot(self, lane: int) -> LaneSnapshot:
@@ -117,9 +135,10 @@ class GymnasiumLanes:
     def _step_lane(self, lane: int, action: int) -> tuple[NDArray[np.float32], float, bool, bool]:
         log = self._log(lane)
         # The sum keeps the integer type of the action space, as its own samples have.
-        obs, reward, terminated, truncated, _ = self._env(lane).step(self._first_action + action)
+        outcome = called(self.env_id, "step", self._env(lane).step, self._first_action + action)
         log["actions"].append(action)
-        return self._seen(lane, obs, is_first=False), float(reward), bool(terminated), bool(truncated)
+        obs, reward, terminated, truncated, _ = outcome
+        return self._seen(lane, obs, is_first=False), self._reward(lane, reward), bool(terminated), bool(truncated)
 
     def _open(self) -> gymnasium.Env[Any, Any]:
         return open_environment(self.env_id, self._limit_override)
@@ -130,7 +149,44 @@ class GymnasiumLanes:
 
     def _seen(self, lane: int, obs: Any, *, is_first: bool) -> NDArray[np.float32]:
         """What is seen [D] now that the environment of a lane gave this observation, the first one of an episode or not."""
-        return np.array(obs if self._is_seen else [], np.float32).reshape(self.obs_size)
+        if not self._is_seen:
+            if isinstance(obs, np.ndarray) and obs.dtype.kind == "f" and not (np.abs(obs) <= LARGEST).all():
+                raise self._fault(lane, "an observation that is not finite", obs)
+            return np.zeros(0, np.float32)
+        try:
+            return np.array(obs, np.float32).reshape(self.obs_size)
+        except (TypeError, ValueError):
+            told = f"of shape {np.shape(obs)}" if isinstance(obs, np.ndarray) else f"that is a {type(obs).__name__}"
+            raise self._fault(lane, f"an observation {told}, and not one of {self.obs_size} numbers") from None
+
+    def _check_seen(self, obs: NDArray[np.float32], lanes: Sequence[int]) -> None:
+        """Raise LaneError where an observation of these lanes, obs [lanes, D], is not finite in float32."""
+        finite = np.isfinite(obs)
+        if not finite.all():
+            row = int(np.flatnonzero(~finite.all(1))[0])
+            raise self._fault(lanes[row], "an observation that is not finite", obs[row])
+
+    def _reward(self, lane: int, reward: Any) -> float:
+        """The reward as a number. Raises LaneError where it is none, or none that the engine can hold."""
+        if type(reward) is not float:
+            if np.ndim(reward):
+                raise self._fault(lane, f"a reward of shape {np.shape(reward)}, and a reward is one number", reward)
+            try:
+                reward = float(reward)
+            except (TypeError, ValueError):
+                raise self._fault(lane, "a reward that is no number", reward) from None
+        if not abs(reward) <= LARGEST:
+            raise self._fault(lane, "a reward that is not finite in single precision", reward)
+        return float(reward)
+
+    def _fault(self, lane: int, what: str, value: Any = None) -> LaneError:
+        """What a lane's environment gave, and where: enough to see it again."""
+        log = self._log(lane)
+        shown = "" if value is None else f" ({' '.join(str(value).split())[:80]})"
+        when = f"step {len(log['actions'])} of an episode" if log["actions"] else "the reset"
+        return LaneError(
+            f"environment '{self.env_id}' gave {what}{shown} at {when} with reset seed {log['seed']}", lane
+        )
 
     def _env(self, lane: int) -> gymnasium.Env[Any, Any]:
         env = self._envs[lane]
@@ -166,8 +222,22 @@ def open_environment(
     rendering = {"render_mode": render_mode} if render_mode is not None or "render_mode" in spec.kwargs else {}
     try:
         return gymnasium.make(spec, max_episode_steps, disable_env_checker=True, **rendering)
-    except Exception as error:
+    except BaseException as error:
+        if is_from_keyboard(error):
+            raise
         raise ConfigError(f"environment '{env_id}' cannot be created: {_first_line(error)}") from error
+
+
+def called(env_id: str, name: str, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Call an environment's own code. Raises RlbenchError where that would end the process (SystemExit, say), else whatever it raises."""
+    try:
+        return function(*args, **options)
+    except Exception:
+        raise
+    except BaseException as error:
+        if is_from_keyboard(error):
+            raise
+        raise RlbenchError(f"environment '{env_id}' raised {_first_line(error)} in its {name}") from error
 
 
 # The result type is quoted because Discrete is generic in recent releases of Gymnasium only.
@@ -207,7 +277,9 @@ def find_spec(env_id: str) -> EnvSpec:
     if separator:
         try:
             importlib.import_module(module)
-        except Exception as error:  # whatever the module's own code raises
+        except BaseException as error:  # whatever the module's own code raises, SystemExit too
+            if is_from_keyboard(error):
+                raise
             raise ConfigError(
                 f"environment '{env_id}': module '{module}' does not import: {_first_line(error)}; "
                 "an id is 'Name-v0', or 'module:Name-v0' with a module on the Python path"

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from rlbench.errors import ConfigError, StoreError
 from rlbench.evidence.read_cells import read_cells
-from rlbench.evidence.source import TRAINING, Reading, SourceRun, printable, untestable
+from rlbench.evidence.source import TRAINING, Reading, SourceRun, untestable
 from rlbench.evidence.text_files import PACKED
 from rlbench.evidence.twins import curves_of, twins
+from rlbench.plain_text import escaped
 from rlbench.stats import align_previous
 from rlbench.store.results import FINAL_WINDOW, LAST_EPISODES, RUN_COLUMNS
 from rlbench.store.schema import ROW_TABLES
@@ -94,7 +95,7 @@ class ForeignResults:
         wrong = [finding.text for finding in self.reading.findings if not finding.is_note]
         notes = [f"note: {self.note}"] if self.note else []
         return [
-            printable(said)
+            escaped(said)
             for said in (*notes, *(f"warning: {one}" for one in (*wrong, *self.identical, *self.untestable)))
         ]
 

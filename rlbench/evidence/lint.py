@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from rlbench.evidence.foreign import ForeignResults
-from rlbench.evidence.source import TRAINING, Finding, printable, shortened_list, untestable
+from rlbench.evidence.source import TRAINING, Finding, shortened_list, untestable
 from rlbench.evidence.twins import curves_of, twins
+from rlbench.plain_text import escaped
 from rlbench.stats import MIN_RUNS_FOR_BOOTSTRAP
 from rlbench.store import Results, audit
 
@@ -55,7 +56,7 @@ def told(findings: list[Finding], experiment: str) -> str:
     width = max((len(one.kind) for one in wrong), default=0)
     head = f"{experiment}: {len(wrong) or 'nothing'} found wrong with the evidence"
     lines = [*(f"{one.kind.ljust(width)}  {one.text}" for one in wrong), *(f"note: {one.text}" for one in notes)]
-    return "\n".join([head, *(f"  {printable(one)}" for one in lines)])
+    return "\n".join([head, *(f"  {escaped(one)}" for one in lines)])
 
 
 def _read(evidence: _Evidence) -> Iterator[Finding]:

@@ -6,7 +6,8 @@ In: `SourceRun`s. Out: plain values and lines. Knows nothing of how the files lo
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rlbench.evidence.source import SourceRun, printable, shortened_list
+from rlbench.evidence.source import SourceRun, shortened_list
+from rlbench.plain_text import escaped
 
 _MAX_SEEDS = 20  # that are told one by one
 
@@ -28,7 +29,7 @@ class ReadCell:
         said = (
             f"read: {self.variant} on {self.env}: {self.num_returns} returns of runs {self.seeds}, from {self.origin}"
         )
-        return printable(said)
+        return escaped(said)
 
 
 def read_cells(sources: Iterable[SourceRun]) -> list[ReadCell]:

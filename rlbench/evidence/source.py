@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from rlbench.plain_text import escaped
+
 EVALUATION, TRAINING = "evaluation", "training"
 KINDS = (EVALUATION, TRAINING)  # what a return is of: greedy episodes apart from training, or training's own episodes
 _SEED = re.compile(r"(?:seed[_=-]?|s)?(\d{1,10})", re.IGNORECASE)
@@ -97,14 +99,9 @@ def env_name(text: object) -> str:
     return "" if name.lower() in _NO_NAMES else name
 
 
-def printable(text: str) -> str:
-    """The text with whatever a terminal would act on written out."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-
-
 def quoted(text: str) -> str:
     """What a file says, to be shown in a message: in quotes, printable and of a readable length."""
-    shown = printable(text)
+    shown = escaped(text)
     return f"'{shown}'" if len(shown) <= _LONGEST else f"'{shown[: _LONGEST - 3]}...'"
 
 

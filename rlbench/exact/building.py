@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from rlbench.errors import ConfigError
+from rlbench.exact.waiting import waiting
 
 SOURCE = Path(__file__).with_name("products.cpp")
 INSTRUCTIONS = {"AVX512": ("-march=x86-64-v4",), "AVX2": ("-march=x86-64-v3",)}
@@ -64,7 +65,7 @@ def _built(cxx: str) -> str:
     path = cache_folder() / f"rlbench_products_{digest}.so"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        with waiting(), tempfile.TemporaryDirectory(dir=path.parent) as folder:
             new = Path(folder) / path.name
             _run([*command, "-o", str(new), *_linked()])
             new.replace(path)

@@ -16,6 +16,7 @@ from torch.fx import GraphModule
 from rlbench.errors import ConfigError
 from rlbench.exact import building
 from rlbench.exact.operations import inexact, traced
+from rlbench.exact.waiting import waiting
 
 # Vectors of the compiler, in bits, where PyTorch was told to use lesser instructions than the CPU has.
 VECTOR_BITS = {"AVX512": 512, "AVX2": 256, "DEFAULT": 1}
@@ -64,7 +65,8 @@ class Computation:
             if program is None:
                 whole = (*shapes, *key)
                 if whole not in self._programs:
-                    self._programs[whole] = _Program(self, fixed, given)
+                    with waiting():
+                        self._programs[whole] = _Program(self, fixed, given)
                 program = programs[key] = self._programs[whole]
             return program([*tensors, *(t.contiguous() for t in given)])
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rlbench.envs.gymnasium_frames import FramedGymnasiumLanes
-from rlbench.envs.gymnasium_lanes import GymnasiumLanes, LaneSnapshot
+from rlbench.envs.gymnasium_lanes import GymnasiumLanes, LaneError, LaneSnapshot
 from rlbench.lanes.acting import active_lanes
 from rlbench.lanes.frame_memory import look_up, store_frame
 from rlbench.lanes.observing import observed, window_of
@@ -53,7 +53,10 @@ class HostEnvironments:
     def step(self, action: Tensor, state: Tensors) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Step the lanes that are within their budgets; returns reward, obs_t, terminated, truncated."""
         active = active_lanes(state)
-        obs_t, reward, terminated, truncated = self.training_envs.step(action.numpy(), active.numpy())
+        try:
+            obs_t, reward, terminated, truncated = self.training_envs.step(action.numpy(), active.numpy())
+        except LaneError as fault:
+            raise LaneError(f"{fault}, step {int(state['env_steps'][fault.lane]) + 1} of the run", fault.lane) from None
         obs_t = self._kept(obs_t, active, state)
         found = reward, obs_t, terminated, truncated
         return tuple(torch.from_numpy(value) for value in found)  # type: ignore[return-value]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import jinja2
 from markupsafe import Markup, escape
 
+from rlbench.plain_text import printable
 from rlbench.reports.document import Report
-from rlbench.reports.text import printable
 
 
 def html_page(report: Report) -> str:

@@ -5,8 +5,8 @@ In: a `Table`. Out: a tabular environment. Every name is escaped.
 
 from __future__ import annotations
 
+from rlbench.plain_text import one_line
 from rlbench.reports.document import Line, Table, plain
-from rlbench.reports.text import one_line
 
 _ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",

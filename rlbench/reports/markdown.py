@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
+from rlbench.plain_text import printable
 from rlbench.reports.document import (
     Badges,
     Block,
@@ -21,7 +22,6 @@ from rlbench.reports.document import (
     Table,
     Terms,
 )
-from rlbench.reports.text import printable
 
 
 def markdown_page(report: Report) -> str:

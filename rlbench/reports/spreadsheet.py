@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import IO, TYPE_CHECKING, Any
 
-from rlbench.reports.text import printable
+from rlbench.plain_text import printable
 
 if TYPE_CHECKING:
     import pandas as pd

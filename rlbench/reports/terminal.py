@@ -12,9 +12,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from rlbench.plain_text import one_line
 from rlbench.reports.cells import STATUSES, Cell
 from rlbench.reports.summary import Summary, summarise
-from rlbench.reports.text import number, one_line, place_of, span
+from rlbench.reports.text import number, place_of, span
 from rlbench.stats import ALL_EQUAL
 
 if TYPE_CHECKING:

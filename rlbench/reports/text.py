@@ -1,13 +1,12 @@
 """Numbers and names as people read them, the same on the page, in Markdown, in figures and in the terminal.
 
-In: numbers, names, command lines. Out: short texts. Never: writes markup (the renderers escape for theirs), sends a control
-character on, or lets a path of the machine through that the report was made on.
+In: numbers, names, command lines. Out: short texts. Never: writes markup (the renderers escape for theirs), or lets a path of the
+machine through that the report was made on.
 """
 
 import math
 import re
 import shlex
-import unicodedata
 from collections.abc import Sequence
 
 NOTHING = "\N{EN DASH}"
@@ -17,7 +16,6 @@ _MOST_DIGITS = 12  # significant ones; beyond, a width is rounding error
 # Two or more folders in front of a name; URLs keep theirs.
 _ABSOLUTE_PATH = re.compile(r"(?<![\w:/.~])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\:'\"]+[/\\])+")
 
-_UNUSUAL = re.compile(r"[^ -~\n]")
 _OUTSIDE = re.compile(r"[/\\~]|[A-Za-z]:")
 
 
@@ -151,23 +149,6 @@ def shortened(name: str, limit: int = 26) -> str:
         return shown
     head = (limit - 1) // 2
     return f"{shown[:head]}…{shown[len(shown) - (limit - 1 - head) :]}"
-
-
-def printable(text: str) -> str:
-    r"""The text with everything that no eye sees written out: an escape sequence becomes \x1b[31m, a turned direction \u202e."""
-    return _UNUSUAL.sub(lambda found: _shown(found[0]), text)
-
-
-def _shown(letter: str) -> str:
-    # Line ends and wide spaces are layout; what is neither printable nor a space could steer a terminal or hide in a name.
-    if letter.isprintable() or letter == "\n" or unicodedata.category(letter) == "Zs":
-        return letter
-    return letter.encode("unicode_escape").decode("ascii")
-
-
-def one_line(text: str) -> str:
-    """The text, printable and on one line."""
-    return printable(" ".join(text.split()))
 
 
 def file_stem(name: str) -> str:

@@ -35,6 +35,7 @@ class Book:
     digest: RowDigest
     wall_s: float
     env_steps: int = 0
+    episodes: int = 0
     returns: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT_EPISODES))
 
 
@@ -67,6 +68,7 @@ class Books:
                 " continue it there, or take another store"
             )
         book = Book(task, RowDigest(stored.meta["rows"]), stored.meta["wall_s"], stored.env_steps)
+        book.episodes = int(stored.tensors["episodes"][0])
         book.returns.extend(stored.meta["returns"])
         self.books[task.run_id] = book
         return Lane(task.run, stored.tensors, stored.meta["env"])
@@ -80,6 +82,7 @@ class Books:
             self._rows[table]["run_id"] += [run_id] * len(columns["env_steps"])
             for name, values in columns.items():
                 self._rows[table][name] += values
+        book.episodes += len(events.episodes)
         book.returns.extend(row[3] for row in events.episodes)
 
     def finish(self, run_id: str, state: Tensors, slot: int, status: str) -> None:
@@ -152,8 +155,16 @@ class Books:
                 runs_total=len(own),
                 recent_return=sum(returns) / len(returns) if returns else None,
                 lanes_running=sum(task.run_id in going for task in own),
+                runs_share=sum(1.0 if book.task.run_id in self.ended else _share(book) for book in books),
             )
         return per_variant
+
+
+def _share(book: Book) -> float:
+    """How much of its budget a run has used up."""
+    budget = book.task.run.budget
+    done, whole = (book.env_steps, budget.steps) if budget.steps is not None else (book.episodes, budget.episodes)
+    return min(done / whole, 1.0) if whole else 0.0
 
 
 def end_of(state: Tensors, slot: int, status: str) -> dict[str, Any]:

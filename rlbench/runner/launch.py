@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 
-from rlbench.errors import RlbenchError
+from rlbench.errors import TrainingError
+from rlbench.runner.compile_time import Compiling
 from rlbench.runner.job import Settings
-from rlbench.runner.plan import Job, Task, share_out, total_steps
+from rlbench.runner.plan import Job, Task, expected_seconds, share_out, total_steps
 from rlbench.runner.progress import Progress
 from rlbench.runner.updates import VariantProgress, WorkerUpdate
-from rlbench.runner.worker import Message, RunFailed, Said, WorkerFailed
+from rlbench.runner.worker import Message, RunFailed, Said, WorkerDone, WorkerFailed
 from rlbench.store import Store
 
 POLL_SECONDS = 0.2
@@ -72,7 +73,7 @@ def launch(
 ) -> Outcome:
     """Train every task that is not final, and return when all are, or when interrupted, or when some failed.
 
-    Raises StoreError when the store cannot be written, and RlbenchError when worker processes keep dying.
+    Raises StoreError when the store cannot be written, and TrainingError when worker processes keep dying.
     """
     outcome = Outcome()
     crashes = 0
@@ -96,7 +97,7 @@ def launch(
             if died and not signals.received:
                 crashes = 0 if len(store.final_runs()) > len(final) else crashes + 1
                 if crashes > MAX_CRASHES:
-                    raise RlbenchError(
+                    raise TrainingError(
                         f"worker processes keep dying ({died}); what is done is stored, the same command goes on from there"
                     )
                 progress.say(f"a worker process died ({died}); its runs go on from their last checkpoint")
@@ -117,9 +118,10 @@ def _train(
     processes: dict[Connection, subprocess.Popen[bytes]] = {}
     numbers: dict[Connection, int] = {}
     trouble: list[WorkerFailed] = []
+    told_done: set[int] = set()
     died = ""
     with progress:
-        progress.expect(expected(tasks))
+        progress.expect(expected(tasks), {task.variant: expected_seconds(task.run) for task in tasks})
         for worker, jobs in enumerate(share_out(tasks, num_workers)):
             here, process = _start_worker(worker, store, jobs, settings)
             processes[here], numbers[here] = process, worker
@@ -136,11 +138,15 @@ def _train(
                         message: Message = connection.recv()
                     except EOFError:
                         how = exit_text(processes.pop(connection).wait())
+                        if numbers[connection] not in told_done:
+                            how = how or "with exit status 0, before its work was done"
                         if how:
                             died = how
                             progress.drop(numbers[connection])
                         connection.close()
                         continue
+                    if isinstance(message, WorkerDone):
+                        told_done.add(numbers[connection])
                     _take(message, progress, outcome, trouble)
         finally:
             for running in processes.values():
@@ -193,6 +199,8 @@ def _take(message: Message, progress: Progress, outcome: Outcome, trouble: list[
     elif isinstance(message, RunFailed):
         outcome.failures[message.run_id] = message.message
         progress.say(f"run {message.run_id} failed: {message.message}")
+    elif isinstance(message, Compiling):
+        progress.say_once(str(message))
     elif isinstance(message, WorkerFailed):
         trouble.append(message)
     elif isinstance(message, Said):

@@ -6,6 +6,7 @@ In: the runs that are still to do. Out: for every worker a list of jobs; a job i
 import dataclasses
 from collections.abc import Sequence
 
+from rlbench.config.cadence import EPISODE_STEPS_GUESS
 from rlbench.lanes.chunks import parameter_count
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.lane_state import bytes_per_lane
@@ -24,7 +25,6 @@ PIXEL_STEP_SECONDS = 3e-4
 PATCH_SECONDS = 4e-6
 PATCH_PIXEL_SECONDS = 1e-9
 WINDOW_FRAME_SECONDS = 2.2e-3  # a frame of the environment's own, through the window toolkit
-EPISODE_STEPS_GUESS = 200  # a budget in episodes is planned with this length, or the time limit where that is shorter
 STARTUP_SECONDS = 25.0  # importing, and compiling a new cohort once
 
 

@@ -22,14 +22,17 @@ from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
+from rlbench.plain_text import as_message
 from rlbench.runner.updates import (
     VariantProgress,
     WorkerUpdate,
     added,
     at_least,
+    clock,
     count,
     fraction,
     is_done,
+    runs_done,
     seconds_left,
 )
 
@@ -47,8 +50,11 @@ class _Speed:
     """Steps per second of one variant over the last seconds."""
 
     seen: deque[tuple[float, int]] = field(default_factory=deque)
+    first: tuple[float, int] = (0.0, 0)
 
     def observe(self, now: float, steps: int) -> None:
+        if not self.seen or steps <= self.first[1]:
+            self.first = (now, steps)
         if self.seen and steps < self.seen[-1][1]:  # a worker was lost, and its work with it
             self.seen.clear()
         self.seen.append((now, steps))
@@ -57,6 +63,11 @@ class _Speed:
 
     def per_second(self) -> float:
         (start, before), (end, after) = self.seen[0], self.seen[-1]
+        return (after - before) / (end - start) if end > start else 0.0
+
+    def since_its_first_step(self) -> float:
+        """Steps per second from all that was seen, which changes slowly: for the time left."""
+        (start, before), (end, after) = self.first, self.seen[-1]
         return (after - before) / (end - start) if end > start else 0.0
 
 
@@ -72,6 +83,10 @@ class Progress:
         self._planned: dict[str, VariantProgress] = {}
         self._updates: dict[int, WorkerUpdate] = {}
         self._speeds: dict[str, _Speed] = {}
+        self._costs: Mapping[str, float] = {}
+        self._begun: dict[int, tuple[float, float]] = {}
+        """worker -> when it was first heard of, less what it had compiled, and the work that it had done by then"""
+        self._said: set[str] = set()
         self._live: Live | None = None
         self._due_at: float | None = None
         self._is_stale = False
@@ -87,6 +102,7 @@ class Progress:
         """Start a round of workers: what those of an earlier round said no longer counts."""
         self._updates.clear()
         self._speeds.clear()
+        self._begun.clear()
         self._due_at, self._is_stale = None, False
         self._drawn_widths, self._drawn_for = [], 0
         if self.is_live:
@@ -105,16 +121,18 @@ class Progress:
                 self._live.stop()
                 self._live = None
 
-    def expect(self, planned: Mapping[str, VariantProgress]) -> None:
+    def expect(self, planned: Mapping[str, VariantProgress], costs: Mapping[str, float] | None = None) -> None:
         """Say what the whole round is, so that work which no worker has begun is counted in percent and time left.
 
-        Without it the totals are the sums of what the workers report; with it they are never smaller than planned.
+        Without it the totals are the sums of what the workers report; with it they are never smaller than planned. `costs` are the
+        seconds that a run of each variant is expected to take: only how they compare with each other counts.
         """
-        self._planned = dict(planned)
+        self._planned, self._costs = dict(planned), dict(costs or {})
 
     def update(self, update: WorkerUpdate) -> None:
         """Take in one worker's news, and show it if it is time."""
         self._updates[update.worker] = update
+        self._begun.setdefault(update.worker, (self._clock() - update.compile_seconds, self._work(update.per_variant)))
         for variant, total in self.totals().items():
             self._speeds.setdefault(variant, _Speed()).observe(self._clock(), total.done_steps)
         self._is_stale = True
@@ -126,10 +144,17 @@ class Progress:
     def drop(self, worker: int) -> None:
         """Forget a worker that died: whoever takes its runs reports them again."""
         self._updates.pop(worker, None)
+        self._begun.pop(worker, None)
 
     def say(self, line: str) -> None:
         """Print a line that stays, above the table."""
-        self._console.print(Text(line))
+        self._console.print(Text(as_message(line)))
+
+    def say_once(self, line: str) -> None:
+        """`say`, unless the same was said before."""
+        if line not in self._said:
+            self._said.add(line)
+            self.say(line)
 
     def totals(self) -> dict[str, VariantProgress]:
         """Each variant over all workers, as planned or else first heard of."""
@@ -143,6 +168,23 @@ class Progress:
     def steps_per_second(self) -> float:
         """Environment steps a second over all workers, as they report it."""
         return sum(update.lane_steps_per_second for update in self._updates.values() if update.lanes_running)
+
+    def _work(self, per_variant: Mapping[str, VariantProgress]) -> float:
+        """What is done, in the expected seconds of its runs."""
+        return sum(self._costs.get(name, 1.0) * runs_done(share) for name, share in per_variant.items())
+
+    def left(self) -> str:
+        """The time left, from all that was measured since the workers began but the compiler's time; empty where nobody can tell."""
+        totals, rate = self.totals(), 0.0
+        for worker, update in self._updates.items():
+            begin, before = self._begun[worker]
+            seconds = self._clock() - update.compile_seconds - begin
+            if update.lanes_running and seconds > 0:
+                rate += max(0.0, self._work(update.per_variant) - before) / seconds
+        if rate <= 0:
+            return seconds_left(added(totals.values()), self.steps_per_second())
+        whole = sum(self._costs.get(name, 1.0) * total.runs_total for name, total in totals.items())
+        return clock((whole - self._work(totals)) / rate)
 
     def line(self) -> str:
         """The state as one line of text."""
@@ -161,7 +203,7 @@ class Progress:
         parts = [f"{100 * fraction(overall):4.0f} %", f"{lanes} lanes", f"{count(speed)} steps/s"]
         if len(totals) > 1 or overall.runs_done:
             parts.insert(1, f"{overall.runs_done}/{overall.runs_total} runs")
-        left = seconds_left(overall, speed)
+        left = self.left()
         return "  ".join([*parts, "done" if is_done(overall) else f"{left} left" if left else "time left unknown"])
 
     def _show(self) -> None:
@@ -196,13 +238,16 @@ class Progress:
         _add_columns(table, columns, width)
         shown, num_hidden = _rows_that_fit(totals, max(1, height - 5))
         for name, total in shown:
-            speed = self._speeds[name].per_second() if name in self._speeds else 0.0
-            table.add_row(*_cells(name, total, speed, columns))
+            speed = self._speeds.get(name)
+            left = seconds_left(total, speed.since_its_first_step()) if speed else ""
+            table.add_row(*_cells(name, total, speed.per_second() if speed else 0.0, columns, left))
         if len(totals) > 1:
             table.add_section()
             overall = added(totals.values())
             lanes = sum(update.lanes_running for update in self._updates.values())
-            table.add_row(*_cells("all", overall, self.steps_per_second(), columns, lanes=lanes), style="bold")
+            table.add_row(
+                *_cells("all", overall, self.steps_per_second(), columns, self.left(), lanes=lanes), style="bold"
+            )
         hidden = [Text(f"and {num_hidden} more variants", style="dim")] if num_hidden else []
         return Group(table, *hidden)
 
@@ -244,11 +289,10 @@ def _rows_that_fit(
 
 
 def _cells(
-    name: str, total: VariantProgress, speed: float, columns: Sequence[str], lanes: int | None = None
+    name: str, total: VariantProgress, speed: float, columns: Sequence[str], left: str, lanes: int | None = None
 ) -> list[RenderableType]:
     has_ended = is_done(total)
     lanes = total.lanes_running if lanes is None else lanes
-    left = seconds_left(total, speed)
     shown: dict[str, RenderableType] = {
         "variant": Text(name),
         "": ProgressBar(total=1.0, completed=fraction(total)),

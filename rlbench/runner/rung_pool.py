@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rlbench.errors import RlbenchError
+from rlbench.errors import TrainingError
+from rlbench.runner.compile_time import Compiling
 from rlbench.runner.job import Settings
 from rlbench.runner.launch import MAX_CRASHES, POLL_SECONDS, exit_text, terminate
 from rlbench.runner.plan import Task, expected_seconds
@@ -38,6 +39,7 @@ class RungPool:
         self._tasks: dict[str, Task] = {}
         self._known: list[set[str]] = [set() for _ in range(num_workers)]
         self._crashes = 0
+        self._told_compiling = False
         self.interrupted = False
 
     def __enter__(self) -> Self:
@@ -74,7 +76,7 @@ class RungPool:
     ) -> RoundDone:
         """One round of all workers. `tasks`: every run of `advance` and `prune`, those that should share a worker together.
 
-        Raises Interrupted, StoreError where the store cannot be written, and RlbenchError where workers keep dying.
+        Raises Interrupted, StoreError where the store cannot be written, and TrainingError where workers keep dying.
         """
         self._settle(tasks, forget)
         waiting = {
@@ -109,6 +111,11 @@ class RungPool:
                         del waiting[worker]
                     else:
                         self._send(worker, waiting[worker])
+                    continue
+                if isinstance(message, Compiling):
+                    if not self._told_compiling:
+                        self._told_compiling = True
+                        print(message, file=sys.stderr, flush=True)
                     continue
                 if not isinstance(message, RoundDone):
                     raise message.kind(message.message)
@@ -177,10 +184,10 @@ class RungPool:
         process = self._process(worker)
         code = process.wait()
         self._processes[worker] = self._connections[worker] = None
-        if code and not self.interrupted:
+        if not self.interrupted:  # nobody asked it to end: an exit status of 0 is a death too
             self._crashes += 1
             if self._crashes > MAX_CRASHES:
-                raise RlbenchError(
-                    f"worker processes keep dying ({exit_text(code)}); what is done is stored, the same command"
+                raise TrainingError(
+                    f"worker processes keep dying ({exit_text(code) or 'with exit status 0'}); what is done is stored, the same command"
                     " goes on from there"
                 )

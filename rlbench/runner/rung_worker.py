@@ -18,10 +18,11 @@ from pathlib import Path
 from types import FrameType
 
 from rlbench.errors import StoreError
+from rlbench.runner.compile_time import watch_compiler
 from rlbench.runner.job import Settings
 from rlbench.runner.plan import Task, cohorts
 from rlbench.runner.rungs import RungRun
-from rlbench.runner.worker import WorkerFailed
+from rlbench.runner.worker import WorkerFailed, last_line
 from rlbench.store import Finished, Store
 
 IDLE_POLL_SECONDS = 0.3
@@ -74,6 +75,7 @@ def work(root: Path, settings: Settings, connection: Connection) -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     prepare_process()
+    watch_compiler(connection.send)
 
     def should_stop() -> bool:
         return stopped or os.getppid() != parent
@@ -99,9 +101,8 @@ def _received(connection: Connection) -> Round:
         received: Round = connection.recv()
     except (EOFError, OSError):
         raise
-    except Exception as error:  # whatever those modules raise
-        told = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
-        raise StoreError(f"a worker cannot import what its runs are made of: {told}") from None
+    except BaseException as error:  # whatever those modules raise
+        raise StoreError(f"a worker cannot import what its runs are made of: {last_line(error)}") from None
     return received
 
 
@@ -163,7 +164,7 @@ class Bench:
                 self._advance_one(run, share, work)
             except (StoreError, _Stopped):
                 raise
-            except Exception as error:
+            except BaseException as error:  # whatever an environment's code raises, SystemExit too
                 others = [task for task in run.tasks.values() if task.run_id in run.live and task not in share]
                 run.close()
                 runs[index] = self._new()
@@ -171,11 +172,13 @@ class Bench:
                 runs += self._halved(share, work, errors, error)
         return runs
 
-    def _halved(self, tasks: Sequence[Task], work: Round, errors: dict[str, str], error: Exception) -> list[RungRun]:
+    def _halved(
+        self, tasks: Sequence[Task], work: Round, errors: dict[str, str], error: BaseException
+    ) -> list[RungRun]:
         """The same runs in two programs, each again in two where it fails; the one that fails alone is recorded."""
         if len(tasks) == 1:
             self._record_failure(tasks[0], error)
-            errors[tasks[0].run_id] = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
+            errors[tasks[0].run_id] = last_line(error)
             return []
         made: list[RungRun] = []
         for half in (tasks[: len(tasks) // 2], tasks[len(tasks) // 2 :]):
@@ -185,7 +188,7 @@ class Bench:
                 made.append(run)
             except (StoreError, _Stopped):
                 raise
-            except Exception as again:
+            except BaseException as again:
                 run.close()
                 made += self._halved(half, work, errors, again)
         return made
@@ -208,7 +211,7 @@ class Bench:
     def _new(self) -> RungRun:
         return RungRun(self.store, self.settings.checkpoint_seconds, self.settings.launcher, self.should_stop)
 
-    def _record_failure(self, task: Task, error: Exception) -> None:
+    def _record_failure(self, task: Task, error: BaseException) -> None:
         from rlbench.lanes.platform import ENGINE
 
         with self.store.program([task.run_id]) as program:

@@ -10,7 +10,7 @@ class VariantProgress:
 
     done_steps and total_steps are environment steps over all its runs, finished ones included; a total of 0 says that
     it is not known (a budget in episodes), and runs are counted instead. recent_return: mean of recent training
-    episodes.
+    episodes. runs_share: runs' worth of the budgets that is done, 2.5 of 8 runs, also where budgets are in episodes.
     """
 
     done_steps: int
@@ -19,16 +19,18 @@ class VariantProgress:
     runs_total: int
     recent_return: float | None = None
     lanes_running: int = 0
+    runs_share: float = 0.0
 
 
 @dataclass(frozen=True)
 class WorkerUpdate:
-    """All that one worker has to say; it replaces whatever the same worker said before."""
+    """All that one worker has to say; it replaces whatever the same worker said before. compile_seconds: waited for the compiler."""
 
     worker: int
     lanes_running: int
     per_variant: Mapping[str, VariantProgress]
     lane_steps_per_second: float
+    compile_seconds: float = 0.0
 
 
 def added(shares: Iterable[VariantProgress]) -> VariantProgress:
@@ -43,6 +45,7 @@ def added(shares: Iterable[VariantProgress]) -> VariantProgress:
         runs_total=sum(share.runs_total for share in known),
         recent_return=sum(value * runs for value, runs in heard) / weight if weight else None,
         lanes_running=sum(share.lanes_running for share in known),
+        runs_share=sum(share.runs_share for share in known),
     )
 
 
@@ -60,15 +63,24 @@ def fraction(total: VariantProgress) -> float:
     if is_done(total):
         return 1.0
     # Below 1 until the last run has ended, whatever the rounding says.
-    share = total.done_steps / total.total_steps if total.total_steps else total.runs_done / total.runs_total
-    return min(max(share, 0.0), 0.99)
+    return min(max(runs_done(total) / total.runs_total, 0.0), 0.99)
+
+
+def runs_done(total: VariantProgress) -> float:
+    """Runs' worth of the budgets that is done, by steps where their number is known."""
+    if total.total_steps:
+        return total.done_steps / total.total_steps * total.runs_total
+    return max(float(total.runs_done), total.runs_share)
 
 
 def seconds_left(total: VariantProgress, speed: float) -> str:
     """The time left as 0:45 or 3:05:09; an empty text where nobody can tell."""
-    if not total.total_steps or speed <= 0:
-        return ""
-    whole = max(0, round((total.total_steps - total.done_steps) / speed))
+    return "" if not total.total_steps or speed <= 0 else clock((total.total_steps - total.done_steps) / speed)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as 0:45 or 3:05:09."""
+    whole = max(0, round(seconds))
     hours, minutes = whole // 3600, whole // 60 % 60
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 

@@ -16,7 +16,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
 
-from rlbench.errors import StoreError
+from rlbench.errors import RlbenchError, StoreError, first_line
+from rlbench.runner.compile_time import Compiling, watch_compiler
 from rlbench.runner.job import JobRun, Settings
 from rlbench.runner.plan import Job
 from rlbench.runner.updates import VariantProgress, WorkerUpdate
@@ -47,7 +48,12 @@ class RunFailed:
     message: str
 
 
-Message = WorkerUpdate | WorkerFailed | RunFailed | Said
+@dataclass(frozen=True)
+class WorkerDone:
+    """The worker has nothing more to do, or was stopped: its last word. One that ends without it has died."""
+
+
+Message = WorkerUpdate | WorkerFailed | RunFailed | WorkerDone | Compiling | Said
 
 
 def main() -> None:
@@ -56,8 +62,8 @@ def main() -> None:
     sys.path[:] = pickle.load(sys.stdin.buffer)  # what the parent can import, the jobs may need
     try:
         worker, root, jobs, settings = pickle.load(sys.stdin.buffer)
-    except Exception as error:  # whatever the modules of one's own choices raise
-        _send(connection, WorkerFailed(0, f"a worker cannot import what its runs are made of: {_last_line(error)}"))
+    except BaseException as error:  # whatever the modules of one's own choices raise
+        _send(connection, WorkerFailed(0, f"a worker cannot import what its runs are made of: {last_line(error)}"))
         return
     work(worker, root, jobs, settings, connection)
 
@@ -75,6 +81,7 @@ def work(worker: int, root: Path, jobs: Sequence[Job], settings: Settings, conne
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to everybody; the parent passes it on as SIGTERM
     prepare_process()
+    compile_time = watch_compiler(lambda word: _send(connection, word))
 
     def should_stop() -> bool:
         return stopped or os.getppid() != parent
@@ -85,7 +92,7 @@ def work(worker: int, root: Path, jobs: Sequence[Job], settings: Settings, conne
     def report(per_variant: dict[str, VariantProgress], lanes_running: int, speed: float) -> None:
         nonlocal latest
         latest = _sum(done, per_variant)
-        _send(connection, WorkerUpdate(worker, lanes_running, latest, speed))
+        _send(connection, WorkerUpdate(worker, lanes_running, latest, speed, compile_time.seconds))
 
     waiting = list(jobs)
     try:
@@ -101,14 +108,16 @@ def work(worker: int, root: Path, jobs: Sequence[Job], settings: Settings, conne
                     _send(connection, RunFailed(run_id, reason))
             except StoreError:
                 raise
-            except Exception as error:
+            except BaseException as error:  # whatever an environment's code raises, SystemExit too
                 if len(job) > 1:
                     waiting[:0] = [job[: len(job) // 2], job[len(job) // 2 :]]
                 else:
                     _record_failure(store, job, settings, error)
-                    _send(connection, RunFailed(job[0].run_id, _last_line(error)))
+                    _send(connection, RunFailed(job[0].run_id, last_line(error)))
     except StoreError as error:
         _send(connection, WorkerFailed(worker, str(error), type(error)))
+    else:
+        _send(connection, WorkerDone())
     finally:
         connection.close()
 
@@ -128,11 +137,12 @@ def _sum(done: dict[str, VariantProgress], current: dict[str, VariantProgress]) 
             runs_total=before.runs_total + share.runs_total,
             recent_return=share.recent_return if share.recent_return is not None else before.recent_return,
             lanes_running=share.lanes_running,
+            runs_share=before.runs_share + share.runs_share,
         )
     return total
 
 
-def _record_failure(store: Store, job: Job, settings: Settings, error: Exception) -> None:
+def _record_failure(store: Store, job: Job, settings: Settings, error: BaseException) -> None:
     from rlbench.lanes.platform import ENGINE
 
     run_id = job[0].run_id
@@ -143,7 +153,9 @@ def _record_failure(store: Store, job: Job, settings: Settings, error: Exception
         program.commit({}, None, [failure], ENGINE, settings.launcher)
 
 
-def _last_line(error: Exception) -> str:
+def last_line(error: BaseException) -> str:
+    if isinstance(error, RlbenchError):
+        return first_line(error)
     return traceback.format_exception_only(error)[-1].strip().splitlines()[0]
 
 

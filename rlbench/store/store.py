@@ -66,8 +66,8 @@ class Store:
             return store
         if files.read_format(layout) is None:
             files.write_format(layout, 1)  # and of the next one once it has an index
-        elif not os.access(layout.root, os.W_OK):
-            raise WriteError(f"cannot write {layout.root}: no permission, or a read-only disk")
+        else:
+            cls.check_writable(path)
         for folder in (layout.claims, layout.checkpoints, layout.staging, layout.all_weights):
             files.make_folder(folder)
         for table in SCHEMAS:
@@ -98,6 +98,16 @@ class Store:
         layout = Layout(Path(path))
         return None if files.read_format(layout) is None else cls(layout, say)
 
+    @classmethod
+    def check_writable(cls, path: str | os.PathLike[str]) -> None:
+        """Raise WriteError where the folder, or the nearest one above it that exists, cannot be written."""
+        root = Layout(Path(path)).root.absolute()
+        nearest = next(folder for folder in (root, *root.parents) if folder.exists())
+        if not nearest.is_dir():
+            raise StoreError(f"cannot write {root}: {nearest} is not a folder")
+        if not os.access(nearest, os.W_OK):
+            raise WriteError(f"cannot write {nearest}: no permission, or a read-only disk")
+
     @property
     def root(self) -> Path:
         return self.layout.root
@@ -115,6 +125,27 @@ class Store:
         ConfigError, with nothing written, where one run stands for two variants, or where `final_window` differs, which would
         change what finished runs say.
         """
+        with files.locked(self.layout):
+            self._publish_records(self._additions(name, definition, members, specs))
+
+    def check_experiment(
+        self,
+        name: str,
+        definition: Mapping[str, Any],
+        members: Sequence[Member],
+        specs: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        """Raise what `record_experiment` would; writes nothing."""
+        self._additions(name, definition, members, specs)
+
+    def _additions(
+        self,
+        name: str,
+        definition: Mapping[str, Any],
+        members: Sequence[Member],
+        specs: Mapping[str, Mapping[str, Any]],
+    ) -> dict[str, list[dict[str, Any]]]:
+        """The rows that an experiment adds to the records, by table."""
         if not is_name(name):
             raise ConfigError(f"an experiment has a plain name, without / and no dot in front; got {name[:80]!r}")
         planned: dict[str, Member] = {}
@@ -125,35 +156,33 @@ class Store:
                     f"experiment {name!r}: {other!r} and {member.variant!r} are the same run ({member.run_id}):"
                     " their settings do not differ; nothing was written"
                 )
-        with files.locked(self.layout):
-            known = {run_id: row["spec"] for run_id, row in self._records["specs"].latest().items()}
-            texts = {run_id: canonical_json(spec) for run_id, spec in specs.items()}
-            for run_id, text in texts.items():
-                if known.get(run_id, text) != text:
-                    raise StoreError(f"run {run_id} is stored with another specification; nothing was written")
-            missing = planned.keys() - known.keys() - texts.keys()
-            if missing:
-                raise ValueError(f"members without a specification: {sorted(missing)}")
-            placed = self.members(name)
-            latest = {key: row["definition"] for key, row in self._records["experiments"].latest().items()}
-            if name in latest:
-                seeds = {run_id: json.loads(text)["seed"] for run_id, text in {**known, **texts}.items()}
-                grows = self._grows(placed, planned, seeds) and "sequential" not in definition
-                adds = bool(planned.keys() - (placed.keys() & self.final_runs()))
-                definition = _going_on(name, json.loads(latest[name]), definition, grows=grows, adds=adds)
-            elif definition.get("command"):
-                definition = {**definition, "commands": [definition["command"]]}
-            text = canonical_json(definition)
-            new = {
-                "specs": [{"run_id": run_id, "spec": texts[run_id]} for run_id in texts if run_id not in known],
-                "members": [
-                    {"experiment": name, **asdict(member)}
-                    for run_id, member in planned.items()
-                    if placed.get(run_id) != member
-                ],
-                "experiments": [{"name": name, "definition": text}] if latest.get(name) != text else [],
-            }
-            self._publish_records(new)
+        known = {run_id: row["spec"] for run_id, row in self._records["specs"].latest().items()}
+        texts = {run_id: canonical_json(spec) for run_id, spec in specs.items()}
+        for run_id, text in texts.items():
+            if known.get(run_id, text) != text:
+                raise StoreError(f"run {run_id} is stored with another specification; nothing was written")
+        missing = planned.keys() - known.keys() - texts.keys()
+        if missing:
+            raise ValueError(f"members without a specification: {sorted(missing)}")
+        placed = self.members(name)
+        latest = {key: row["definition"] for key, row in self._records["experiments"].latest().items()}
+        if name in latest:
+            seeds = {run_id: json.loads(text)["seed"] for run_id, text in {**known, **texts}.items()}
+            grows = self._grows(placed, planned, seeds) and "sequential" not in definition
+            adds = bool(planned.keys() - (placed.keys() & self.final_runs()))
+            definition = _going_on(name, json.loads(latest[name]), definition, grows=grows, adds=adds)
+        elif definition.get("command"):
+            definition = {**definition, "commands": [definition["command"]]}
+        text = canonical_json(definition)
+        return {
+            "specs": [{"run_id": run_id, "spec": texts[run_id]} for run_id in texts if run_id not in known],
+            "members": [
+                {"experiment": name, **asdict(member)}
+                for run_id, member in planned.items()
+                if placed.get(run_id) != member
+            ],
+            "experiments": [{"name": name, "definition": text}] if latest.get(name) != text else [],
+        }
 
     def plan(self, experiment: str) -> dict[str, Any] | None:
         """The latest state of an experiment's sequential plan; None where it has none."""

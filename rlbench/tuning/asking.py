@@ -79,9 +79,9 @@ def sampler_of(settings: SamplerSettings, space: Space, seed: int) -> BaseSample
 
 def pruner_of(settings: PrunerSettings, period: int, steps: int | None) -> BasePruner:
     """A new pruner over environment steps (`wilcoxon`: over seeds)."""
-    least = settings.least or period
+    least = int(settings.least) or period
     if settings.kind == "median":
-        return MedianPruner(n_startup_trials=settings.startup, n_warmup_steps=settings.warmup)
+        return MedianPruner(n_startup_trials=settings.startup, n_warmup_steps=int(settings.warmup))
     if settings.kind == "halving":
         return SuccessiveHalvingPruner(min_resource=least, reduction_factor=settings.factor)
     if settings.kind == "hyperband":

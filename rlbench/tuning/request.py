@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from rlbench.config import HelpRequested, check_cell, parse_seeds
+from rlbench.config.arguments import user_path, whole_number
+from rlbench.config.cadence import DEFAULT_STEPS, yielding
 from rlbench.config.cells import expand
 from rlbench.config.composing import Composer, composing
 from rlbench.config.keys import keys_of
@@ -19,13 +21,16 @@ from rlbench.config.seeds import LARGEST_COUNT
 from rlbench.config.settings import WandbOptions
 from rlbench.config.words import Setting, merged, parse_words, split_flags
 from rlbench.errors import ConfigError
+from rlbench.plain_text import as_message
 from rlbench.tuning.masking import shown_words
 from rlbench.tuning.space import grid_values, read_space
 from rlbench.tuning.study import NAMESPACE, Study, check_space
 from rlbench.tuning.study_file import (
+    MOST,
     Confirm,
     StudyFile,
     check_effort,
+    pruner_at,
     read_study,
     study_paths,
 )
@@ -77,7 +82,7 @@ def resolve(argv: Sequence[str]) -> TuneRequest:
     try:
         return _resolve(argv)
     except ConfigError as error:
-        raise ConfigError("".join(letter if letter.isprintable() else " " for letter in str(error))) from None
+        raise ConfigError(as_message(str(error))) from None
 
 
 def _resolve(argv: Sequence[str]) -> TuneRequest:
@@ -99,7 +104,7 @@ def _resolve(argv: Sequence[str]) -> TuneRequest:
         for name in ("variant", "recipe", "experiment"):
             if name in given:
                 raise ConfigError(f"{name} is the study file's to say; write a study file of your own")
-        settings = merged(lower, given)
+        settings = merged(yielding(lower, given), given)
         swept = [name for name, setting in settings.items() if setting.is_swept]
         if swept:
             raise ConfigError(f"{swept[0]} takes one value in a study; several belong into its space")
@@ -107,6 +112,8 @@ def _resolve(argv: Sequence[str]) -> TuneRequest:
         command: dict[str, Any] = {}
         for variant in file.variants:
             study, command = _study(file, variant, settings, composer)
+            pruner = pruner_at(file.pruner, study.period, study.steps, _steps_in(lower), yields="steps" in given)
+            study = dataclasses.replace(study, pruner=pruner)
             studies.append(study)
         del command["seeds"]
         options = command_options(
@@ -115,7 +122,7 @@ def _resolve(argv: Sequence[str]) -> TuneRequest:
         studies = [dataclasses.replace(one, **_named(one, options.name, len(studies), settings)) for one in studies]
         _check_confirm_names(studies)
         for study in studies:
-            check_effort(file, len(study.seeds), study.period, study.steps)
+            check_effort(file, study.pruner, len(study.seeds), study.period, study.steps)
     if options.until_decided:
         raise ConfigError("until_decided is for experiments; a study ends with its trials")
     request = TuneRequest(
@@ -124,7 +131,7 @@ def _resolve(argv: Sequence[str]) -> TuneRequest:
         studies=tuple(studies),
         confirm=file.confirm,
         storage=own.get("storage", ""),
-        store=Path(options.store).expanduser(),
+        store=user_path("store", options.store),
         workers=options.workers,
         lanes=options.lanes,
         checkpoint_seconds=options.checkpoint_seconds,
@@ -158,10 +165,14 @@ def _own_keys(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     return own, rest
 
 
+def _steps_in(settings: Mapping[str, Setting]) -> int:
+    """The budget in steps that a study file has."""
+    value = settings["steps"].values[0] if "steps" in settings else None
+    return value if isinstance(value, int) and value > 0 else DEFAULT_STEPS
+
+
 def _trials(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ConfigError(f"trials is a whole number of at least 1; got {text!r}")
-    return int(text)
+    return whole_number("trials", text, 1, MOST)
 
 
 def _named(study: Study, name: str, num_studies: int, settings: Mapping[str, Setting]) -> dict[str, Any]:

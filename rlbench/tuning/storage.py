@@ -17,6 +17,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
+from rlbench.config.arguments import user_path
 from rlbench.errors import ConfigError, RlbenchError
 from rlbench.tuning import quiet  # noqa: F401
 from rlbench.tuning.masking import MASK, secrets_of, without_secrets
@@ -58,7 +59,7 @@ def file_of(url: str) -> Path | None:
 
 
 def _real(name: str) -> Path:
-    return Path(os.path.realpath(Path(name).expanduser()))
+    return Path(os.path.realpath(user_path("storage", name)))
 
 
 def open_storage(url: str) -> BaseStorage:

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rlbench.config.arguments import check_choice, did_you_mean
-from rlbench.config.experiment_file import mapping_of, packaged_experiments, read_mapping, value_text
+from rlbench.config.arguments import check_choice, did_you_mean, whole_number
+from rlbench.config.cadence import is_fraction, steps_of
+from rlbench.config.experiment_file import mapping_of, packaged_experiments, read_mapping, set_words, value_text
+from rlbench.config.seeds import SEED_LIMIT
 from rlbench.errors import ConfigError
 from rlbench.stats import smallest_sign_flip_p
 from rlbench.tuning.objective import Objective
@@ -35,6 +37,7 @@ KEYS = (
 SAMPLERS = ("tpe", "random", "gp", "grid", "cmaes")
 PRUNERS = ("none", "median", "halving", "hyperband", "wilcoxon")
 DEFAULT_SEEDS = "4"
+MOST = 1_000_000  # trials
 LEVEL = 0.05  # of a confirmation, over all its candidates
 
 T = TypeVar("T")
@@ -54,16 +57,18 @@ class PrunerSettings:
 
     median: after `startup` finished trials, from `warmup` steps on. halving, hyperband: first decision at `least` steps (default: one
     evaluation period), then each `factor` times as far. wilcoxon: below `p`, over the seeds of a trial against those of the best one.
+    A study file may give the cadences, `warmup` and `least`, as fractions of a run's steps; in a `Study` they are steps.
     """
 
     kind: str = "median"
     startup: int = 5
-    warmup: int = 0
-    least: int = 0
+    warmup: int | float = 0
+    least: int | float = 0
     factor: int = 3
     p: float = 0.1
 
 
+CADENCES = ("warmup", "least")
 USED = {
     "none": (),
     "median": ("startup", "warmup"),
@@ -139,8 +144,8 @@ def _read(name: str, path: Path) -> StudyFile:
         sampler=_filled(SamplerSettings, "sampler", _with_kind(data.get("sampler", {}), "sampler")),
         pruner=_filled(PrunerSettings, "pruner", _with_kind(data.get("pruner", {}), "pruner")),
         confirm=_filled(Confirm, "confirm", mapping_of("confirm", data)),
-        trials=_whole("trials", data.get("trials", "64"), 1),
-        seed=_whole("seed", data.get("seed", "0"), 0),
+        trials=_whole("trials", data.get("trials", "64"), 1, MOST),
+        seed=_whole("seed", data.get("seed", "0"), 0, SEED_LIMIT - 1),
     )
     _check(file, mapping_of("pruner", data) if isinstance(data.get("pruner"), dict) else {})
     return file
@@ -161,20 +166,44 @@ def _check(file: StudyFile, told: Mapping[str, Any]) -> None:
         raise ConfigError("confirm.seeds is from 0 to 1000, and confirm.top at least 1")
 
 
-def check_effort(file: StudyFile, num_seeds: int, period: int, steps: int | None) -> None:
+def pruner_at(
+    pruner: PrunerSettings, period: int, steps: int | None, file_steps: int, *, yields: bool
+) -> PrunerSettings:
+    """The pruner of runs of so many steps, evaluated every `period`, with its cadences in steps.
+
+    `file_steps` are those of the study file. Where the command has another budget (`yields`), a cadence in steps that would stop no trial
+    is the fraction that it was of the file's, and none is later than the last decision.
+    """
+    found = {}
+    for key in CADENCES:
+        value, last = getattr(pruner, key), None if steps is None else last_decision(steps, period)
+        if yields and last is not None and value > last and not is_fraction(value):
+            value = value / file_steps
+        if is_fraction(value):
+            value = steps_of(value, steps or file_steps)
+        found[key] = min(value, max(last, 0)) if yields and last is not None else value
+    return dataclasses.replace(pruner, **found)
+
+
+def last_decision(steps: int, period: int) -> int:
+    """The last step at which a run of so many steps can be stopped."""
+    return (steps // period - 1) * period
+
+
+def check_effort(file: StudyFile, pruner: PrunerSettings, num_seeds: int, period: int, steps: int | None) -> None:
     """Raise ConfigError for settings under which a pruner never stops a trial, or the confirmation never supports one."""
-    if file.pruner.kind == "wilcoxon" and 0.5**num_seeds >= file.pruner.p:
-        least = math.floor(-math.log2(file.pruner.p)) + 1
+    if pruner.kind == "wilcoxon" and 0.5**num_seeds >= pruner.p:
+        least = math.floor(-math.log2(pruner.p)) + 1
         raise ConfigError(
-            f"pruner wilcoxon with {num_seeds} seeds has no p below {0.5**num_seeds:g}, so p={file.pruner.p:g} stops no trial;"
+            f"pruner wilcoxon with {num_seeds} seeds has no p below {0.5**num_seeds:g}, so p={pruner.p:g} stops no trial;"
             f" it needs at least {least} seeds"
         )
     if steps is not None:
-        last = (steps // period - 1) * period
-        key = {"median": "warmup", "halving": "least", "hyperband": "least"}.get(file.pruner.kind, "")
-        if key and getattr(file.pruner, key) > last:
+        last = last_decision(steps, period)
+        key = {"median": "warmup", "halving": "least", "hyperband": "least"}.get(pruner.kind, "")
+        if key and getattr(pruner, key) > last:
             raise ConfigError(
-                f"pruner.{key}={getattr(file.pruner, key)} stops no trial: the last decision of a run of {steps} steps is at {last}"
+                f"pruner.{key}={getattr(pruner, key)} stops no trial: the last decision of a run of {steps} steps is at {last}"
             )
     smallest = smallest_sign_flip_p(file.confirm.seeds) * file.confirm.top
     if file.confirm.seeds and smallest > LEVEL:
@@ -203,7 +232,7 @@ def _words(data: Mapping[str, Any]) -> list[str]:
         words.append(f"seeds={DEFAULT_SEEDS}")
     for part in _PARTS:
         words += [f"{part}.{key}={value_text(f'{part}.{key}', value)}" for key, value in mapping_of(part, data).items()]
-    return words + [f"{key}={value_text(key, value)}" for key, value in mapping_of("set", data).items()]
+    return words + set_words(data)
 
 
 def _with_kind(told: Any, what: str) -> Mapping[str, Any]:
@@ -224,14 +253,15 @@ def _filled(cls: type[T], what: str, told: Mapping[str, Any]) -> T:
             raise ConfigError(f"unknown key '{what}.{key}'{did_you_mean(key, fields)} (one of: {', '.join(fields)})")
         kind = type(fields[key].default)
         try:
-            values[key] = kind(raw)
+            is_part = cls is PrunerSettings and key in CADENCES and is_fraction(float(raw))
+            values[key] = float(raw) if is_part else kind(raw)
         except (TypeError, ValueError):
             wanted = {int: "a whole number", float: "a number"}.get(kind, "a text")
             raise ConfigError(f"{what}.{key} is {wanted}; got {raw!r}") from None
     return cls(**values)
 
 
-def _whole(key: str, raw: Any, least: int) -> int:
-    if not isinstance(raw, str) or not raw.isdecimal() or int(raw) < least:
+def _whole(key: str, raw: Any, least: int, most: int) -> int:
+    if not isinstance(raw, str):
         raise ConfigError(f"{key} is a whole number of at least {least}; got {raw!r}")
-    return int(raw)
+    return whole_number(key, raw, least, most)

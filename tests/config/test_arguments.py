@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlbench.config.arguments import check_choice, did_you_mean, parse_arguments, run_command
+from rlbench.config.arguments import HelpPrinted, check_choice, did_you_mean, parse_arguments, run_command
 from rlbench.errors import ConfigError, RlbenchError, StoreError
 
 ALLOWED = {"store": "results", "experiment": None, "format": "table"}
@@ -78,7 +78,8 @@ def test_check_choice_among_nothing() -> None:
         (ConfigError("bad"), 2, "prog: bad\n"),
         (StoreError("gone"), 2, "prog: gone\n"),
         (KeyboardInterrupt(), 130, ""),
-        (SystemExit(0), 0, ""),
+        (HelpPrinted(0), 0, ""),
+        (SystemExit(0), 2, "prog: a module called sys.exit(0)\n"),
     ],
 )
 def test_run_command_turns_errors_into_exit_codes(

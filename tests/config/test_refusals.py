@@ -33,7 +33,7 @@ REFUSALS = {
     "target.unit=update": "unknown target.unit 'update'; did you mean 'updates'? (one of: steps, updates, episodes, losses)",
     "wandb.mode=onlin": "unknown wandb.mode 'onlin'; did you mean 'online'? (one of: offline, online, disabled)",
     # budgets that cannot give a result
-    "steps=2000": "evaluation.period 2500 is larger than steps 2000: no run would ever be evaluated",
+    "steps=2000 evaluation.period=2500": "evaluation.period 2500 is larger than steps 2000: no run would ever be evaluated",
     "steps=3000 replay.warmup=4000": "replay.warmup 4000 is larger than steps 3000: learning would never start",
     # keys
     "batchsize=3": f"unknown key 'batchsize'; did you mean 'batch_size'? {SEE}",

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from rlbench.plain_text import as_message, escaped, one_line, printable
 from rlbench.reports.text import (
     NOTHING,
     command_line,
@@ -12,7 +13,6 @@ from rlbench.reports.text import (
     p_value,
     place_of,
     plural,
-    printable,
     share,
     shortened,
     signed,
@@ -117,6 +117,14 @@ def test_a_p_value_beside_the_level_says_on_which_side_it_is(value: float, shown
 def test_what_no_eye_sees_is_written_out() -> None:
     assert printable("a\x1b[31mred\x07\u202eb\x9bc\td") == r"a\x1b[31mred\x07\u202eb\x9bc\td"
     assert printable("50\N{NO-BREAK SPACE}000\nsoft_huber 软更新 ±") == "50\N{NO-BREAK SPACE}000\nsoft_huber 软更新 ±"
+    assert escaped("a\tb\n\N{NO-BREAK SPACE}c") == r"a\tb\n\xa0c"
+    assert one_line(" a\tb\n\x1bc\N{NO-BREAK SPACE} d ") == r"a b \x1bc d"
+
+
+def test_a_message_is_one_line_of_bounded_length() -> None:
+    assert as_message("a\nb\x07") == r"a b\x07"
+    assert as_message("x" * 1000) == f"{'x' * 200}...{'x' * 50}"
+    assert len(as_message("word " * 10_000)) == 3995
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,8 @@ def test_lanes_are_shared_out_in_whole_trials(tmp_path: Path) -> None:
         (["optimizer.lr=1e-3"], {}, "optimizer.lr is in the space of the study"),
         (["batch_size=16,32"], {}, "batch_size takes one value in a study"),
         (["variant=hard_mse"], {}, "variant is the study file's to say"),
-        (["steps=100"], {}, "evaluation.period 250 is larger than steps 100"),
+        (["steps=100", "evaluation.period=250"], {}, "evaluation.period 250 is larger than steps 100"),
+        ([], {"steps": 100}, "evaluation.period 250 is larger than steps 100"),
         (["trials=0"], {}, "trials is a whole number"),
         (["trials=8", "trials=9"], {}, "given twice"),
         (["trails=8"], {}, "unknown key 'trails'"),
@@ -159,3 +160,21 @@ def test_a_definition_says_what_differs(tmp_path: Path) -> None:
     assert "run.budget.steps (1000, now 500)" in differences(
         before, request_of(tmp_path, "steps=500").studies[0].definition()
     )
+
+
+def test_a_study_takes_any_budget_and_its_pruner_cadences_are_parts_of_it(tmp_path: Path) -> None:
+    share = {"pruner": {"kind": "median", "warmup": 0.2}}
+    assert request_of(tmp_path, **share).studies[0].pruner.warmup == 200  # of 1000 steps
+    short = request_of(tmp_path, "steps=800", **share).studies[0]
+    assert (short.steps, short.pruner.warmup) == (800, 160)
+    assert request_of(tmp_path, "steps=400", **share).studies[0].pruner.warmup == 0  # its only decision
+    # In steps in the file: kept where it fits, else the part that it was of the file's budget.
+    in_steps = {"pruner": {"kind": "median", "warmup": 500}}
+    assert request_of(tmp_path, "steps=2000", **in_steps).studies[0].pruner.warmup == 500
+    tiny = request_of(tmp_path, "steps=100", **in_steps).studies[0]
+    assert (tiny.steps, tiny.period, tiny.pruner.warmup) == (100, 25, 50)
+
+
+def test_the_shipped_study_takes_a_short_budget() -> None:
+    (study,) = resolve(["study=cartpole", "steps=12000"]).studies
+    assert (study.steps, study.period, study.pruner.warmup) == (12_000, 1_200, 2_400)
