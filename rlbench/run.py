@@ -154,6 +154,7 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
     """Show what came out; the exit code by what is left undone."""
     from rich.console import Console
 
+    from rlbench.published import same_bits
     from rlbench.reports import report_folder
     from rlbench.reports.summary import summarise
     from rlbench.reports.terminal import table_of
@@ -173,6 +174,8 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
         from rlbench.reports.report import write_summary
 
         print(f"report: {write_summary(summary, report_folder(request.store, request.name))}")
+    if told := same_bits(runs):
+        print(told)
     if not passes_audit(results):
         return EXIT_DIFFERENCE
     lost = runs[runs["status"] != "done"]

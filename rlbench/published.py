@@ -1,0 +1,36 @@
+"""The digest of all runs of an experiment as one, and the digests that the project publishes of its own experiments.
+
+In goes a table of finished runs; out comes a sentence. A run's digest is a function of its specification and of the engine's version, so
+everybody who runs a published experiment with that version gets the published digest.
+"""
+
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# By the digest of the run ids, which changes with any setting: the version of the engine, and the digest of the runs' digests.
+PUBLISHED: dict[str, tuple[str, str]] = {}
+
+
+def digest_of(words: "pd.Series") -> str:
+    """16 hex digits over words in their sorted order."""
+    return hashlib.sha256("\n".join(sorted(words)).encode()).hexdigest()[:16]
+
+
+def same_bits(runs: "pd.DataFrame") -> str:
+    """What the digest of these finished runs is, and whether it is the one that was published; empty where some are not finished."""
+    if runs.empty or not runs["status"].isin(["done", "diverged"]).all():
+        return ""
+    found = digest_of(runs["run_id"] + " " + runs["digest"])
+    told = f"digest of these {len(runs)} runs: {found}"
+    engine, expected = PUBLISHED.get(digest_of(runs["run_id"]), ("", ""))
+    if not expected:
+        return told
+    others = sorted(set(runs["platform"]) - {engine})
+    if others:
+        return f"{told}; {expected} was published for {engine}, and these were trained on {', '.join(others)}"
+    if found == expected:
+        return f"{told}, the published one: this machine computed the same numbers to the bit"
+    return f"{told}, and NOT {expected}, which was published: this machine computed other numbers"
