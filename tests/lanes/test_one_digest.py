@@ -1,0 +1,69 @@
+"""One digest on every CPU: a run trained with other instructions, compiled, without a compiler, and continued under another capability."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import sys, torch
+from rlbench.lanes import exactness
+from rlbench.lanes.compiling import prepare_process
+from rlbench.lanes.lane import Lane
+from rlbench.lanes.registry import small_variant
+from rlbench.lanes.trainer import Trainer
+from rlbench.lanes.losses import Huber
+prepare_process()
+variant, what, path = small_variant(loss=Huber(), double=True), sys.argv[1], sys.argv[2]
+if what == "whole":
+    print(*exactness._together(variant, [4]))
+elif what == "among":
+    print(exactness._together(variant, range(64))[4])
+elif what == "first":
+    trainer = Trainer([exactness._lane(variant, seed) for seed in (9, 4)])
+    torch.save((trainer.advance(exactness.MIDWAY)[1], trainer.lane(1).state), path)
+else:
+    rows, state = torch.load(path, weights_only=False)
+    lane = Lane(exactness._run(variant, 4), state)
+    print(*exactness._finished(Trainer([lane]), {0: rows}, (1000,)))
+"""
+
+
+def program(what: str, path: Path, **env: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, what, str(path)],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])} | env,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.strip()
+
+
+def test_other_instructions(tmp_path: Path) -> None:
+    """And a run that goes on in another process, with others."""
+    expected = program("whole", tmp_path)
+    assert len(expected) == 64
+    state = tmp_path / "state"
+    for first, then in (("avx2", "default"), ("default", "avx2")):
+        assert program("whole", tmp_path, ATEN_CPU_CAPABILITY=first) == expected
+        program("first", state, ATEN_CPU_CAPABILITY=first)
+        assert program("rest", state, ATEN_CPU_CAPABILITY=then) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("capability", ["", "avx2", "default"])
+def test_compiled(tmp_path: Path, capability: str) -> None:
+    """Alone, among 63 others, and begun compiled and continued without."""
+    env = {"ATEN_CPU_CAPABILITY": capability} if capability else {}
+    expected, state = program("whole", tmp_path), tmp_path / "state"
+    assert program("whole", tmp_path, RLBENCH_COMPILE="1", **env) == expected
+    assert program("among", tmp_path, RLBENCH_COMPILE="1", **env) == expected
+    program("first", state, RLBENCH_COMPILE="1", **env)
+    assert program("rest", state) == expected
+
+
+@pytest.mark.slow
+def test_without_a_compiler(tmp_path: Path) -> None:
+    assert program("whole", tmp_path, RLBENCH_COMPILER="none") == program("whole", tmp_path)
