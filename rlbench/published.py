@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # By the digest of the run ids, which changes with any setting: the version of the engine, and the digest of the runs' digests.
-PUBLISHED: dict[str, tuple[str, str]] = {}
+PUBLISHED: dict[str, tuple[str, str]] = {
+    "50b1b705fbf9185b": ("rlbench-engine-2", "02184ecc838af77a"),  # quickstart
+}
 
 
 def digest_of(words: "pd.Series") -> str:
