@@ -1,4 +1,4 @@
-"""Contract 1 for every member of every group and every flag: nobody has to remember a new one. The compiled half is slow."""
+"""Contract 1 for every member of every group and every flag: nobody has to remember a new one. Slow; CI runs it."""
 
 import os
 import subprocess
@@ -25,6 +25,7 @@ sys.exit("".join(f"{name}: {line}\\n" for name, line in found.items() if line))
 OWN = sorted({name.split()[0] for name in VARIANTS})  # a program each: what is compiled stays in memory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_eager(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RLBENCH_COMPILE", "0")
