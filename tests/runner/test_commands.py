@@ -1,5 +1,6 @@
 """The commands as a person meets them: exit codes, verify, bad places for a store, the Python entry point."""
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -14,7 +15,8 @@ import torch
 import rlbench
 from rlbench.config import run_of
 from rlbench.lanes.networks import MLP
-from rlbench.store import Store, load
+from rlbench.store import Checkpoint, Store, load
+from rlbench.store.checkpoints import read_header, write_checkpoint
 from tests.runner.commands import SMALL, SMALL_UNIFORM, environment, kill, progress, run, start, wait_until
 
 
@@ -214,11 +216,14 @@ def test_a_run_begun_on_another_platform_is_left_alone_and_the_others_are_traine
     process = start(store, *words)
     wait_until(process, lambda: len(progress(store)) == 2)
     kill(process)
-    # As if the state of one of the two had been written elsewhere: same length, so that the file stays whole.
+    # As if the state of one of the two had been written by another engine.
     for path in (store / "checkpoints").glob("*.safetensors"):
-        data = path.read_bytes()
-        assert data.count(b"-eager") == 2
-        path.write_bytes(data.replace(b"-eager", b"-other", 1))
+        header, tensors = read_header(path), safetensors.torch.load_file(path)
+        assert header is not None
+        first, *others = header.lanes
+        other = dataclasses.replace(first, meta={**first.meta, "platform": "rlbench-engine-1"})
+        path.chmod(0o644)
+        write_checkpoint(path, header.program, header.commit, Checkpoint(tensors, [other, *others]))
     code, _, err = run(store, *words)
     assert code == 3
     assert "the bits would not go on" in err
