@@ -70,8 +70,8 @@ def _definition(row: Mapping[str, Any]) -> str:
 
 
 def _member(row: Mapping[str, Any]) -> str:
-    if not row["variant"] or not row["variant"].isprintable():
-        return "the label of its variant is no text"
+    if not row["variant"]:
+        return "the label of its variant is empty"
     if row["study"] is not None and not is_name(row["study"]):
         return "its study has no plain name"
     return "" if _count(row["position"]) else "its position is no count"

@@ -52,7 +52,8 @@ def test_verify_names_the_run_of_an_altered_row(trained: Path, tmp_path: Path) -
     pq.write_table(type(table).from_pylist(rows, schema=table.schema), part)
     code, out, _ = run(copy, module="rlbench.verify")
     assert code == 1
-    assert f"run {rows[0]['run_id']}: " in out
+    assert part.name in out
+    assert "do not give their digests" in out
 
 
 def test_stored_weights_load_into_a_plain_module(trained: Path) -> None:
@@ -242,4 +243,4 @@ def test_verify_names_a_run_whose_outcome_was_altered(trained: Path, tmp_path: P
     pq.write_table(type(table).from_pylist(rows, schema=table.schema), path)
     code, out, _ = run(copy, module="rlbench.verify")
     assert code == 1
-    assert f"run {rows[0]['run_id']}: its stored rows, weights or outcome" in out
+    assert path.name in out

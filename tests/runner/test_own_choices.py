@@ -119,7 +119,7 @@ def test_a_module_that_workers_cannot_import_ends_the_command_in_one_line(write:
     write("own_one", LOG_COSH + broken_there)
     code, _, err = command("run", *ONE)
     assert code == 2
-    assert "a worker cannot import what its runs are made of: RuntimeError: only in the first process" in err
+    assert "module 'own_one' does not import: RuntimeError: only in the first process" in err
     assert "Traceback" not in err
 
 

@@ -56,16 +56,16 @@ def test_another_limit_of_steps_is_another_setting() -> None:
 
 
 def test_every_table_has_the_labels_of_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    runs = {f"{lr}{seed}": ("mine", spec(seed, lr=lr)) for lr in (1, 2) for seed in range(2)}
+    runs = {f"{lr}{seed}".zfill(16): ("mine", spec(seed, lr=lr)) for lr in (1, 2) for seed in range(2)}
     write(tmp_path, "adhoc", dict(list(runs.items())[:2]))
     assert set(load(tmp_path).runs["variant"]) == {"mine"}
     write(tmp_path, "adhoc", runs)
-    write(tmp_path, "other", {"10": ("mine", spec(0, lr=1))})
+    write(tmp_path, "other", {"10".zfill(16): ("mine", spec(0, lr=1))})
     labels = {"mine (variant.lr=1)", "mine (variant.lr=2)"}
     assert set(load(tmp_path).runs["variant"]) == labels
     assert set(load(tmp_path, "adhoc").runs["variant"]) == labels == set(summarise(load(tmp_path), "adhoc").variants)
     # A part of the runs has the labels of the whole, so that two parts can be put together again.
-    assert list(load(tmp_path, "adhoc").only(["10"]).runs["variant"]) == ["mine (variant.lr=1)"]
+    assert list(load(tmp_path, "adhoc").only(["10".zfill(16)]).runs["variant"]) == ["mine (variant.lr=1)"]
     assert list(load(tmp_path, "other").runs["variant"]) == ["mine"]
     rlbench.results.main([f"store={tmp_path}", "format=csv", "experiment=adhoc"])
     assert capsys.readouterr().out.count("mine (variant.lr=2)") == 2
