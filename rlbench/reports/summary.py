@@ -129,6 +129,7 @@ def summarise(results: Results, experiment: str) -> Summary:
         )
     specs = results.specs(list(runs["run_id"]))
     points = _run_points(selected.evaluations)
+    _fail_without_numbers(runs, points)
     present = list(dict.fromkeys(zip(runs["variant"], runs["env"], strict=True)))
     # A pair whose runs had to be told apart is present under longer names only: it is not without runs.
     recorded: Mapping[str, str] = getattr(selected, "recorded_names", {})
@@ -213,6 +214,18 @@ def _by_run(frame: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     codes, run_ids = frame["run_id"].factorize()
     keyed = frame.assign(run_id=np.asarray(run_ids, dtype=object)[codes])
     return keyed if keyed["run_id"].is_monotonic_increasing else keyed.sort_values(["run_id", *order], kind="stable")
+
+
+def _fail_without_numbers(runs: pd.DataFrame, points: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]) -> None:
+    """Count a done run whose returns are not all finite as failed, with the step of the first: it has no score to compare."""
+    for row, run_id, status in zip(runs.index, runs["run_id"], runs["status"], strict=True):
+        steps, returns = points.get(run_id, (np.zeros(0, np.int64), np.zeros(0)))
+        bad = np.flatnonzero(~np.isfinite(returns))
+        if status == "done" and bad.size:
+            told = f"its evaluation at step {steps[bad[0]]} has a return of {returns[bad[0]]}: a reward was not finite"
+            runs.loc[row, ["status", "error"]] = ["failed", told]
+            runs.loc[row, ["final_return", "auc", "train_return_last100"]] = np.nan
+            del points[run_id]
 
 
 def _rows_of(frame: pd.DataFrame, run_ids: Sequence[str]) -> pd.DataFrame:

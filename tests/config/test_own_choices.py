@@ -9,6 +9,7 @@ import pytest
 
 import rlbench
 from rlbench.config import HelpRequested, planned_runs, resolve, run_id, run_of, spec_of
+from rlbench.config.cadence import DEFAULT_STEPS
 from rlbench.config.changed_code import changed_code, changed_lines
 from rlbench.config.keys import keys_of_choice
 from rlbench.config.own_choices import class_of
@@ -52,6 +53,30 @@ def test_every_group_takes_a_class(write: Write, group: str) -> None:
     }
     assert run_of(spec) == run
     assert run_id(run_of(spec)) == run_id(run)
+
+
+OWN_REPLAY = """
+import dataclasses
+
+from rlbench import structural
+from rlbench.lanes.replay import Uniform
+
+
+@dataclasses.dataclass(frozen=True)
+class Late(Uniform):
+    warmup: int = structural(5_000, "transitions stored before the first update", ">= 1")
+"""
+
+
+def test_a_cadence_of_its_own_is_a_part_of_the_budget_by_its_own_default(write: Write, tmp_path: Path) -> None:
+    name = f"{write('own_replay', OWN_REPLAY)}:Late"
+    (tmp_path / "variant").mkdir()
+    (tmp_path / "variant" / "late.yaml").write_text(f"defaults: [soft_mse, override /replay: '{name}']\n")
+    for words in ([f"replay={name}"], [f"--config-dir={tmp_path}", "variant=late"]):
+        assert run_for(*words).variant.replay.warmup == 5_000
+        assert run_for(*words, f"steps={DEFAULT_STEPS // 10}").variant.replay.warmup == 500
+        assert run_for(*words, "replay.warmup=0.5", "steps=3000").variant.replay.warmup == 1_500
+    assert "replay.warmup must be a whole number" in refusal(f"replay={name}", "replay.warmup=1.5")
 
 
 def test_its_fields_are_keys_and_factors(write: Write) -> None:

@@ -1,5 +1,6 @@
 """The numbers of a report over a hand-written store are the hand-worked ones."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from written_runs import PlannedRun, write_store
 
 from rlbench.errors import StoreError
 from rlbench.reports.cells import Cell
+from rlbench.reports.report import write_summary
 from rlbench.reports.summary import Summary, summarise
 from rlbench.stats import bootstrap_interval, iqm, student_interval
 
@@ -170,3 +172,14 @@ def test_curves_of_others_end_with_the_shortest_run(tmp_path: Path) -> None:
     assert curve is not None
     assert curve.env_steps.tolist() == [100]
     assert curve.num_carried == 0
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_run_whose_returns_are_no_numbers_has_failed_and_says_at_which_step(value: float, tmp_path: Path) -> None:
+    runs = [PlannedRun("a", seed, {500: [10.0], 1000: [value if seed == 1 else 20.0]}) for seed in range(3)]
+    results = write_store(tmp_path, [*runs, *(PlannedRun("b", seed, {500: [9.0], 1000: [8.0]}) for seed in range(3))])
+    summary = summarise(results, "example")
+    assert (summary.count("done"), summary.count("failed")) == (5, 1)
+    (lost,) = summary.runs[summary.runs["status"] == "failed"].itertuples()
+    assert lost.error == f"its evaluation at step 1000 has a return of {value}: a reward was not finite"
+    assert write_summary(summary, tmp_path / "page").exists()
