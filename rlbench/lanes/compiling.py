@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 
 from rlbench.errors import ConfigError
 from rlbench.exact import building
@@ -126,11 +126,12 @@ def _compiled(
     from torch._functorch import config as functorch
     from torch._inductor.compile_fx import compile_fx, compile_fx_inner
 
+    constants = _lifted(graph)
     made: list[Callable[[list[Tensor]], Sequence[Tensor]]] = []
 
     def keep(inner: GraphModule, examples: Sequence[Tensor], **kwargs: Any) -> Any:
-        if len(examples) != len(inputs):
-            raise RuntimeError(f"the compiler left {len(examples)} of {len(inputs)} arguments")
+        if len(examples) != len(inputs) + len(constants):
+            raise RuntimeError(f"the compiler left {len(examples)} of {len(inputs) + len(constants)} arguments")
         made.append(compile_fx_inner(inner, examples, **kwargs))
         return made[-1]
 
@@ -142,9 +143,27 @@ def _compiled(
     }
     # The cache of whole derivatives would answer without handing over what is called here: its callers cost 11 us a call.
     with functorch.patch(enable_autograd_cache=False):
-        compile_fx(graph, list(inputs), inner_compile=keep, config_patches={**own, **options})
+        compile_fx(graph, [*inputs, *constants], inner_compile=keep, config_patches={**own, **options})
     (run,) = made
-    return run
+    return (lambda tensors: run([*tensors, *constants])) if constants else run
+
+
+def _lifted(graph: GraphModule) -> list[Tensor]:
+    """The constant tensors of a graph, such as a renderer's tables, which from now on are its last arguments."""
+    constants: dict[str, Node] = {}
+    last = [node for node in graph.graph.nodes if node.op == "placeholder"][-1]
+    for node in graph.graph.find_nodes(op="get_attr"):
+        if node.target not in constants:
+            with graph.graph.inserting_after(last):
+                last = constants[node.target] = graph.graph.placeholder(f"constant_{len(constants)}")
+            last.meta = dict(node.meta)
+        node.replace_all_uses_with(constants[node.target])
+        graph.graph.erase_node(node)
+    graph.recompile()
+    found = [getattr(graph, name) for name in constants]
+    for name in constants:
+        delattr(graph, name)
+    return found
 
 
 def tensors_of(value: Any) -> Iterator[Tensor]:

@@ -37,7 +37,7 @@ STUDY = {
 
 def plain_trial() -> None:
     """What one process per trial does: its seeds one after the other, in the plain loop."""
-    from tests.benchmarks.__main__ import run_of
+    from tests.benchmarks.lane_rate import run_of
     from tests.benchmarks.plain_loop import steps_per_second
 
     for seed in range(SEEDS):
