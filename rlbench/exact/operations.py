@@ -46,7 +46,7 @@ class _Places(TorchDispatchMode):
         self.of: dict[Any, str] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        is_plain = func.overloadpacket.__name__ in _ALLOWED and not {"alpha", "rounding_mode"} & set(kwargs or {})
+        is_plain = _in_place_or_not(func) in _ALLOWED and not {"alpha", "rounding_mode"} & set(kwargs or {})
         if not is_plain and func not in self.of:
             frames = [f for f in traceback.extract_stack() if "/torch/" not in f.filename and not _is_own(f.filename)]
             self.of[func] = f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
@@ -90,7 +90,7 @@ def _is_exact(node: Node) -> bool:
         return True
     if target.namespace not in ("aten", "prim"):
         return False
-    name = target.overloadpacket.__name__
+    name = _in_place_or_not(target)
     full = f"{name}.{target._overloadname}"
     if name in ("add", "sub", "rsub") and node.kwargs.get("alpha", 1) != 1:
         return False
@@ -102,3 +102,9 @@ def _is_exact(node: Node) -> bool:
         value = node.args[0]
         return isinstance(value, Node) and not bool(value.meta["val"].dtype.is_floating_point)
     return name in _ALLOWED or full in _ALLOWED
+
+
+def _in_place_or_not(target: Any) -> str:
+    """The name of an operation, without the underscore of one that changes its first argument."""
+    name: str = target.overloadpacket.__name__
+    return name if name in _ALLOWED or name.endswith("__") else name.removesuffix("_")
