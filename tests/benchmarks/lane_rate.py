@@ -15,21 +15,14 @@ from pathlib import Path
 
 import rlbench
 from rlbench.config.specification import resolved
+from rlbench.lanes.clipping import ClipValue
 from rlbench.lanes.compiling import prepare_process
-from rlbench.lanes.variant import (
-    MLP,
-    AdamW,
-    Budget,
-    ClipValue,
-    Diagnostics,
-    Environment,
-    Evaluation,
-    Huber,
-    Periodic,
-    Run,
-    Uniform,
-    Variant,
-)
+from rlbench.lanes.losses import Huber
+from rlbench.lanes.networks import MLP
+from rlbench.lanes.optimizers import AdamW
+from rlbench.lanes.replay import Uniform
+from rlbench.lanes.targets import Periodic
+from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
 from rlbench.runner.job import JobRun, Settings
 from rlbench.runner.plan import Task
 from rlbench.runner.updates import VariantProgress
