@@ -41,7 +41,7 @@ def output_of(words: list[str], folder: Path) -> str:
     """What a command prints to a pipe, compiled as for everybody; its progress is left out."""
     program = {"rlbench": ["-m", "rlbench"], "python": []}[words[0]]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RLBENCH_")}
-    environment |= {"NO_COLOR": "1", "COLUMNS": "80", "WANDB_MODE": "disabled"}
+    environment |= {"NO_COLOR": "1", "COLUMNS": "80"}
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, *program, *words[1:]]
     return subprocess.run(
