@@ -23,7 +23,7 @@ class NoClip(Clip):
 
 @dataclasses.dataclass(frozen=True)
 class ClipValue(Clip):
-    """Every element to [-limit, limit], as torch.nn.utils.clip_grad_value_."""
+    """Every element to [-limit, limit], as `torch.nn.utils.clip_grad_value_`."""
 
     kind: ClassVar[str] = "value"
     limit: float = number(1.0, "largest absolute value of a gradient element", "> 0")
@@ -36,7 +36,7 @@ class ClipValue(Clip):
 
 @dataclasses.dataclass(frozen=True)
 class ClipNorm(Clip):
-    """Scaled down to a global norm over all parameters of the lane, as torch.nn.utils.clip_grad_norm_."""
+    """Scaled down to a global norm over all parameters of the lane, as `torch.nn.utils.clip_grad_norm_`."""
 
     kind: ClassVar[str] = "norm"
     max_norm: float = number(10.0, "largest global norm of a lane's gradient", "> 0")

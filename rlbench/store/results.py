@@ -65,13 +65,14 @@ def load(path: str | os.PathLike[str], experiment: str | None = None) -> Results
 class Results:
     """What a store held at one moment.
 
-    runs: one row a run, by the order of experiments and the position within. A run of several experiments stands under
-        the first that recorded it, unless the results are those of one experiment. Where a variant's name was used for several
-        configurations within an experiment, `variant` says in what they differ: "soft_huber (budget.steps=50000)".
-        Of an unfinished run `env_steps` is
-        the state from which it would go on, `updates` and `episodes` what its published rows show.
-    episodes, evaluations, diagnostics: rows sorted by run_id and then in the order in which the run made them; those
-        of failed and diverged runs stay.
+    Attributes:
+        runs: one row a run, by the order of experiments and the position within. A run of several experiments stands under
+            the first that recorded it, unless the results are those of one experiment. Where a variant's name was used for
+            several configurations within an experiment, `variant` says in what they differ: "soft_huber
+            (budget.steps=50000)". Of an unfinished run `env_steps` is the state from which it would go on, `updates` and
+            `episodes` what its published rows show.
+        episodes, evaluations, diagnostics: rows sorted by run_id and then in the order in which the run made them; those
+            of failed and diverged runs stay.
     """
 
     def __init__(self, store: Store, experiment: str | None = None, snapshot: Mapping[str, Any] | None = None) -> None:
