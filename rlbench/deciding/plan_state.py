@@ -111,18 +111,25 @@ def so_far(state: PlanState) -> list[str]:
 
 
 def sentence(one: Watched, metric: str) -> str:
-    """What the last look at a comparison showed."""
+    """What the last look at a comparison showed, to the digits that the difference give or take the boundary supports."""
+    from rlbench.reports.text import number, place_of, signed  # here, since reports read this module
+
     last = one.plan.history[-1]
+    place = place_of(last.estimate - last.boundary, last.estimate + last.boundary)
     better, other = (one.first, one.second) if last.estimate > 0 else (one.second, one.first)
     if last.is_crossed:
         return (
             f"{better} is better than {other} on {one.env}: its mean {NAMES[metric]} over {last.n} seeds is higher by"
-            f" {abs(last.estimate):.4g}, and {last.boundary:.4g} was enough at this look"
+            f" {number(abs(last.estimate), place)}, and {number(last.boundary, place)} was enough at this look"
         )
-    seen = f"{one.first} - {one.second} on {one.env}: {last.estimate:+.4g} over {last.n} seeds"
+    seen = f"{one.first} - {one.second} on {one.env}: {signed(last.estimate, place)} over {last.n} seeds"
     if one.plan.next_look is None:
         return f"{seen}; inconclusive at the maximum: no difference was shown, which does not show that there is none"
-    asked = f"{last.boundary:.4g} was asked for" if last.boundary < float("inf") else "no difference was enough yet"
+    asked = (
+        f"{number(last.boundary, place)} was asked for"
+        if last.boundary < float("inf")
+        else "no difference was enough yet"
+    )
     return f"{seen}; not decided ({asked}), goes on to {one.plan.next_look} seeds"
 
 

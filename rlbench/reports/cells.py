@@ -118,11 +118,8 @@ class Cell:
         random = _random_return(self.env)
         scores = {run.seed: run.final_return for run in self.runs if run.has_score}
         diverged = {run.seed: random for run in self.runs if run.status == "diverged" and random is not None}
-        return {
-            run.seed: {**scores, **diverged}[run.seed]
-            for run in self.runs
-            if run.seed in scores.keys() | diverged.keys()
-        }
+        known = scores | diverged
+        return {run.seed: known[run.seed] for run in self.runs if run.seed in known}
 
     @property
     def num_unscored(self) -> int:

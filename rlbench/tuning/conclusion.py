@@ -12,6 +12,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from rlbench.config import spec_of
+from rlbench.config.yaml_files import with_checksum
 from rlbench.reports.text import number, signed
 from rlbench.runner.rung_pool import Interrupted
 from rlbench.store import Member, Store, load, passes_audit
@@ -187,7 +188,7 @@ def _export(
             else "Not confirmed on fresh seeds.",
             *(f"{key}: {value!r}" for key, value in cell.overrides.items()),
         ]
-        text = variant_yaml(cell.variant, header)
+        text = with_checksum(variant_yaml(cell.variant, header))
         write_file(path, text)
         written.append((score, text))
     best = folder / f"{request.name}.yaml"

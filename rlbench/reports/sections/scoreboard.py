@@ -203,9 +203,10 @@ def _where_curves_differ(env: str, families: Sequence[Family], summary: Summary,
         x, y = (cell.curve if (cell := summary.cell(v, env)) else None for v in (member.x, member.y))
         if x is None or y is None or not np.array_equal(x.env_steps, y.env_steps):
             continue
-        shared = [seed for seed in x.seeds if seed in y.seeds]
+        places = {seed: place for place, seed in enumerate(y.seeds)}
+        shared = [(place, places[seed]) for place, seed in enumerate(x.seeds) if seed in places]
         if member.is_paired and len(shared) >= MIN_RUNS_FOR_BAND:
-            one, other = (c.values[[c.seeds.index(seed) for seed in shared]] for c in (x, y))
+            one, other = (c.values[list(own)] for c, own in zip((x, y), zip(*shared, strict=True), strict=True))
             band = simultaneous_band(one - other, resamples=1_000, possible=possible)
         elif not member.is_paired and min(len(x.values), len(y.values)) >= MIN_RUNS_FOR_BAND:
             band = simultaneous_band(x.values, y.values, resamples=1_000, possible=possible)
