@@ -57,6 +57,17 @@ def scoreboard_section(summary: Summary, env: str, slug: str, families: Sequence
     return Section(f"env{place}", env, tuple(blocks))
 
 
+def answer_pictures(summary: Summary) -> tuple[Picture, ...]:
+    """What stands beside the answer: every run's final return on the first environment with a done run."""
+    for env in summary.envs:
+        cells = summary.cells_of(env)
+        if any(cell.done for cell in cells):
+            styles = [summary.variants.index(cell.variant) for cell in cells]
+            drawing = draw_final_returns(cells, styles, random_return(env), name="answer")
+            return (Picture(drawing, "answer", line(_dots_caption(cells))),)
+    return ()
+
+
 def random_return(env: str) -> float | None:
     """The mean return of random actions; None for an environment without an entry in the table."""
     try:
