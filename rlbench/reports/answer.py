@@ -64,6 +64,10 @@ def answers_of(
         questions, undecided = questions + told_of_pairs, 0
     ranked = sorted((told for _, told in questions), key=lambda told: not told.is_decided)
     shown = ranked[:MOST_SENTENCES]
+    if shown and not any(told.is_decided for told in [*found, *shown]):
+        found.append(
+            Answer(line("Nothing is decided: no difference was shown, which does not show that there is none."))
+        )
     found += [Answer(line("Exploratory, as nothing was declared:"))] if is_exploratory and shown else []
     found += shown
     found += _rest(len(ranked) - len(shown), undecided, len(told_of_pairs))
@@ -122,7 +126,7 @@ def _seen_effect(analysis: Effects, effect: Effect) -> Seen:
     word = analysis.word(effect)
     where = analysis.scope
     if where == "all":
-        where = f"{AVERAGED} {len(analysis.envs)} environments, as a share of the way from random play to the reference"
+        where = f"{AVERAGED} {len(analysis.envs)} environments, from random play at 0 to the reference at 1"
     p = analysis.equivalence_p_adjusted.get(effect.name) if word == EQUIVALENT else effect.p_adjusted
     seen = Seen(
         " x ".join(names), high, low, where, word, effect.estimate, effect.paired_low, effect.paired_high, p,
@@ -149,8 +153,8 @@ def _turned(seen: Seen) -> Seen:
     if seen.estimate is None or seen.estimate >= 0 or seen.low is None or seen.high is None:
         return seen
     parts = tuple((env, -estimate, -high, -low) for env, estimate, low, high in seen.parts)
-    ends = {"estimate": -seen.estimate, "low": -seen.high, "high": -seen.low}
-    return replace(seen, better=seen.worse, worse=seen.better, parts=parts, **ends)
+    turned = replace(seen, better=seen.worse, worse=seen.better, parts=parts)
+    return replace(turned, estimate=-seen.estimate, low=-seen.high, high=-seen.low)
 
 
 def _needed(margin: float | None, spread: float, tests: int, *, paired: bool) -> int | None:

@@ -15,7 +15,7 @@ from rlbench.reports.document import Answer, Part, line
 from rlbench.reports.ledger import Ledger
 
 MOST_ENVIRONMENTS = 4
-AVERAGED = "averaged over"
+AVERAGED = "on average over"
 DECIDED = (SUPPORTED, OPPOSITE, EQUIVALENT)
 
 

@@ -112,11 +112,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure: its drawing, its file's stem and its caption."""
+    """One figure: its drawing, its file's stem and its caption. `wide` is the same for the page's full width."""
 
     drawing: Drawing
     stem: str
     caption: Line
+    wide: Drawing | None = None
+    marks: tuple[Mapping[str, Any], ...] = ()  # for the page's script: id, variant, and runs in the order of the dots
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from rlbench.reports.latex import latex_table
 from rlbench.reports.ledger import Ledger
 from rlbench.reports.markdown import markdown_page
 from rlbench.reports.sections.design import LOST, design_section
-from rlbench.reports.sections.durations import durations_section, films_section
+from rlbench.reports.sections.durations import durations_section, film_links, films_section
 from rlbench.reports.sections.environments import aggregates_section, improvement_section
 from rlbench.reports.sections.factorial import factorial_section, record_effects
 from rlbench.reports.sections.power import power_section
@@ -83,13 +83,17 @@ def build_report(summary: Summary, out: Path | None = None) -> Report:
     answers = answers_of(summary, families, effects, design, ledger)
     durations = durations_section(summary)
     films = films_section(summary, out) if out is not None else None
+    links = film_links(summary, out) if out is not None else {}
     sections = [
         *([tuning_section(summary.study, ledger)] if summary.study else []),
         *([sequential_section(summary.plan, ledger)] if summary.plan else []),
         verdicts_section(summary, families, effects, ledger, design.is_declared),
         *([reading_section(summary, summary.definition["reading"])] if "reading" in summary.definition else []),
         design_section(summary, design, families, ledger),
-        *(scoreboard_section(summary, env, slug(env, i), families, ledger) for i, env in enumerate(summary.envs)),
+        *(
+            scoreboard_section(summary, env, slug(env, i), families, ledger, links)
+            for i, env in enumerate(summary.envs)
+        ),
         factorial_section(design, effects, ledger),
         aggregates_section(summary, across_environments(summary), ledger),
         improvement_section(summary, improvement_matrix(summary), ledger),
@@ -102,7 +106,7 @@ def build_report(summary: Summary, out: Path | None = None) -> Report:
         methods_section(summary),
         provenance_section(summary),
     ]
-    facts, pictures = tuple(_facts(summary)), answer_pictures(summary)
+    facts, pictures = tuple(_facts(summary)), answer_pictures(summary, links)
     return Report(
         summary.experiment, summary.question, tuple(answers), pictures, facts, tuple(sections), ledger.records
     )
@@ -129,8 +133,9 @@ def _page_files(report: Report) -> dict[str, str | bytes]:
     for block in (Figures(report.pictures), *(block for section in report.sections for block in section.blocks)):
         if isinstance(block, Figures):
             for picture in block.pictures:
-                files[f"figures/{picture.stem}.svg"] = picture.drawing.svg
-                files[f"figures/{picture.stem}.png"] = picture.drawing.png
+                drawing = picture.wide or picture.drawing
+                files[f"figures/{picture.stem}.svg"] = drawing.svg
+                files[f"figures/{picture.stem}.png"] = drawing.png
         elif isinstance(block, Table) and block.name:
             files[f"tables/{block.name}.csv"] = csv_of(tables.shown_frame(block))
             files[f"tables/{block.name}.tex"] = latex_table(block)
