@@ -157,7 +157,7 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
     from rlbench.published import same_bits
     from rlbench.reports import report_folder
     from rlbench.reports.summary import summarise
-    from rlbench.reports.terminal import table_of
+    from rlbench.reports.terminal import answer_text, table_of
     from rlbench.store import passes_audit
 
     command = shlex.join([*PROG.split(), *request.argv])
@@ -170,6 +170,7 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
         return EXIT_INTERRUPTED
     summary = summarise(results, request.name)
     Console().print(table_of(summary))
+    Console().print(answer_text(summary))
     if request.report:
         from rlbench.reports.report import write_summary
 

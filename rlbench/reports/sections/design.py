@@ -63,7 +63,7 @@ def design_section(summary: Summary, design: Design, families: Sequence[Family],
         )
     blocks += _lost_runs(summary)
     blocks += _comparability(summary, design, families)
-    return Section("design", "Design and completeness", tuple(blocks))
+    return Section("design", "Design and completeness", tuple(blocks), is_reference=True)
 
 
 def warnings_of(summary: Summary) -> list[str]:

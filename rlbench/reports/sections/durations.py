@@ -102,6 +102,16 @@ def _draw(runs: Sequence[NDArray[np.float64]], style: int, *, name: str, variant
         return render(figure, name, f"Durations of the training episodes of {variant}, {len(runs)} runs{told}")
 
 
+def film_links(summary: Summary, out: Path) -> dict[str, str]:
+    """run_id -> where its film is from the report's folder `out`; nothing for a page outside the store."""
+    if summary.films is None or not summary.films.is_dir():
+        return {}
+    if not out.resolve().is_relative_to(summary.films.parent.resolve()):
+        return {}
+    paths = {path.stem: path for path in sorted(summary.films.iterdir()) if path.suffix in (".gif", ".mp4")}
+    return {name: Path(os.path.relpath(path.resolve(), out.resolve())).as_posix() for name, path in paths.items()}
+
+
 def films_section(summary: Summary, out: Path) -> Section | None:
     """Links to what `python -m rlbench.play` has made of the experiment's runs; `out` is the folder of the report."""
     if summary.films is None or not summary.films.is_dir():

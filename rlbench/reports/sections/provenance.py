@@ -40,7 +40,12 @@ def methods_section(summary: Summary) -> Section:
             "contrasts of a grid"
         ),
     }
-    return Section("methods", "How the numbers are made", (Terms(tuple((k, line(v)) for k, v in entries.items())),))
+    return Section(
+        "methods",
+        "How the numbers are made",
+        (Terms(tuple((k, line(v)) for k, v in entries.items())),),
+        is_reference=True,
+    )
 
 
 def provenance_section(summary: Summary) -> Section:
@@ -73,6 +78,7 @@ def provenance_section(summary: Summary) -> Section:
                 "curves; figures/ the figures as SVG and PNG."
             ),
         ),
+        is_reference=True,
     )
 
 
