@@ -8,6 +8,7 @@ import dataclasses
 from typing import Any
 
 from rlbench.lanes.choice import structural
+from rlbench.metrics import FINAL_WINDOW
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,4 +23,6 @@ class Settings:
     checkpoint_seconds: float = structural(30.0, "seconds between checkpoints", "> 0")
     until_decided: bool = structural(False, "whether to add seeds by the experiment file's sequential plan")
     report: bool = structural(True, "whether the report is written at the end")
-    final_window: int = structural(5, "evaluation points, counted from the end, that final_return averages", ">= 1")
+    final_window: int = structural(
+        FINAL_WINDOW, "evaluation points, counted from the end, that final_return averages", ">= 1"
+    )

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from rlbench.metrics import FINAL_WINDOW
 from rlbench.store import Store
 from rlbench.store.records import FINAL_STATUSES
-from rlbench.store.results import FINAL_WINDOW, Results
+from rlbench.store.results import Results
 from rlbench.tracking.ledger import Ledger, Mirrored
 from rlbench.tracking.reading import PartReader
 from rlbench.tracking.rows import RunRows

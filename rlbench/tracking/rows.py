@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from rlbench.metrics import FINAL_WINDOW, LAST_EPISODES, of_run
 from rlbench.rows import TABLES
-from rlbench.store.results import FINAL_WINDOW, LAST_EPISODES
 
 Row = dict[str, int | float]
 _PLACES = {table: place for place, table in enumerate(TABLES)}  # of rows at equal env_steps
@@ -77,10 +77,4 @@ class RunRows:
 
     def measures(self) -> dict[str, float]:
         """final_return, auc and train_return_last100 of the rows given so far; what has no rows is left out."""
-        means, returns = self._point_means, self._last_returns
-        found: dict[str, float] = {}
-        if means:
-            found |= {"final_return": fmean(means[-self._final_window :]), "auc": fmean(means)}
-        if returns:
-            found["train_return_last100"] = fmean(returns)
-        return found
+        return of_run(self._point_means, list(self._last_returns), self._final_window)
