@@ -82,12 +82,11 @@ def _recorded(
     runs: "Sequence[PlannedRun]", definition: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list["Member"], dict[str, dict[str, Any]]]:
     """What a store records of an experiment: its definition, its members, and the specifications of their runs."""
-    from rlbench.config import spec_of
     from rlbench.runner.machine import machine
     from rlbench.store import Member
 
     members = [Member(planned.run_id, planned.variant, planned.position) for planned in runs]
-    return {**definition, "machine": machine()}, members, {planned.run_id: spec_of(planned.run) for planned in runs}
+    return {**definition, "machine": machine()}, members, {planned.run_id: planned.spec for planned in runs}
 
 
 def _train(request: "Request") -> bool:
