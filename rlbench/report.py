@@ -17,7 +17,7 @@ from rlbench.store import Results, load, passes_audit
 
 if TYPE_CHECKING:
     from rlbench.evidence import ForeignResults
-    from rlbench.tracking.settings import TrackingSettings
+    from rlbench.tracking import TrackingSettings
 
 PROG = "python -m rlbench.report"
 DOC = """Write the report of an experiment: report.html (one file, opens anywhere), report.md, stats.json, runs.csv,
@@ -84,7 +84,7 @@ def _report(argv: Sequence[str]) -> int:
     if foreign is not None:
         foreign.check()
     if arguments["wandb"] == "true":
-        from rlbench.tracking.wandb_report import publish, require_workspaces
+        from rlbench.tracking.wandb.report import publish, require_workspaces
 
         require_workspaces()
         settings = _tracking(results.path, arguments)
@@ -148,10 +148,11 @@ def _unconfirmed(results: Results, arguments: Mapping[str, str]) -> Path | None:
 
 def _tracking(store: Path, arguments: Mapping[str, str]) -> "TrackingSettings":
     """Where the report is to go: what was given, or else where the store was mirrored to."""
+    from rlbench.tracking import TrackingSettings
     from rlbench.tracking.ledger import recall
-    from rlbench.tracking.settings import TrackingSettings
 
-    settings = recall(store) or TrackingSettings()
+    recalled = recall(store, "wandb")
+    settings = recalled if isinstance(recalled, TrackingSettings) else TrackingSettings()
     return replace(
         settings,
         project=arguments.get("wandb.project", settings.project),

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from rlbench.config import PlannedRun, Request
     from rlbench.lanes.variant import Environment, Variant
     from rlbench.store import Member, Results, Store
-    from rlbench.tracking.settings import TrackingSettings
 
 PROG = "python -m rlbench.run"
 MIRROR_PATIENCE_SECONDS = 60.0
@@ -61,14 +60,12 @@ def _tasks(runs: "Sequence[PlannedRun]") -> list[Any]:
     return [Task(planned.run_id, planned.variant, planned.run) for planned in runs]
 
 
-def _check(request: "Request") -> "TrackingSettings":
-    """All that can be refused before anything is written, by a run and its dry run alike; returns what is tracked and how."""
+def _check(request: "Request") -> None:
+    """All that can be refused before anything is written, by a run and its dry run alike."""
     from rlbench.store import Store
-    from rlbench.tracking.process import require_login
-    from rlbench.tracking.settings import TrackingSettings
+    from rlbench.tracking import require_login
 
-    tracking = TrackingSettings(**dataclasses.asdict(request.tracking))
-    require_login(tracking)
+    require_login(*request.tracking)
     store = Store.peek(request.store)
     Store.check_writable(request.store)
     runs, definition = request.planned, request.definition
@@ -79,33 +76,31 @@ def _check(request: "Request") -> "TrackingSettings":
         runs, definition = tuple(runs_of(request, state)), definition_of(request, state)
     if store is not None:
         store.check_experiment(request.name, *_recorded(runs, definition))
-    return tracking
 
 
 def _recorded(
     runs: "Sequence[PlannedRun]", definition: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list["Member"], dict[str, dict[str, Any]]]:
     """What a store records of an experiment: its definition, its members, and the specifications of their runs."""
-    from rlbench.config import spec_of
     from rlbench.runner.machine import machine
     from rlbench.store import Member
 
     members = [Member(planned.run_id, planned.variant, planned.position) for planned in runs]
-    return {**definition, "machine": machine()}, members, {planned.run_id: spec_of(planned.run) for planned in runs}
+    return {**definition, "machine": machine()}, members, {planned.run_id: planned.spec for planned in runs}
 
 
 def _train(request: "Request") -> bool:
     """Record the experiment and train what is missing, or what its plan asks for; True when interrupted."""
     from rlbench.store import Store
-    from rlbench.tracking.process import Follower
+    from rlbench.tracking import Follower
 
-    tracking = _check(request)
+    _check(request)
     store = Store.open(request.store, say=lambda line: print(f"damage: {as_message(line)}", file=sys.stderr))
 
     def train(runs: "Sequence[PlannedRun]", definition: dict[str, Any]) -> bool:
         return _train_runs(request, store, runs, definition)
 
-    with Follower(request.store, tracking) as follower:
+    with Follower(request.store, *request.tracking) as follower:
         if request.sequential is not None:
             from rlbench.deciding import follow
 

@@ -4,7 +4,6 @@ In: key=value words (see --help). Out: the study in its storage, its runs in the
 how it went. Running the same command again goes on where it stopped.
 """
 
-import dataclasses
 import importlib.util
 import shlex
 import sys
@@ -17,7 +16,6 @@ from rlbench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, ConfigEr
 from rlbench.plain_text import as_message
 
 if TYPE_CHECKING:
-    from rlbench.tracking.settings import TrackingSettings
     from rlbench.tuning.request import TuneRequest
     from rlbench.tuning.tuner import Standing
 
@@ -49,20 +47,18 @@ def _run(argv: Sequence[str]) -> int:
     return _tune(request)
 
 
-def _check(request: "TuneRequest") -> "TrackingSettings":
-    """All that can be refused before anything is written, by a command and its dry run alike; returns what is tracked and how.
+def _check(request: "TuneRequest") -> None:
+    """All that can be refused before anything is written, by a command and its dry run alike.
 
     A dry run leaves alone what opening alone would make: a database on a server, or a file that is not there yet.
     """
     from rlbench.store import Store
-    from rlbench.tracking.process import require_login
-    from rlbench.tracking.settings import TrackingSettings
+    from rlbench.tracking import require_login
     from rlbench.tuning.existing import check_experiments
     from rlbench.tuning.ledger import check_existing
     from rlbench.tuning.storage import answering, default_url, file_of, open_storage
 
-    tracking = TrackingSettings(**dataclasses.asdict(request.tracking))
-    require_login(tracking)
+    require_login(*request.tracking)
     Store.check_writable(request.store)
     url = request.storage or default_url(request.store)
     path = file_of(url)
@@ -72,23 +68,22 @@ def _check(request: "TuneRequest") -> "TrackingSettings":
             for study in request.studies:
                 check_existing(storage, study)
     check_experiments(request)
-    return tracking
 
 
 def _tune(request: "TuneRequest") -> int:
     from rlbench.runner.rung_pool import Interrupted
     from rlbench.store import Store
-    from rlbench.tracking.process import Follower
+    from rlbench.tracking import Follower
     from rlbench.tuning.conclusion import conclude
     from rlbench.tuning.storage import default_url, open_storage
 
-    tracking = _check(request)
+    _check(request)
     store = Store.open(request.store, say=lambda line: print(f"damage: {as_message(line)}", file=sys.stderr))
     if not request.storage:
         (store.root / "studies").mkdir(exist_ok=True)
     url = request.storage or default_url(request.store)
     storage = open_storage(url)
-    with Follower(request.store, tracking) as follower:
+    with Follower(request.store, *request.tracking) as follower:
         try:
             outcomes = _work(request, storage, url, store)
             conclusion = conclude(request, outcomes, store)

@@ -10,10 +10,10 @@ from typing import Any
 
 from rlbench.config.sequential import smallest_p
 from rlbench.errors import StoreError
+from rlbench.metrics import METRICS
 from rlbench.stats import SequentialPlan
 
 Cell = tuple[str, str]  # label of the variant, environment
-NAMES = {"final_return": "final return", "auc": "area under the curve"}
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def described(state: PlanState) -> list[str]:
     rules, plan = state.rules, state.comparisons[0].plan
     number, looks = len(state.comparisons), _listed([str(look) for look in rules["looks"]])
     lines = [
-        f"sequential plan: looks at {looks} seeds a cell, the last being the maximum; {NAMES[rules['metric']]},"
+        f"sequential plan: looks at {looks} seeds a cell, the last being the maximum; {METRICS[rules['metric']]},"
         f" {'paired by seed' if rules['paired'] else 'unpaired'}"
     ]
     if number > 1:
@@ -119,7 +119,7 @@ def sentence(one: Watched, metric: str) -> str:
     better, other = (one.first, one.second) if last.estimate > 0 else (one.second, one.first)
     if last.is_crossed:
         return (
-            f"{better} is better than {other} on {one.env}: its mean {NAMES[metric]} over {last.n} seeds is higher by"
+            f"{better} is better than {other} on {one.env}: its mean {METRICS[metric]} over {last.n} seeds is higher by"
             f" {number(abs(last.estimate), place)}, and {number(last.boundary, place)} was enough at this look"
         )
     seen = f"{one.first} - {one.second} on {one.env}: {signed(last.estimate, place)} over {last.n} seeds"

@@ -21,9 +21,9 @@ from rlbench.lanes.targets import Periodic
 from rlbench.lanes.update import Tensors, group
 from rlbench.lanes.validation import EpisodeValidation
 from rlbench.lanes.variant import Run
+from rlbench.rows import OF_UPDATE
 
 ENDLESS = 2**62
-LAST = ("loss", "q_mean", "q_max", "grad_norm")
 
 
 def namespace_number(run: Run) -> int:
@@ -49,7 +49,7 @@ def initial_state(run: Run) -> Tensors:
         if not variant.detach_target:
             state |= {f"target_gradient.{i}": torch.zeros_like(p) for i, p in enumerate(params)}
         state["replay"] = torch.zeros(1, variant.replay.capacity, 2 * info.obs_size + ROW_EXTRAS)
-        state |= {f"last.{name}": torch.full((1,), torch.nan) for name in LAST}
+        state |= {f"last.{name}": torch.full((1,), torch.nan) for name in OF_UPDATE}
 
     def count(value: int) -> Tensor:
         return torch.tensor([value], dtype=torch.int64)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rlbench.envs.scores import normalisation
 from rlbench.errors import ConfigError, StoreError
+from rlbench.metrics import MEASURES
 from rlbench.stats import (
     MIN_RUNS_FOR_BOOTSTRAP,
     Band,
@@ -30,7 +31,6 @@ from rlbench.stats import (
 
 STATUSES = ("done", "diverged", "failed", "running", "pending")
 # Every metric is one number a run, a column of the `runs` table.
-METRICS = ("final_return", "auc", "train_return_last100")
 MIN_RUNS_FOR_BAND = 3
 # Below, few runs are left between the cuts of an IQM, and its band over a whole curve leaves the range of possible returns.
 MIN_RUNS_FOR_IQM_BAND = 20
@@ -170,7 +170,7 @@ def summarise_cell(
         env=env,
         counts=counts,
         missing=len(seeds - set(runs["seed"])),
-        metrics={name: _summarise_metric(done[name], possible) for name in METRICS},
+        metrics={name: _summarise_metric(done[name], possible) for name in MEASURES},
         runs=curves,
         is_continued=is_continued,
         possible=possible,

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from rlbench.deciding.plan_state import PlanState
 from rlbench.envs.scores import possible_returns
 from rlbench.errors import ConfigError
-from rlbench.reports.cells import METRICS, Cell, summarise_cell
+from rlbench.metrics import MEASURES
+from rlbench.reports.cells import Cell, summarise_cell
 from rlbench.reports.rows import RowsByRun
 from rlbench.reports.study import read_study
 from rlbench.stats import Range
@@ -197,7 +198,7 @@ def _possible(
         return None
     low, high = min(one[0] for one in ranges), max(one[1] for one in ranges)
     # Somebody's rewards may be others than Gymnasium's: what was seen is possible.
-    seen = [runs[name].dropna().to_numpy(np.float64) for name in METRICS]
+    seen = [runs[name].dropna().to_numpy(np.float64) for name in MEASURES]
     seen += [points[run_id][1] for run_id in runs["run_id"] if run_id in points]
     is_inside = all(((low <= values) & (values <= high)).all() for values in seen)
     return (low, high) if is_inside else None

@@ -15,16 +15,12 @@ from rlbench.lanes.lane import Events, Lane
 from rlbench.lanes.lane_state import final_weights, initial_state
 from rlbench.lanes.platform import ENGINE, platform_of
 from rlbench.lanes.update import Tensors
+from rlbench.rows import TABLES
 from rlbench.runner.plan import Task, total_steps
 from rlbench.runner.updates import VariantProgress
 from rlbench.store import Checkpoint, CheckpointLane, Finished, Program, RowDigest, run_digest
 
 RECENT_EPISODES = 20
-COLUMNS = {
-    "episodes": ("episode", "env_steps", "length", "episode_return", "terminated"),
-    "evaluations": ("env_steps", "episode", "episode_return", "length"),
-    "diagnostics": ("env_steps", "updates", "loss", "q_mean", "q_max", "grad_norm", "epsilon", "target_distance"),
-}
 
 
 @dataclass
@@ -181,8 +177,8 @@ def end_of(state: Tensors, slot: int, status: str) -> dict[str, Any]:
 def advance_digest(digest: RowDigest, events: Events) -> dict[str, dict[str, list[Any]]]:
     """Feed a lane's new rows to its digest, and return them as columns by table (tables without new rows are left out)."""
     found: dict[str, dict[str, list[Any]]] = {}
-    for table, names in COLUMNS.items():
-        rows = getattr(events, table)
+    for table, kind in TABLES.items():
+        names, rows = kind.names, getattr(events, table)
         if rows:
             found[table] = {name: list(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
             digest.advance(table, found[table])
@@ -190,4 +186,4 @@ def advance_digest(digest: RowDigest, events: Events) -> dict[str, dict[str, lis
 
 
 def _no_rows() -> dict[str, dict[str, list[Any]]]:
-    return {table: {"run_id": []} | {name: [] for name in columns} for table, columns in COLUMNS.items()}
+    return {table: {"run_id": []} | {name: [] for name in kind.names} for table, kind in TABLES.items()}

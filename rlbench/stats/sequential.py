@@ -20,7 +20,6 @@ from scipy import special
 from rlbench.stats.scores import Floats, check_finite, check_fraction, check_name, check_resamples, checked_scores
 
 SPENDING = ("obrien_fleming", "pocock", "linear")
-DECISIONS = ("supported", "opposite", "undecided", "inconclusive")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlbench.errors import StoreError
+from rlbench.metrics import FINAL_WINDOW, MEASURES, of_runs
 from rlbench.store.labels import distinct_labels
 from rlbench.store.records import FINAL_STATUSES
 from rlbench.store.schema import ROW_ORDER, digest_rows, run_digest
@@ -35,9 +36,7 @@ RUN_COLUMNS = [
     "env_steps",
     "updates",
     "episodes",
-    "final_return",
-    "auc",
-    "train_return_last100",
+    *MEASURES,
     "wall_s",
     "digest",
     "version",
@@ -48,8 +47,6 @@ RUN_COLUMNS = [
     "trial",
     "error",
 ]
-FINAL_WINDOW = 5  # evaluation points, unless the experiment's definition says otherwise
-LAST_EPISODES = 100
 _TEXT_OF_THE_END = ["digest", "version", "platform", "launcher", "error"]
 
 
@@ -60,6 +57,22 @@ def load(path: str | os.PathLike[str], experiment: str | None = None) -> Results
     """
     results = Results(Store.open(path, create=False))
     return results if experiment is None else results.experiment(experiment)
+
+
+def untyped_runs(facts: Iterable[Mapping[str, Any]], measured: pd.DataFrame) -> pd.DataFrame:
+    """The table `runs`, still indexed by run_id: what is known of each run, and its measures."""
+    import pandas as pd
+
+    runs = pd.DataFrame(facts, index=measured.index, columns=RUN_COLUMNS)
+    runs[[*MEASURES]] = measured
+    return runs
+
+
+def typed_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """The table `runs` with the type of each column, which even an empty one has."""
+    counts = dict.fromkeys(["seed", "env_steps", "updates", "episodes"], "int64")
+    measures = dict.fromkeys([*MEASURES, "wall_s"], "float64")
+    return runs.astype({**counts, **measures, "trial": "Int64"}).reset_index(drop=True)
 
 
 class Results:
@@ -166,31 +179,20 @@ class Results:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        import pandas as pd
-
         run_ids = [row["run_id"] for row in self._members]
-        runs = pd.DataFrame([self._facts(row) for row in self._members], index=run_ids, columns=RUN_COLUMNS)
-        by_run = self.episodes.groupby("run_id")
-        seen = by_run.size()
+        windows = {row["run_id"]: self._final_window(row["experiment"]) for row in self._members}
+        measured = of_runs(self.evaluations, self.episodes, windows)
+        runs = untyped_runs([self._facts(row) for row in self._members], measured)
+        seen = self.episodes.groupby("run_id").size()
         updates = self.diagnostics.groupby("run_id")["updates"].max()
         unfinished = [run_id for run_id in run_ids if run_id not in self._snapshot["outcomes"]]
         for column, shown in (("episodes", seen), ("updates", updates)):
             runs.loc[unfinished, column] = shown.reindex(unfinished, fill_value=0)
-        runs["train_return_last100"] = by_run.tail(LAST_EPISODES).groupby("run_id")["episode_return"].mean()
-        points = self.evaluations.groupby(["run_id", "env_steps"])["episode_return"].mean()
-        runs["auc"] = points.groupby("run_id").mean()
-        windows = pd.Series({row["run_id"]: self._final_window(row["experiment"]) for row in self._members}, dtype=int)
-        for window in windows.unique():
-            own = windows.index[windows == window]
-            last = points[points.index.get_level_values("run_id").isin(own)].groupby("run_id").tail(window)
-            runs.loc[own, "final_return"] = last.groupby("run_id").mean().reindex(own)
-        counts = dict.fromkeys(["seed", "env_steps", "updates", "episodes"], "int64")
-        measures = dict.fromkeys(["final_return", "auc", "train_return_last100", "wall_s"], "float64")
         lost = self.runs_with_lost_rows()
-        runs.loc[lost, [*measures]] = float("nan")
+        runs.loc[lost, [*MEASURES, "wall_s"]] = float("nan")
         runs.loc[lost, "status"] = "failed"
         runs.loc[lost, "error"] = "its stored rows are damaged"
-        return runs.astype({**counts, **measures, "trial": "Int64"}).reset_index(drop=True)
+        return typed_runs(runs)
 
     def runs_with_lost_rows(self) -> list[str]:
         """The finished runs whose rows are not all there; nobody looks for them where every part was read."""

@@ -11,7 +11,6 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from rlbench.config import spec_of
 from rlbench.config.yaml_files import with_checksum
 from rlbench.reports.text import number, signed
 from rlbench.runner.rung_pool import Interrupted
@@ -118,7 +117,7 @@ def _train(request: TuneRequest, finalists: Sequence[Finalists], fresh: FreshRun
     }
     members = [Member(run.run_id, run.variant, run.position) for run in planned]
     store.record_experiment(
-        request.name, {**definition, "machine": machine()}, members, {run.run_id: spec_of(run.run) for run in planned}
+        request.name, {**definition, "machine": machine()}, members, {run.run_id: run.spec for run in planned}
     )
     settings = Settings(request.lanes, request.checkpoint_seconds, launcher="local")
     tasks = [Task(run.run_id, run.variant, run.run) for run in planned]

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from optuna.trial import FrozenTrial, TrialState
 
-from rlbench.config import Cell, PlannedRun, check_cell, run_id_of, spec_of
+from rlbench.config import Cell, PlannedRun
 from rlbench.config.composing import Composer
+from rlbench.config.plan import runs_of_cell
 from rlbench.envs.scores import normalisation
 from rlbench.errors import ConfigError
 from rlbench.tuning.confirmation import score
@@ -80,12 +81,10 @@ def fresh_runs(cells: Sequence[Cell], seeds: Sequence[int]) -> FreshRuns:
     planned: dict[str, PlannedRun] = {}
     run_ids: dict[str, list[str]] = {}
     for cell in cells:
-        first = check_cell(cell)
-        spec = spec_of(first)
-        run_ids[cell.label] = [run_id_of({**spec, "seed": seed}) for seed in seeds]
-        for seed, run_id in zip(seeds, run_ids[cell.label], strict=True):
-            run = dataclasses.replace(first, seed=seed)
-            planned.setdefault(run_id, PlannedRun(run, cell.label, len(planned), run_id))
+        runs = runs_of_cell(cell, seeds)
+        run_ids[cell.label] = [one.run_id for one in runs]
+        for one in runs:
+            planned.setdefault(one.run_id, dataclasses.replace(one, position=len(planned)))
     return FreshRuns(tuple(planned.values()), run_ids)
 
 

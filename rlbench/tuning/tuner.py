@@ -16,7 +16,6 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from rlbench.config.composing import Composer
-from rlbench.config.specification import spec_of
 from rlbench.errors import ConfigError
 from rlbench.runner.plan import Task
 from rlbench.runner.rung_pool import RungPool
@@ -176,7 +175,7 @@ class Tuner:
             for run in lanes.runs:
                 position = lanes.number * len(lanes.runs) + run.position
                 members.append(Member(run.run_id, run.variant, position, self.study.name, lanes.number))
-                specs[run.run_id] = spec_of(run.run)
+                specs[run.run_id] = run.spec
         if members:
             self.store.record_experiment(self.experiment, self.definition, members, specs)
 

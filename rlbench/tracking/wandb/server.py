@@ -13,7 +13,7 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
-from rlbench.errors import RlbenchError
+from rlbench.tracking.tracker import TrackingError
 
 _TIMEOUT_SECONDS = 20.0
 _QUERY = """
@@ -24,12 +24,6 @@ query RunResumeStatus($entity: String, $project: String, $run: String!) {
   }
 }
 """
-
-
-class TrackingError(RlbenchError):
-    """W&B could not be reached, or did not take what it was given. What is stored is not affected."""
-
-    exit_code = 3
 
 
 class Server:

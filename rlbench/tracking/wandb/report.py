@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlbench.errors import ConfigError, RlbenchError, StoreError
-from rlbench.tracking.environment import client_environment, scratch_environment
-from rlbench.tracking.ledger import wandb_folder
-from rlbench.tracking.server import TrackingError
-from rlbench.tracking.settings import TrackingSettings
+from rlbench.tracking.ledger import tracker_folder
+from rlbench.tracking.tracker import TrackingError
+from rlbench.tracking.wandb.environment import client_environment, scratch_environment
+from rlbench.tracking.wandb.settings import TrackingSettings
 
 if TYPE_CHECKING:
     from rlbench.store import Results
@@ -77,11 +77,11 @@ def publish(results: Results, experiment: str, folder: Path, settings: TrackingS
     path = write_specification(build(folder, experiment, runs, settings), experiment, folder)
     if os.environ.get("WANDB_MODE") in ("offline", "disabled"):
         return _not_sent(path, f"WANDB_MODE={os.environ['WANDB_MODE']}")
-    with _clean_environment(wandb_folder(results.path) / "report"):
-        from rlbench.tracking.client import Client
+    with _clean_environment(tracker_folder(results.path, "wandb") / "report"):
+        from rlbench.tracking.wandb.tracker import WandbTracker
 
         try:
-            client = Client(replace(settings, mode="online"), results.path)
+            client = WandbTracker(replace(settings, mode="online"), results.path)
         except ConfigError:
             return _not_sent(path, "there is no W&B account here")
         try:
