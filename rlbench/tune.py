@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from rlbench.config.arguments import run_command
 from rlbench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, ConfigError
-from rlbench.plain_text import as_message
 
 if TYPE_CHECKING:
     from rlbench.tuning.request import TuneRequest
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 PROG = "python -m rlbench.tune"
 LINE_PERIOD_SECONDS = 10.0
-MIRROR_PATIENCE_SECONDS = 60.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,14 +69,14 @@ def _check(request: "TuneRequest") -> None:
 
 
 def _tune(request: "TuneRequest") -> int:
-    from rlbench.runner.rung_pool import Interrupted
-    from rlbench.store import Store
+    from rlbench.runner.pool import Interrupted
     from rlbench.tracking import Follower
+    from rlbench.training import await_mirror, open_store
     from rlbench.tuning.conclusion import conclude
     from rlbench.tuning.storage import default_url, open_storage
 
     _check(request)
-    store = Store.open(request.store, say=lambda line: print(f"damage: {as_message(line)}", file=sys.stderr))
+    store = open_store(request.store)
     if not request.storage:
         (store.root / "studies").mkdir(exist_ok=True)
     url = request.storage or default_url(request.store)
@@ -91,19 +89,14 @@ def _tune(request: "TuneRequest") -> int:
             command = shlex.join([*PROG.split(), *request.argv])
             print(f"interrupted; the same command goes on from here:\n  {command}")
             return EXIT_INTERRUPTED
-    if follower.wait(MIRROR_PATIENCE_SECONDS):
-        print(
-            f"not all was mirrored to Weights & Biases; python -m rlbench.sync store={request.store} catches up",
-            file=sys.stderr,
-        )
+    await_mirror(follower, request.store)
     print(conclusion.text)
     return EXIT_RUNS_FAILED if conclusion.lost else EXIT_OK
 
 
 def _work(request: "TuneRequest", storage: Any, url: str, store: Any) -> list[Any]:
     """Tune every variant, one after the other, with one set of worker processes; returns the trials of each."""
-    from rlbench.runner.job import Settings
-    from rlbench.runner.rung_pool import RungPool
+    from rlbench.runner.launch import pool_of
     from rlbench.tuning.request import composer_of
     from rlbench.tuning.storage import answering, locks_of
     from rlbench.tuning.tuner import Tuner
@@ -120,10 +113,9 @@ def _work(request: "TuneRequest", storage: Any, url: str, store: Any) -> list[An
     }
     # Before the first trial: a tuner of which others take every trial has this experiment too.
     store.record_experiment(request.tuning_experiment, definition, [], {})
-    settings = Settings(request.lanes, request.checkpoint_seconds, launcher="local")
     watch = _Watch()
     outcomes = []
-    with RungPool(request.store, request.workers, settings) as pool, composer_of(request) as composer:
+    with pool_of(request) as pool, composer_of(request) as composer:
         for study in request.studies:
             with answering():
                 locks = locks_of(storage, url, study.name, request.store)

@@ -177,7 +177,7 @@ def digest_alone(run: Any, pruned_at: int | None = None) -> str:
     from rlbench.lanes.lane import Lane
     from rlbench.lanes.lane_state import final_weights, initial_state
     from rlbench.lanes.trainer import Trainer
-    from rlbench.runner.books import advance_digest, end_of
+    from rlbench.runner.journal import advance_digest, end_of
     from rlbench.store import RowDigest, run_digest
 
     trainer, digest = Trainer([Lane(run, initial_state(run))]), RowDigest()

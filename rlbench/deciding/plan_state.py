@@ -12,6 +12,7 @@ from rlbench.config.sequential import smallest_p
 from rlbench.errors import StoreError
 from rlbench.metrics import METRICS
 from rlbench.stats import SequentialPlan
+from rlbench.text import number, place_of, signed
 
 Cell = tuple[str, str]  # label of the variant, environment
 
@@ -112,8 +113,6 @@ def so_far(state: PlanState) -> list[str]:
 
 def sentence(one: Watched, metric: str) -> str:
     """What the last look at a comparison showed, to the digits that the difference give or take the boundary supports."""
-    from rlbench.reports.text import number, place_of, signed  # here, since reports read this module
-
     last = one.plan.history[-1]
     place = place_of(last.estimate - last.boundary, last.estimate + last.boundary)
     better, other = (one.first, one.second) if last.estimate > 0 else (one.second, one.first)

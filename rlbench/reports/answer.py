@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rlbench.reports import text
+from rlbench import text
 from rlbench.reports.answer_of_plans import plan_answers, study_answers
 from rlbench.reports.answer_words import AVERAGED, Seen, told_in_words
 from rlbench.reports.comparisons import (

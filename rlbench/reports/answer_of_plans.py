@@ -9,8 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rlbench import text
 from rlbench.deciding.plan_state import Watched, sentence
-from rlbench.reports import text
 from rlbench.reports.comparisons import INCONCLUSIVE
 from rlbench.reports.document import Answer, line
 

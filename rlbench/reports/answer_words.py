@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rlbench.reports import text
+from rlbench import text
 from rlbench.reports.comparisons import EQUIVALENT, OPPOSITE, POWER, SUPPORTED
 from rlbench.reports.document import Answer, Part, line
 from rlbench.reports.ledger import Ledger

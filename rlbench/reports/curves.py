@@ -30,7 +30,7 @@ from rlbench.reports.canvas import (
     write,
 )
 from rlbench.reports.cells import Cell
-from rlbench.reports.text import number, shortened
+from rlbench.text import number, shortened
 
 MOST_TOGETHER = 2  # more bands in one panel hide each other
 _FULL = 880.0  # points: the page's width on a screen

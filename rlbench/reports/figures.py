@@ -29,7 +29,7 @@ from rlbench.reports.canvas import (
     write,
 )
 from rlbench.reports.cells import Cell, RunCurve
-from rlbench.reports.text import number, shortened
+from rlbench.text import number, shortened
 
 # What has a final return worth a mark; that of a run under way is only where it stands.
 SHOWN = ("done", "diverged", "failed")

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from rlbench.reports.axis_labels import TickFormatter
 from rlbench.reports.canvas import GRID, INK, MUTED, PAPER, STYLE, Drawing, colour_of, name_axes, panel, render, write
-from rlbench.reports.text import place_of, shortened
+from rlbench.text import place_of, shortened
 
 _ROW = 40.0
 

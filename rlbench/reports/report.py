@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rlbench import text
 from rlbench.errors import StoreError
-from rlbench.reports import tables, text
+from rlbench.reports import tables
 from rlbench.reports.across import across_environments, improvement_matrix
 from rlbench.reports.answer import answers_of, study_answers
 from rlbench.reports.comparisons import families_of

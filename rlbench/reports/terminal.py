@@ -17,8 +17,8 @@ from rlbench.reports.answer import answers_to
 from rlbench.reports.cells import STATUSES, Cell
 from rlbench.reports.document import plain
 from rlbench.reports.summary import Summary, summarise
-from rlbench.reports.text import number, place_of, span
 from rlbench.stats import ALL_EQUAL
+from rlbench.text import number, place_of, span
 
 if TYPE_CHECKING:
     from rlbench.store import Results

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from optuna.trial import FrozenTrial, TrialState
-
 from rlbench.config import Cell, PlannedRun
 from rlbench.config.composing import Composer
 from rlbench.config.plan import runs_of_cell
@@ -19,6 +17,7 @@ from rlbench.envs.scores import normalisation
 from rlbench.errors import ConfigError
 from rlbench.tuning.confirmation import score
 from rlbench.tuning.ledger import CURVES, TWIN
+from rlbench.tuning.optuna_names import FrozenTrial, TrialState
 from rlbench.tuning.study import Study
 
 if TYPE_CHECKING:

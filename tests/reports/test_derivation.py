@@ -14,8 +14,8 @@ from written_runs import PlannedRun, write_store
 import rlbench
 import rlbench.run as run_command
 from rlbench.reports.report import write_report
-from rlbench.reports.text import command_line
 from rlbench.store import load
+from rlbench.text import command_line
 
 RUNS = [PlannedRun("a", seed, {500: [1.0 + seed], 1000: [2.0 + seed]}) for seed in range(4)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlbench.reports import text
+from rlbench import text
 from rlbench.reports.cells import STATUSES, Cell
 from rlbench.reports.comparisons import Family
 from rlbench.reports.configuration import (

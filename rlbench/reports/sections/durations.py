@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from rlbench.reports import text
+from rlbench import text
 from rlbench.reports.canvas import GRID, HEIGHT, STYLE, Drawing, colour_of, panel, render
 from rlbench.reports.cells import Cell
 from rlbench.reports.document import (

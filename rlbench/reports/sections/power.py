@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlbench.reports import text
+from rlbench import text
 from rlbench.reports.comparisons import LEVEL, POWER, Family, Pairwise
 from rlbench.reports.document import Block, Content, Section, note, table
 from rlbench.reports.ledger import Ledger

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import pandas as pd
 
-from rlbench.reports import text
+from rlbench import text
 from rlbench.reports.comparisons import LEVEL
 from rlbench.reports.document import Commands, Heading, Section, Terms, code, line, note
 from rlbench.reports.summary import Summary

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from rlbench import text
 from rlbench.envs.scores import normalisation
 from rlbench.errors import ConfigError
-from rlbench.reports import text
 from rlbench.reports.cells import MIN_RUNS_FOR_BAND, STATUSES, Cell, Metric
 from rlbench.reports.comparisons import Family
 from rlbench.reports.curves import MOST_TOGETHER, draw_curves, panels_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlbench.reports import text
+from rlbench import text
 from rlbench.reports.across import arrivals, threshold_of
 from rlbench.reports.document import Block, Content, Figures, Part, Picture, Section, line, note, strong, table
 from rlbench.reports.learning import LAST_ROWS, overestimations, traces, training_traces

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from rlbench.reports import text
+from rlbench import text
 from rlbench.reports.comparisons import (
     EQUIVALENT,
     INCONCLUSIVE,

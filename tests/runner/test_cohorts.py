@@ -5,63 +5,43 @@ from pathlib import Path
 
 import pytest
 
-from rlbench.config import run_id, spec_of
-from rlbench.config.specification import resolved
+from rlbench.config.plan import PlannedRun
 from rlbench.lanes.losses import Huber, Squared
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.replay import Uniform
-from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
-from rlbench.runner import rungs
-from rlbench.runner.job import JobRun, Settings
-from rlbench.runner.plan import Task
-from rlbench.runner.rung_worker import Bench, Round
-from rlbench.runner.rungs import RungRun
-from rlbench.store import Member, Store, load
+from rlbench.runner import cohort
+from rlbench.runner.cohort import Cohort
+from rlbench.runner.cohorts import Cohorts
+from rlbench.runner.worker import THE_END, Round, WorkerSettings
+from rlbench.store import Store, load
 from rlbench.verify import digest_alone
+from tests.runner.small_runs import SMALL, digests, opened, task
 
-SETTINGS = Settings(max_lanes=8, checkpoint_seconds=30.0, launcher="test")
-SMALL = Variant(network=MLP(units=(8, 8)), replay=Uniform(capacity=200, warmup=50), batch_size=8, update_period=4)
-
-
-def task(seed: int, variant: Variant = SMALL) -> Task:
-    run = resolved(Run(variant, Environment(), Budget(steps=600), Evaluation(200, 2), Diagnostics(200), seed, "tune"))
-    return Task(run_id(run), f"seed {seed}", run)
+SETTINGS = WorkerSettings(Path(), max_lanes=8, checkpoint_seconds=30.0, launcher="test")
 
 
-def opened(path: Path, tasks: list[Task]) -> Store:
-    store = Store.open(path)
-    members = [Member(one.run_id, one.variant, place) for place, one in enumerate(tasks)]
-    store.record_experiment("rungs", {}, members, {one.run_id: spec_of(one.run) for one in tasks})
-    return store
-
-
-def rung_run(store: Store) -> RungRun:
-    return RungRun(store, 30.0, "test", lambda: False)
-
-
-def digests(path: Path) -> dict[str, str]:
-    runs = load(path).runs
-    return dict(zip(runs["run_id"], runs["digest"], strict=True))
+def made(store: Store) -> Cohort:
+    return Cohort(store, SETTINGS, lambda: False)
 
 
 @pytest.fixture
-def tasks() -> list[Task]:
+def tasks() -> list[PlannedRun]:
     return [task(seed) for seed in range(4)]
 
 
 @pytest.fixture
-def uncut(tmp_path: Path, tasks: list[Task]) -> dict[str, str]:
+def uncut(tmp_path: Path, tasks: list[PlannedRun]) -> dict[str, str]:
     """The digests of runs that never stop."""
     store = opened(tmp_path / "uncut", tasks)
-    JobRun(store, tuple(tasks), SETTINGS, lambda: False, lambda *_: None).run()
+    uncut = Cohorts(store, SETTINGS, lambda: False)
+    assert uncut.run(whole_round(tasks, THE_END)).ended == {one.run_id: "done" for one in tasks}
+    uncut.close()
     return digests(tmp_path / "uncut")
 
 
 def test_lanes_that_wait_for_each_other_have_the_same_digests(
-    tmp_path: Path, tasks: list[Task], uncut: dict[str, str]
+    tmp_path: Path, tasks: list[PlannedRun], uncut: dict[str, str]
 ) -> None:
     store = opened(tmp_path / "cut", tasks)
-    run = rung_run(store)
+    run = made(store)
     run.add(tasks[:3])
     first, second, third, late = (one.run_id for one in tasks)
     assert run.advance({first: 200, second: 200, third: 400})
@@ -84,15 +64,15 @@ def test_lanes_that_wait_for_each_other_have_the_same_digests(
 
 
 def test_a_commit_in_between_lets_another_program_go_on(
-    tmp_path: Path, tasks: list[Task], uncut: dict[str, str]
+    tmp_path: Path, tasks: list[PlannedRun], uncut: dict[str, str]
 ) -> None:
     store = opened(tmp_path / "cut", tasks)
-    run = rung_run(store)
+    run = made(store)
     run.add(tasks)
     run.advance({one.run_id: 200 * (1 + place % 2) for place, one in enumerate(tasks)})
     run.commit()
     run.close()
-    again = rung_run(store)
+    again = made(store)
     again.add(tasks)
     again.advance({one.run_id: 600 for one in tasks})
     again.commit()
@@ -101,10 +81,10 @@ def test_a_commit_in_between_lets_another_program_go_on(
 
 
 def test_a_pruned_run_is_final_keeps_its_rows_and_can_be_verified(
-    tmp_path: Path, tasks: list[Task], uncut: dict[str, str]
+    tmp_path: Path, tasks: list[PlannedRun], uncut: dict[str, str]
 ) -> None:
     store = opened(tmp_path / "cut", tasks)
-    run = rung_run(store)
+    run = made(store)
     run.add(tasks)
     run.advance({one.run_id: 400 for one in tasks})
     run.prune([tasks[1].run_id])
@@ -121,20 +101,20 @@ def test_a_pruned_run_is_final_keeps_its_rows_and_can_be_verified(
     assert others == {run_id: digest for run_id, digest in uncut.items() if run_id != tasks[1].run_id}
 
 
-def test_a_stop_ends_with_a_commit(tmp_path: Path, tasks: list[Task]) -> None:
+def test_a_stop_ends_with_a_commit(tmp_path: Path, tasks: list[PlannedRun]) -> None:
     store = opened(tmp_path / "cut", tasks)
-    run = RungRun(store, 30.0, "test", lambda: True)
+    run = Cohort(store, SETTINGS, lambda: True)
     run.add(tasks)
     assert not run.advance({one.run_id: 600 for one in tasks})
     run.close()
     assert min(store.progress().values()) > 0
 
 
-def test_a_run_that_ends_while_it_is_looked_up_is_asked_for_again(tmp_path: Path, tasks: list[Task]) -> None:
+def test_a_run_that_ends_while_it_is_looked_up_is_asked_for_again(tmp_path: Path, tasks: list[PlannedRun]) -> None:
     store = opened(tmp_path / "store", tasks[:1])
-    other = rung_run(store)
+    other = made(store)
     other.add(tasks[:1])
-    late = rung_run(store)
+    late = made(store)
     seen: list[int] = []
 
     class EndsMeanwhile(Store):
@@ -153,46 +133,48 @@ def test_a_run_that_ends_while_it_is_looked_up_is_asked_for_again(tmp_path: Path
     assert late.statuses == {tasks[0].run_id: "done"}
 
 
-def whole_round(tasks: list[Task], at: int) -> Round:
-    return Round({one.run_id: at for one in tasks}, {}, [], tasks)
+def whole_round(tasks: list[PlannedRun], at: int) -> Round:
+    return Round({one.run_id: at for one in tasks}, {}, tasks)
 
 
-def test_a_worker_trains_several_cohorts_in_one_round(tmp_path: Path, tasks: list[Task], uncut: dict[str, str]) -> None:
+def test_a_worker_trains_several_cohorts_in_one_round(
+    tmp_path: Path, tasks: list[PlannedRun], uncut: dict[str, str]
+) -> None:
     other = [task(seed, dataclasses.replace(SMALL, loss=Huber())) for seed in range(2)]
     assert isinstance(SMALL.loss, Squared)
     store = opened(tmp_path / "cut", [*tasks, *other])
-    bench = Bench(store, SETTINGS, lambda: False)
-    first = bench.run(whole_round([*tasks, *other], 200))
+    worker = Cohorts(store, SETTINGS, lambda: False)
+    first = worker.run(whole_round([*tasks, *other], 200))
     assert {run_id: list(points) for run_id, points in first.points.items()} == {
         one.run_id: [200] for one in (*tasks, *other)
     }
     assert first.lane_steps == 6 * 200
-    last = bench.run(Round({one.run_id: 600 for one in tasks}, {one.run_id: 200 for one in other}, [], []))
+    last = worker.run(Round({one.run_id: 600 for one in tasks}, {one.run_id: 200 for one in other}, [*tasks, *other]))
     assert last.ended == {**{one.run_id: "done" for one in tasks}, **{one.run_id: "pruned" for one in other}}
-    bench.close()
+    worker.close()
     found = digests(tmp_path / "cut")
     assert {one.run_id: found[one.run_id] for one in tasks} == uncut
 
 
 def test_a_run_that_fails_from_the_start_is_recorded_alone(
-    tmp_path: Path, tasks: list[Task], uncut: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tasks: list[PlannedRun], uncut: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Brittle(rungs.Trainer):
+    class Brittle(cohort.Trainer):
         def advance(self, ticks: int):  # type: ignore[no-untyped-def]
             if any(run is not None and run.seed == 2 for run in self.slots):
                 raise RuntimeError("seed 2 cannot be trained")
             return super().advance(ticks)
 
-    monkeypatch.setattr(rungs, "Trainer", Brittle)
+    monkeypatch.setattr(cohort, "Trainer", Brittle)
     store = opened(tmp_path / "cut", tasks)
-    bench = Bench(store, SETTINGS, lambda: False)
+    worker = Cohorts(store, SETTINGS, lambda: False)
     bad = tasks[2].run_id
-    first = bench.run(whole_round(tasks, 200))
+    first = worker.run(whole_round(tasks, 200))
     assert first.errors == {bad: "RuntimeError: seed 2 cannot be trained"}
     assert first.ended == {bad: "failed"}
     good = [one for one in tasks if one.run_id != bad]
-    last = bench.run(Round({one.run_id: 600 for one in good}, {}, [bad], []))
-    bench.close()
+    last = worker.run(whole_round(good, 600))
+    worker.close()
     assert last.ended == {one.run_id: "done" for one in good}
     found = digests(tmp_path / "cut")
     assert {one.run_id: found[one.run_id] for one in good} == {one.run_id: uncut[one.run_id] for one in good}

@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rlbench.plain_text import as_message, escaped, one_line, printable
-from rlbench.reports.text import (
+from rlbench.text import (
     NOTHING,
     command_line,
     duration,
