@@ -128,9 +128,6 @@ def _train_runs(request: "Request", store: "Store", runs: "Sequence[PlannedRun]"
     from rich.console import Console
 
     from rlbench.config.changed_code import changed_code, changed_lines
-    from rlbench.runner.job import Settings
-    from rlbench.runner.launch import launch
-    from rlbench.runner.progress import Progress
 
     store.record_experiment(request.name, *_recorded(runs, definition))
     tasks = _tasks(runs)
@@ -145,6 +142,13 @@ def _train_runs(request: "Request", store: "Store", runs: "Sequence[PlannedRun]"
     others = store.members(request.name).keys() - {task.run_id for task in tasks} - store.final_runs()
     for line in changed_lines(changed_code(store.specs(others))):
         Console(stderr=True).print(f"{request.name}: not continued: {line}", highlight=False, soft_wrap=True)
+    if not missing:
+        return False
+    # Here and not above: with them comes the engine, and torch.
+    from rlbench.runner.job import Settings
+    from rlbench.runner.launch import launch
+    from rlbench.runner.progress import Progress
+
     settings = Settings(request.lanes, request.checkpoint_seconds, launcher="local")
     outcome = launch(store, tasks, num_workers=request.workers, settings=settings, progress=Progress())
     return outcome.interrupted
