@@ -26,6 +26,11 @@ def main(argv: list[str] | None = None) -> int:
         print("\n".join(f"  {name:<9}{meaning}" for name, meaning in COMMANDS.items()))
         print("\nrlbench COMMAND --help says more.")
         return EXIT_OK
+    if arguments[0] == "--version":
+        from rlbench import __version__
+
+        print(f"rlbench {__version__}")
+        return EXIT_OK
     command, *rest = arguments
     if command not in COMMANDS:
         print(
