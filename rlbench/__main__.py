@@ -11,6 +11,8 @@ COMMANDS = {
     "run": "train variants over seeds, and compare them",
     "tune": "tune a variant, and confirm the winner on fresh seeds",
     "report": "write the report of an experiment",
+    "list": "the experiments of a store, how their runs stand and what came out",
+    "show": "the settings of a run or an experiment, as YAML",
     "results": "print a table of results",
     "play": "write a video of a trained run, or a sheet of what its network sees",
     "verify": "re-run a lane alone and compare its digest",
