@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from rlbench.lanes.variant import Environment, Variant
     from rlbench.store import Results, load
 
+    __version__: str
+
 if is_command(sys.orig_argv):
     leave_at_once()
 
@@ -57,6 +59,7 @@ __all__ = [
     "Target",
     "Validation",
     "Variant",
+    "__version__",
     "load",
     "number",
     "run",
@@ -67,6 +70,14 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "run":
         return importlib.import_module("rlbench.run")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("rlbench")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'rlbench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    variant: "str | Variant",
+    variant: "str | Sequence[str] | Variant",
     env: "str | Environment" = "CartPole-v1",
     seeds: int | Iterable[int] = 10,
     *,
@@ -32,10 +32,10 @@ def run(
     workers: int | None = None,
     **settings: Any,
 ) -> "Results":
-    """Train one variant over seeds as part of the experiment `name`, and return the results of these runs.
+    """Train variants over seeds as part of the experiment `name`, and return the results of these runs.
 
     Args:
-        variant: the name of a variant, or an `rlbench.Variant`.
+        variant: the name of a variant, several names, or an `rlbench.Variant`.
         env: a Gymnasium id or the name of an environment group member.
         seeds: how many (0, 1, ...), or which.
         steps, episodes: the budget, one of them; default as the command line's.
@@ -61,6 +61,8 @@ def run(
     }
     given = {key.replace("__", "."): value for key, value in settings.items()}
     values = {"wandb.mode": "disabled"} | {key: value for key, value in values.items() if value is not None} | given
+    if not isinstance(variant, str) and isinstance(variant, Sequence):
+        variant = ",".join(variant)
     if not isinstance(variant, str):
         _refuse_settings_of_a_variant(given)
     request = _request(variant, [f"{key}={_word(value)}" for key, value in values.items()], label)

@@ -38,11 +38,11 @@ def train_recorded(
 
     from rlbench.config.changed_code import changed_code, changed_lines
     from rlbench.runner.experiments import recorded
-    from rlbench.runner.launch import pool_of, train_runs
 
     store.record_experiment(name, *recorded(runs, definition))
     ids, final = {planned.run_id for planned in runs}, store.final_runs()
-    if missing := ids - final:
+    missing = ids - final
+    if missing:
         under_way = len(missing & set(store.progress()))
         resumed = f", {under_way} of them from their last checkpoint" if under_way else ""
         Console(stderr=True).print(
@@ -51,6 +51,10 @@ def train_recorded(
         )
     for line in changed_lines(changed_code(store.specs(store.members(name).keys() - ids - final))):
         Console(stderr=True).print(f"{name}: not continued: {line}", highlight=False, soft_wrap=True)
+    if not missing:
+        return False
+    from rlbench.runner.launch import pool_of, train_runs  # here and not above: with them comes the engine, and torch
+
     return train_runs(store, runs, pool_of(request))
 
 

@@ -159,7 +159,7 @@ class _Watch:
 
 def _print_plan(request: "TuneRequest") -> None:
     """What would be trained, and what it costs at most; writes nothing."""
-    from rlbench.lanes.lane_state import bytes_per_lane
+    from rlbench.lanes.chunks import bytes_per_lane
     from rlbench.runner.plan import STARTUP_SECONDS, expected_seconds
     from rlbench.tuning.study import first_run
     from rlbench.tuning.study_file import effort_notes

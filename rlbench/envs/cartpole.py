@@ -9,11 +9,9 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-import torch
-from torch import Tensor
-
+from rlbench import exact
+from rlbench.deferred import Tensor, torch
 from rlbench.envs.lane_env import LaneEnv
-from rlbench.exact import sine_cosine
 
 GRAVITY = 9.8
 POLE_MASS = 0.1
@@ -49,7 +47,7 @@ class CartPole(LaneEnv):
     def step(self, state: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, x_dot, theta, theta_dot = state.unbind(-1)
         force = FORCE * (2 * action - 1).to(torch.float64)
-        sine, cosine = sine_cosine(theta)
+        sine, cosine = exact.sine_cosine(theta)
         temp = (force + POLE_MASS_LENGTH * (theta_dot * theta_dot) * sine) / TOTAL_MASS
         theta_acc = (GRAVITY * sine - cosine * temp) / (
             HALF_LENGTH * (4.0 / 3.0 - POLE_MASS * (cosine * cosine) / TOTAL_MASS)

@@ -10,8 +10,7 @@ truncated = (length >= max_episode_steps), as Gymnasium's TimeLimit has it.
 import abc
 from typing import ClassVar
 
-from torch import Tensor
-
+from rlbench.deferred import Tensor
 from rlbench.errors import ConfigError
 
 

@@ -7,9 +7,7 @@ transitions holds numbers and no frames. Must never render by itself.
 from dataclasses import dataclass
 from typing import Protocol, final, runtime_checkable
 
-import torch
-from torch import Tensor
-
+from rlbench.deferred import Tensor, torch
 from rlbench.envs.lane_env import LaneEnv
 
 

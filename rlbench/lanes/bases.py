@@ -7,8 +7,7 @@ All methods are written for many lanes: a field declared by `number` is a tensor
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-from torch import Tensor
-
+from rlbench.deferred import Tensor
 from rlbench.lanes.choice import Choice
 
 # The bases are not `abc.ABC`, whose instance check the compiler cannot trace; what is missing in a class is found when it is registered.

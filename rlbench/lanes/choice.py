@@ -10,8 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
-import torch
-
+from rlbench.deferred import torch
 from rlbench.errors import ConfigError
 
 

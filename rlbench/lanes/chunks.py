@@ -1,11 +1,14 @@
-"""How lanes are cut into chunks that learn together: as many as fit the cache, in a few fixed widths so that little is compiled."""
+"""How lanes are cut into chunks that learn together: as many as fit the cache, in a few fixed widths; and the memory that lanes take."""
 
 import itertools
 from collections.abc import Sequence
 
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.networks import MLP
+from rlbench.lanes.observations import Pixel
 from rlbench.lanes.observing import observed
+from rlbench.lanes.replay import ROW_EXTRAS
+from rlbench.lanes.validation import EpisodeValidation
 from rlbench.lanes.variant import Run
 
 # Working set of one chunk's update. Twice as many lanes were slower, half as many cost more calls than they saved in the cache.
@@ -43,6 +46,24 @@ def parameter_count(run: Run) -> int:
     if not isinstance(network, MLP):
         return 0
     return sum(fan_in * fan_out + fan_out for fan_in, fan_out in itertools.pairwise(_sizes(run, network)))
+
+
+def bytes_per_lane(run: Run) -> int:
+    """Memory of one lane's state, in bytes, without allocating it."""
+    if not run.variant.network.learns:
+        return 256
+    seen, capacity = observed(run), run.variant.replay.capacity
+    weights = parameter_count(run)
+    rule = run.variant.validation
+    kept = isinstance(rule, EpisodeValidation) and rule.keep_best
+    copies = 2 + len(run.variant.optimizer.slots([])) + kept + (not run.variant.detach_target)
+    frames = _frame_bytes(seen.pixel, capacity) if seen.pixel is not None and seen.stores_frames else 0
+    return frames + 4 * (weights * copies + capacity * (2 * seen.info.obs_size + ROW_EXTRAS)) + 256
+
+
+def _frame_bytes(pixel: Pixel, capacity: int) -> int:
+    """Memory of the frames that a lane stores (see `frame_memory`)."""
+    return pixel.ring_size(capacity) * pixel.colours * pixel.rows * pixel.columns
 
 
 def _sizes(run: Run, network: MLP) -> tuple[int, ...]:

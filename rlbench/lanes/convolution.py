@@ -11,14 +11,10 @@ import itertools
 import math
 from typing import ClassVar
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
 from rlbench import exact
+from rlbench.deferred import F, Tensor, nn, torch
 from rlbench.errors import ConfigError
 from rlbench.lanes.bases import Network
-from rlbench.lanes.batch_norm import NormAndReLU, folded, running
 from rlbench.lanes.choice import structural
 from rlbench.lanes.networks import Params
 from rlbench.lanes.streams import Stream, uniform_table
@@ -124,6 +120,8 @@ class Conv(Network):
 
     def _forward(self, params: Params, statistics: Params, x: Tensor, mode: str) -> tuple[Tensor, Params]:
         """The same for one lane: its parameters and statistics without the lanes' axis, x [B, C, rows, columns]."""
+        from rlbench.lanes.batch_norm import NormAndReLU, folded, running
+
         after: Params = []
         at = 0
         # In this order of memory the library's convolutions are fastest, and batch norms run along channels.
@@ -170,7 +168,7 @@ class Conv(Network):
             at += 2
         return named
 
-    def module(self, *, obs_shape: tuple[int, int, int], num_actions: int) -> nn.Sequential:
+    def module(self, *, obs_shape: tuple[int, int, int], num_actions: int) -> "nn.Sequential":
         """The plain PyTorch module into which a run's stored weights load."""
         layers: list[nn.Module] = []
         channels = obs_shape[0]

@@ -12,11 +12,6 @@ from rlbench.lanes.observations import Pixel
 from rlbench.lanes.update import Tensors
 
 
-def frame_bytes(pixel: Pixel, capacity: int) -> int:
-    """Memory of a lane's ring."""
-    return pixel.ring_size(capacity) * pixel.colours * pixel.rows * pixel.columns
-
-
 def empty_memory(pixel: Pixel, capacity: int) -> Tensors:
     """The part of a lane's state that stores frames, before the first one."""
     shape = (1, pixel.ring_size(capacity), pixel.colours, pixel.rows, pixel.columns)

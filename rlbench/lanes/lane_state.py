@@ -9,17 +9,15 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from rlbench.lanes.chunks import parameter_count
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.episodic import episodic_state
-from rlbench.lanes.frame_memory import empty_memory, frame_bytes
+from rlbench.lanes.frame_memory import empty_memory
 from rlbench.lanes.noise import first_states
 from rlbench.lanes.observing import observed
 from rlbench.lanes.replay import ROW_EXTRAS
 from rlbench.lanes.streams import Namespace
 from rlbench.lanes.targets import Periodic
 from rlbench.lanes.update import Tensors, group
-from rlbench.lanes.validation import EpisodeValidation
 from rlbench.lanes.variant import Run
 from rlbench.rows import OF_UPDATE
 
@@ -103,16 +101,3 @@ def take(state: Tensors, lanes: Iterable[int]) -> Tensors:
     """The chosen lanes, in that order, as a state of their own (copies)."""
     chosen = torch.tensor(list(lanes), dtype=torch.int64)
     return {name: tensor[chosen] for name, tensor in state.items()}
-
-
-def bytes_per_lane(run: Run) -> int:
-    """Memory of one lane's state, in bytes, without allocating it."""
-    if not run.variant.network.learns:
-        return 256
-    seen, capacity = observed(run), run.variant.replay.capacity
-    weights = parameter_count(run)
-    rule = run.variant.validation
-    kept = isinstance(rule, EpisodeValidation) and rule.keep_best
-    copies = 2 + len(run.variant.optimizer.slots([])) + kept + (not run.variant.detach_target)
-    frames = frame_bytes(seen.pixel, capacity) if seen.pixel is not None and seen.stores_frames else 0
-    return frames + 4 * (weights * copies + capacity * (2 * seen.info.obs_size + ROW_EXTRAS)) + 256

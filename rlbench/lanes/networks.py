@@ -8,10 +8,8 @@ import itertools
 import math
 from typing import ClassVar
 
-import torch
-from torch import Tensor
-
 from rlbench import exact
+from rlbench.deferred import Tensor, torch
 from rlbench.lanes.bases import Network
 from rlbench.lanes.choice import structural
 from rlbench.lanes.streams import Stream, uniform_table
@@ -64,7 +62,7 @@ class MLP(Network):
             named[f"{2 * layer}.bias"] = bias[0, 0].clone()
         return named
 
-    def module(self, *, obs_size: int, num_actions: int) -> torch.nn.Sequential:
+    def module(self, *, obs_size: int, num_actions: int) -> "torch.nn.Sequential":
         """The plain PyTorch module into which a run's stored weights load."""
         layers: list[torch.nn.Module] = []
         sizes = (obs_size, *self.units, num_actions)

@@ -7,9 +7,7 @@ Drawing an index from n rows is (word * n) >> 32; the probability of a row is of
 import dataclasses
 from typing import ClassVar
 
-import torch
-from torch import Tensor
-
+from rlbench.deferred import Tensor, torch
 from rlbench.lanes.bases import Replay
 from rlbench.lanes.choice import structural
 

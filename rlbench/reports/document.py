@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rlbench.reports.canvas import Drawing
+if TYPE_CHECKING:
+    from rlbench.reports.canvas import Drawing
 
 
 @dataclass(frozen=True)

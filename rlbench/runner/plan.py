@@ -8,9 +8,8 @@ from collections.abc import Sequence
 
 from rlbench.config.cadence import EPISODE_STEPS_GUESS
 from rlbench.config.plan import PlannedRun
-from rlbench.lanes.chunks import parameter_count
+from rlbench.lanes.chunks import bytes_per_lane, parameter_count
 from rlbench.lanes.convolution import Conv
-from rlbench.lanes.lane_state import bytes_per_lane
 from rlbench.lanes.observing import observed
 from rlbench.lanes.variant import Run
 

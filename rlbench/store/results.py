@@ -13,9 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlbench.errors import StoreError
+from rlbench.errors import ConfigError, StoreError
 from rlbench.metrics import FINAL_WINDOW, MEASURES, of_runs
-from rlbench.store.labels import distinct_labels
+from rlbench.store.labels import differing, distinct_labels
 from rlbench.store.records import FINAL_STATUSES
 from rlbench.store.schema import ROW_ORDER, digest_rows, run_digest
 from rlbench.store.slices import rows_by_run
@@ -47,6 +47,8 @@ RUN_COLUMNS = [
     "trial",
     "error",
 ]
+FRAMES = ("runs", "curves", "episodes", "evaluations", "diagnostics")
+IDENTITY = ["experiment", "variant", "env", "seed"]
 _TEXT_OF_THE_END = ["digest", "version", "platform", "launcher", "error"]
 
 
@@ -155,6 +157,77 @@ class Results:
     @cached_property
     def diagnostics(self) -> pd.DataFrame:
         return self._rows("diagnostics")
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """One row a run and evaluation point, the mean of its episodes: run_id, experiment, variant, env, seed, env_steps, episode_return.
+
+        `sns.relplot(data=results.curves, x="env_steps", y="episode_return", hue="variant", col="env", kind="line")` draws them.
+        """
+        points = self.evaluations.groupby(["run_id", "env_steps"], as_index=False)["episode_return"].mean()
+        return self._identified(points)
+
+    def frame(self, table: str, *, config: bool = False) -> pd.DataFrame:
+        """A table in which every row says what it is of: experiment, variant, env and seed of its run.
+
+        table: runs, curves, episodes, evaluations or diagnostics. With `config`, a column more for each setting in which these runs
+        differ, by its dotted name. Raises ConfigError for an unknown table.
+        """
+        if table not in FRAMES:
+            near = difflib.get_close_matches(table, FRAMES, n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise ConfigError(f"unknown table '{table}'{hint} (one of: {', '.join(FRAMES)})")
+        rows: pd.DataFrame = getattr(self, table)
+        rows = rows if table in ("runs", "curves") else self._identified(rows)
+        if not config:
+            return rows
+        settings = differing({row["run_id"]: self._snapshot["specs"][row["run_id"]] for row in self._members})
+        return rows.assign(**{key: rows["run_id"].map(values) for key, values in settings.items() if key not in rows})
+
+    def _identified(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows with the columns that say what their runs are, behind run_id."""
+        runs = self.runs.set_index("run_id")[IDENTITY]
+        told = {column: rows["run_id"].map(runs[column]) for column in IDENTITY}
+        return rows.assign(**told)[["run_id", *IDENTITY, *(name for name in rows if name != "run_id")]]
+
+    def network(self, run_id: str) -> torch.nn.Module:
+        """The run's network as a plain PyTorch module with its final weights, in evaluation mode.
+
+        Raises StoreError for an unknown run, and for one that is not done or has no network.
+        """
+        from rlbench.config import run_of
+        from rlbench.playing.choosing import plain_module
+
+        self._check_known(run_id)
+        weights = self.weights(run_id)
+        if not weights:
+            raise StoreError(f"run {run_id} has no weights: it is not done, or it acts at random")
+        module = plain_module(run_of(self.specs([run_id])[run_id]))
+        module.load_state_dict(weights)
+        return module.eval()
+
+    def _check_known(self, run_id: str) -> None:
+        known = [row["run_id"] for row in self._members]
+        if run_id not in known:
+            near = difflib.get_close_matches(run_id, known, n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else f"; `.runs` lists its {len(known)} runs"
+            raise StoreError(f"no run '{run_id}' in these results{hint}")
+
+    def __repr__(self) -> str:
+        of = f" of experiment {self.name!r}" if self.name else f" of all experiments ({len(self.experiments)})"
+        return f"<Results{of} in {str(self.path)!r}: {self._counted()}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how the runs stand, and each variant's mean and spread over seeds."""
+        from html import escape
+
+        told = self.runs.groupby(["env", "variant"], sort=False)["final_return"].agg(["count", "mean", "std"])
+        return f"<p>{escape(repr(self))}</p>{told.round(1).to_html()}"
+
+    def _counted(self) -> str:
+        """How many runs there are, by status."""
+        counts = self.runs["status"].value_counts()
+        return f"{len(self._members)} runs ({', '.join(f'{count} {status}' for status, count in counts.items())})"
 
     @cached_property
     def recorded_names(self) -> dict[str, str]:

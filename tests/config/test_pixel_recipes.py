@@ -12,10 +12,11 @@ import torch
 from rlbench.config import resolve, run_id, run_of, spec_of
 from rlbench.envs.registry import describe
 from rlbench.errors import ConfigError
+from rlbench.lanes.chunks import bytes_per_lane
 from rlbench.lanes.clipping import ClipValue
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.exploration import Exponential
-from rlbench.lanes.lane_state import bytes_per_lane, final_weights, initial_state
+from rlbench.lanes.lane_state import final_weights, initial_state
 from rlbench.lanes.losses import Huber
 from rlbench.lanes.observations import Pixel
 from rlbench.lanes.observing import observed

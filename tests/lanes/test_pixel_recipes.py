@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import stack
+from rlbench.lanes.chunks import bytes_per_lane
 from rlbench.lanes.clipping import ClipNorm
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.exploration import Constant
-from rlbench.lanes.lane_state import bytes_per_lane, final_weights, initial_state
+from rlbench.lanes.lane_state import final_weights, initial_state
 from rlbench.lanes.losses import Huber
 from rlbench.lanes.noise import first_states, replay_places
 from rlbench.lanes.observations import Pixel
