@@ -13,8 +13,8 @@ ORDER = [
     *("store", "tracking", "config", "runner", "deciding", "reports", "evidence", "playing", "tuning", "published"),
     *(
         "results",
-    "list",
-    "show",
+        "list",
+        "show",
         "verify",
         "play",
         "sync",
