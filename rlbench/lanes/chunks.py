@@ -1,10 +1,9 @@
 """How lanes are cut into chunks that learn together: as many as fit the cache, in a few fixed widths so that little is compiled."""
 
-import itertools
 from collections.abc import Sequence
 
-from rlbench.lanes.convolution import Conv
-from rlbench.lanes.networks import MLP
+from rlbench.lanes import bases
+from rlbench.lanes.bases import activation_count
 from rlbench.lanes.observing import observed
 from rlbench.lanes.variant import Run
 
@@ -19,35 +18,28 @@ BLOCK_LANES = 64
 def chunk_width(run: Run) -> int:
     """Lanes of one chunk, a power of two: what keeps weights, optimiser state and activations of an update in the cache.
 
-    One lane where the network convolves: a minibatch of patches fills the cache alone, and grouped convolutions are slower on a CPU.
+    One lane where a network takes them one by one: a minibatch of patches fills the cache alone, and grouped convolutions are slower.
     """
     network = run.variant.network
-    if isinstance(network, Conv):
-        return 1
-    if not isinstance(network, MLP):
+    if not network.learns:
         return NO_LEARNING_WIDTH
-    sizes = _sizes(run, network)
-    weights = parameter_count(run)
+    if network.lane_by_lane:
+        return 1
     tensors = 3 + len(run.variant.optimizer.slots([]))
-    activations = run.variant.batch_size * 4 * sum(sizes)
-    lanes = CHUNK_BYTES // (4 * (weights * tensors + activations))
+    activations = run.variant.batch_size * 4 * activation_count(network, *_sizes(run))
+    lanes = CHUNK_BYTES // (4 * (parameter_count(run) * tensors + activations))
     return max(1, min(MAX_WIDTH, 1 << (max(1, lanes).bit_length() - 1)))
 
 
 def parameter_count(run: Run) -> int:
     """Weights and biases of one lane's network."""
-    network = run.variant.network
-    if isinstance(network, Conv):
-        channels, rows, columns = observed(run).shape
-        return network.parameter_count((channels, rows, columns), observed(run).info.num_actions)
-    if not isinstance(network, MLP):
-        return 0
-    return sum(fan_in * fan_out + fan_out for fan_in, fan_out in itertools.pairwise(_sizes(run, network)))
+    return bases.parameter_count(run.variant.network, *_sizes(run))
 
 
-def _sizes(run: Run, network: MLP) -> tuple[int, ...]:
-    info = observed(run).info
-    return (info.obs_size, *network.units, info.num_actions)
+def _sizes(run: Run) -> tuple[tuple[int, ...], int, int]:
+    """Shape of an observation, actions, and numbers for each of them."""
+    seen = observed(run)
+    return seen.shape, seen.info.num_actions, run.variant.estimator.width
 
 
 def chunks(num_lanes: int, width: int) -> list[tuple[int, int]]:

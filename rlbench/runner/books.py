@@ -12,9 +12,9 @@ from typing import Any
 from rlbench.config import run_id
 from rlbench.config.sources import has_own_choice
 from rlbench.lanes.lane import Events, Lane
-from rlbench.lanes.lane_state import final_weights, initial_state
+from rlbench.lanes.lane_state import final_weights, initial_state, of_now
 from rlbench.lanes.platform import ENGINE, platform_of
-from rlbench.lanes.update import Tensors
+from rlbench.lanes.tensors import Tensors
 from rlbench.runner.plan import Task, total_steps
 from rlbench.runner.updates import VariantProgress
 from rlbench.store import Checkpoint, CheckpointLane, Finished, Program, RowDigest, run_digest
@@ -71,7 +71,7 @@ class Books:
         book.episodes = int(stored.tensors["episodes"][0])
         book.returns.extend(stored.meta["returns"])
         self.books[task.run_id] = book
-        return Lane(task.run, stored.tensors, stored.meta["env"])
+        return Lane(task.run, of_now(task.run, stored.tensors), stored.meta["env"])
 
     def record(self, run_id: str, env_steps: int, events: Events, seconds: float) -> None:
         """Take in what happened to a run until `env_steps`."""

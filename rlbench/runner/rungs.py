@@ -13,8 +13,8 @@ from rlbench.errors import StoreError
 from rlbench.lanes.chunks import chunks
 from rlbench.lanes.lane import Lane
 from rlbench.lanes.lane_state import join
+from rlbench.lanes.tensors import Tensors
 from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.update import Tensors
 from rlbench.runner.books import Books, OtherPlatformError
 from rlbench.runner.job import FIRST_TICKS, next_ticks
 from rlbench.runner.plan import Task

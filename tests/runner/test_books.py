@@ -7,8 +7,8 @@ import torch
 
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.replay import Uniform
+from rlbench.lanes.tensors import group
 from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.update import group
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
 from rlbench.runner.books import Books
 from rlbench.runner.plan import Task
