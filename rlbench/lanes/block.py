@@ -164,8 +164,8 @@ class Block:
         evaluated = close_span(state, running, base, noise.epsilon.numpy(), self.learns, events)
         runs = dict(running)
         ordinals = [int(state["env_steps"][slot]) // runs[slot].evaluation.period for slot in evaluated]
-        for slot, rows in self._evaluator.evaluate(state, self.variant, evaluated, ordinals):
-            events[slot].evaluations += rows
+        for slot, found in self._evaluator.evaluate(state, self.variant, evaluated, ordinals):
+            events[slot].evaluations += found
         return span
 
     def _tick_all(self, noise: ActingNoise, t: int, base_episodes: Tensor) -> Described:
