@@ -51,7 +51,7 @@ def test_a_lane_does_what_a_plain_loop_does(seed: int) -> None:
         row = trainer.state["replay.float32"][0, step]
         torch.testing.assert_close(row[:4], torch.from_numpy(obs), rtol=0, atol=1e-6)
         torch.testing.assert_close(row[4:8], torch.from_numpy(obs_t), rtol=0, atol=1e-6)
-        assert row[8:].tolist() == [action, reward, float(terminated)]
+        assert row[8:].tolist() == [action, reward, float(np.float32(0.0 if terminated else variant.discount))]
         obs = obs_t
         if terminated or truncated:
             expected_episodes.append((episode, step + 1, length, float(length), terminated))
