@@ -14,12 +14,14 @@ from rlbench.interrupts import is_command, leave_at_once
 if TYPE_CHECKING:
     from rlbench.lanes.bases import (
         Clip,
+        Estimator,
         Exploration,
         Loss,
         Network,
         Observation,
         Optimizer,
         Replay,
+        Returns,
         Target,
         Validation,
     )
@@ -41,7 +43,19 @@ _HOMES = {
     "number": "rlbench.lanes.choice",
     "structural": "rlbench.lanes.choice",
     **dict.fromkeys(
-        ("Clip", "Exploration", "Loss", "Network", "Observation", "Optimizer", "Replay", "Target", "Validation"),
+        (
+            "Clip",
+            "Estimator",
+            "Exploration",
+            "Loss",
+            "Network",
+            "Observation",
+            "Optimizer",
+            "Replay",
+            "Returns",
+            "Target",
+            "Validation",
+        ),
         "rlbench.lanes.bases",
     ),
 }
@@ -49,6 +63,7 @@ _HOMES = {
 __all__ = [
     "Clip",
     "Environment",
+    "Estimator",
     "Exploration",
     "Loss",
     "Network",
@@ -56,6 +71,7 @@ __all__ = [
     "Optimizer",
     "Replay",
     "Results",
+    "Returns",
     "Target",
     "Validation",
     "Variant",

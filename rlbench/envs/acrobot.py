@@ -37,7 +37,7 @@ class Acrobot(LaneEnv):
     env_id: str = "Acrobot-v1"
     max_episode_steps: int = 500
 
-    obs_size: ClassVar[int] = 6
+    obs_shape: ClassVar[tuple[int, ...]] = (6,)
     num_actions: ClassVar[int] = 3
     state_size: ClassVar[int] = 4
     num_reset_uniforms: ClassVar[int] = 4
@@ -52,7 +52,7 @@ class Acrobot(LaneEnv):
         sine_2, cosine_2 = exact.sine_cosine(theta_2)
         return torch.stack([cosine_1, sine_1, cosine_2, sine_2, velocity_1, velocity_2], -1).to(torch.float32)
 
-    def step(self, state: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def step(self, state: Tensor, action: Tensor, *uniforms: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         torque = (action - 1).to(torch.float64)
         theta_1, theta_2, velocity_1, velocity_2 = state.unbind(-1)
         theta_1, theta_2, velocity_1, velocity_2 = _runge_kutta((theta_1, theta_2, velocity_1, velocity_2), torque)

@@ -33,7 +33,7 @@ class CartPole(LaneEnv):
     env_id: str = "CartPole-v1"
     max_episode_steps: int = 500
 
-    obs_size: ClassVar[int] = 4
+    obs_shape: ClassVar[tuple[int, ...]] = (4,)
     num_actions: ClassVar[int] = 2
     state_size: ClassVar[int] = 4
     num_reset_uniforms: ClassVar[int] = 4
@@ -44,7 +44,7 @@ class CartPole(LaneEnv):
     def observe(self, state: Tensor) -> Tensor:
         return state.to(torch.float32)
 
-    def step(self, state: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def step(self, state: Tensor, action: Tensor, *uniforms: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, x_dot, theta, theta_dot = state.unbind(-1)
         force = FORCE * (2 * action - 1).to(torch.float64)
         sine, cosine = exact.sine_cosine(theta)

@@ -26,7 +26,7 @@ class MountainCar(LaneEnv):
     env_id: str = "MountainCar-v0"
     max_episode_steps: int = 200
 
-    obs_size: ClassVar[int] = 2
+    obs_shape: ClassVar[tuple[int, ...]] = (2,)
     num_actions: ClassVar[int] = 3
     state_size: ClassVar[int] = 2
     num_reset_uniforms: ClassVar[int] = 1
@@ -38,7 +38,7 @@ class MountainCar(LaneEnv):
     def observe(self, state: Tensor) -> Tensor:
         return state.to(torch.float32)
 
-    def step(self, state: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def step(self, state: Tensor, action: Tensor, *uniforms: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         position, velocity = state.unbind(-1)
         push = (action - 1).to(torch.float64) * FORCE
         velocity = velocity + (push + exact.cosine(3.0 * position) * -GRAVITY)

@@ -29,6 +29,10 @@ class Choice:
         """This choice with everything that depends on the budget written out."""
         return self
 
+    def refused(self) -> str | None:
+        """What is wrong with its numbers together, a line, or None."""
+        return None
+
 
 C = TypeVar("C", bound=Choice)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rlbench.lanes.observations import Pixel
-from rlbench.lanes.update import Tensors
+from rlbench.lanes.tensors import Tensors
 
 
 def empty_memory(pixel: Pixel, capacity: int) -> Tensors:

@@ -3,7 +3,7 @@
 import dataclasses
 
 from rlbench.envs.gymnasium_lanes import LaneSnapshot
-from rlbench.lanes.update import Tensors
+from rlbench.lanes.tensors import Tensors
 from rlbench.lanes.variant import Run
 
 

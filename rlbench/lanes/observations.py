@@ -52,6 +52,11 @@ class Pixel(Observation):
     )
 
     @property
+    def pixels(self) -> "Pixel":
+        """This way to see."""
+        return self
+
+    @property
     def colours(self) -> int:
         """Channels of a patch."""
         return 3 if self.colour == "rgb" else 1

@@ -177,6 +177,12 @@ class SGD(Optimizer):
 
     power_names: ClassVar[tuple[str, ...]] = ("started",)
 
+    def refused(self) -> str | None:
+        """Nesterov momentum without momentum, or dampened."""
+        if self.nesterov and (self.momentum == 0 or self.dampening != 0):
+            return "optimizer.nesterov needs optimizer.momentum above 0 and optimizer.dampening 0"
+        return None
+
     def slots(self, params: list[Tensor]) -> Slots:
         """Zero velocity, shaped as the parameters."""
         return {"momentum": [p.new_zeros(p.shape) for p in params]}

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from rlbench.lanes import episodic
 from rlbench.lanes.lane import Events
-from rlbench.lanes.update import Tensors, group
+from rlbench.lanes.tensors import Tensors, group
+from rlbench.lanes.validations import take_best
 from rlbench.lanes.variant import Run
 from rlbench.rows import DIAGNOSTICS, OF_UPDATE, MeasuredLane
 
@@ -66,8 +66,7 @@ def close_span(
             events[slot].diagnostics.append(diagnose(state, slot, epsilon, learns))
         if ends:
             events[slot].status = "done"
-            if "best.0" in state:
-                episodic.take_best(state, slot)
+            take_best(state, slot)
     return evaluated
 
 

@@ -25,6 +25,7 @@ class Stream(IntEnum):
     REPLAY = 4
     UNIFORM_POLICY = 5
     VALIDATION = 6
+    ENVIRONMENT = 7
 
 
 class Namespace(IntEnum):

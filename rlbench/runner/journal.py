@@ -13,9 +13,9 @@ from rlbench.config import run_id
 from rlbench.config.plan import PlannedRun
 from rlbench.config.sources import has_own_choice
 from rlbench.lanes.lane import Events, Lane
-from rlbench.lanes.lane_state import final_weights, initial_state
+from rlbench.lanes.lane_state import final_weights, initial_state, of_now
 from rlbench.lanes.platform import ENGINE, platform_of
-from rlbench.lanes.update import Tensors
+from rlbench.lanes.tensors import Tensors
 from rlbench.rows import TABLES
 from rlbench.runner.plan import total_steps
 from rlbench.runner.updates import VariantProgress
@@ -68,7 +68,7 @@ class Journal:
         entry.episodes = int(stored.tensors["episodes"][0])
         entry.returns.extend(stored.meta["returns"])
         self.entries[planned.run_id] = entry
-        return Lane(planned.run, stored.tensors, stored.meta["env"])
+        return Lane(planned.run, of_now(planned.run, stored.tensors), stored.meta["env"])
 
     def record(self, run_id: str, env_steps: int, events: Events, seconds: float) -> None:
         """Take in what happened to a run until `env_steps`."""

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from rlbench.config.cadence import EPISODE_STEPS_GUESS
 from rlbench.config.plan import PlannedRun
+from rlbench.lanes.bases import Network
 from rlbench.lanes.chunks import bytes_per_lane, parameter_count
-from rlbench.lanes.convolution import Conv
 from rlbench.lanes.observing import observed
 from rlbench.lanes.variant import Run
 
@@ -51,7 +51,7 @@ def expected_seconds(run: Run) -> float:
     if not variant.network.learns:
         return steps * STEP_SECONDS / 4
     info = observed(run).info
-    if isinstance(variant.network, Conv):
+    if variant.network.lane_by_lane:
         return _expected_pixel_seconds(run, variant.network)
     weights = parameter_count(run)
     flops = 2 * weights * variant.batch_size * (4 + variant.double) + 40 * weights
@@ -70,12 +70,14 @@ def _evaluation_steps(run: Run) -> float:
     return run.evaluation.episodes * EPISODE_STEPS_GUESS / run.evaluation.period
 
 
-def _expected_pixel_seconds(run: Run, network: Conv) -> float:
+def _expected_pixel_seconds(run: Run, network: Network) -> float:
     """The same for a run that sees pixels: every frame is drawn when it is seen."""
     steps, variant, seen = steps_of(run), run.variant, observed(run)
     channels, rows, columns = seen.shape
     frame = PATCH_SECONDS + PATCH_PIXEL_SECONDS * channels * rows * columns
-    forward = 2 * network.multiplications((channels, rows, columns), seen.info.num_actions) / PIXEL_FLOPS_PER_SECOND
+    forward = (
+        2 * network.multiplications(seen.shape, seen.info.num_actions, variant.estimator.width) / PIXEL_FLOPS_PER_SECOND
+    )
     # Two forward, one backward, and what stands between convolutions.
     passes = variant.batch_size * (4.5 + variant.double)
     update = passes * forward + variant.batch_size * 3 * frame + PIXEL_UPDATE_SECONDS

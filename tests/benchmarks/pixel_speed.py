@@ -152,7 +152,7 @@ def bench_updates() -> dict[str, float]:
     trainer = Trainer([Lane(run, initial_state(run))])
     trainer.advance(run.variant.replay.warmup + 2)
     plain = PlainUpdate(network, (channels, rows, columns), run.variant.batch_size)
-    stored = trainer.state["replay"][:, : run.variant.replay.warmup]
+    stored = trainer.state["replay.float32"][:, : run.variant.replay.warmup]
 
     places = torch.arange(stored.shape[1])[None]
 

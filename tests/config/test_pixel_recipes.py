@@ -92,13 +92,13 @@ def test_the_head_has_the_size_of_the_source(recipe: str, features: int) -> None
     params = [v for k, v in initial_state(run).items() if k.startswith("online.")]
     statistics = network.init_statistics()
     module.eval()
-    found, _ = network.forward(params, statistics, obs[None], "evaluation")
+    found, _ = network.outputs(params, statistics, obs[None], "evaluation")
     torch.testing.assert_close(found[0], module(obs), rtol=1e-4, atol=1e-5)
 
 
 def test_a_pixel_transition_costs_what_a_state_transition_costs() -> None:
     state, pixel = run_for("variant=hard_mse"), run_for("variant=hard_mse_pixel")
-    row = [initial_state(run)["replay"][0, 0] for run in (state, pixel)]
+    row = [initial_state(run)["replay.float32"][0, 0] for run in (state, pixel)]
     assert [r.numel() * r.element_size() for r in row] == [44, 44]
     assert bytes_per_lane(pixel) < 430e6 / 100  # 10 000 transitions of two stored frames each
 

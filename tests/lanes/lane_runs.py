@@ -13,8 +13,8 @@ from rlbench.lanes.lane import Events, Lane
 from rlbench.lanes.lane_state import initial_state
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.replay import Uniform
+from rlbench.lanes.tensors import Tensors
 from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.update import Tensors
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
 
 # Two episodes in three are cut at 12 steps, the others end by falling.

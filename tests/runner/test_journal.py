@@ -9,8 +9,8 @@ from rlbench.config import spec_of
 from rlbench.config.plan import PlannedRun
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.replay import Uniform
+from rlbench.lanes.tensors import group
 from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.update import group
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
 from rlbench.runner.journal import Journal
 from rlbench.store import Finished
