@@ -29,7 +29,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_the_words_are_those_of_the_statistics_and_of_the_store() -> None:
     assert SPENDING == KNOWN_SPENDING
-    assert METRICS == ("final_return", "auc")
+    assert tuple(METRICS) == ("final_return", "auc")
 
 
 def test_the_smallest_p_values_are_those_of_the_tests() -> None:

@@ -60,10 +60,10 @@ def shaped() -> Iterator[None]:
 @pytest.mark.parametrize(
     "expected",
     [
-        EnvInfo("CartPole-v0", 4, 2, 200, fast=True),
-        EnvInfo("CartPole-v1", 4, 2, 500, fast=True),
-        EnvInfo("MountainCar-v0", 2, 3, 200, fast=True),
-        EnvInfo("Acrobot-v1", 6, 3, 500, fast=True),
+        EnvInfo("CartPole-v0", (4,), 2, 200, fast=True),
+        EnvInfo("CartPole-v1", (4,), 2, 500, fast=True),
+        EnvInfo("MountainCar-v0", (2,), 3, 200, fast=True),
+        EnvInfo("Acrobot-v1", (6,), 3, 500, fast=True),
     ],
 )
 def test_fast_environments(expected: EnvInfo) -> None:
@@ -83,7 +83,7 @@ def test_step_limit_override_of_a_fast_environment_leaves_the_table_alone() -> N
 
 def test_an_environment_of_another_module(coin_module: str) -> None:
     env_id = f"{coin_module}:RlbenchCoin-v0"
-    assert describe(env_id) == EnvInfo(env_id, 6, 2, 9, fast=False)
+    assert describe(env_id) == EnvInfo(env_id, (6,), 2, 9, fast=False)
     assert describe(env_id, max_env_steps=4).max_episode_steps == 4
     assert lane_env(env_id) is None
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lane_runs import fresh, small_run
 
+from rlbench.lanes.choice import stack
 from rlbench.lanes.noise import acting_noise, replay_words
 from rlbench.lanes.streams import (
     EVALUATION,
@@ -107,6 +108,7 @@ def test_streams_and_namespaces_have_their_published_numbers() -> None:
         "REPLAY": 4,
         "UNIFORM_POLICY": 5,
         "VALIDATION": 6,
+        "ENVIRONMENT": 7,
     }
     assert {space.name: int(space) for space in Namespace} == {"TRAIN": 1, "TUNE": 2, "BOOTSTRAP": 3}
     assert all(int(space) + EVALUATION not in set(Namespace) for space in Namespace)
@@ -127,7 +129,7 @@ def test_seeds_differ_in_initial_weights_and_first_draws() -> None:
     lanes = [fresh(small_run(seed=seed)) for seed in range(32)]
     for name in ("online.0", "online.1", "online.2", "online.3", "env"):
         assert len({lane.state[name].numpy().tobytes() for lane in lanes}) == len(lanes)
-    noise = [acting_noise(lane.state, lane.run.variant, 64, 2, None) for lane in lanes]
+    noise = [acting_noise(lane.state, stack([lane.run.variant]), 64, 2, None) for lane in lanes]
     assert len({one.explores.numpy().tobytes() for one in noise}) == len(lanes)
     assert len({one.uniform_action.numpy().tobytes() for one in noise}) == len(lanes)
     first_minibatch = np.zeros((1, 1), np.int64)
