@@ -16,8 +16,9 @@ from rlbench.lanes.frame_memory import look_up
 from rlbench.lanes.lane import Lane
 from rlbench.lanes.networks import UniformPolicy
 from rlbench.lanes.observations import Pixel
-from rlbench.lanes.observing import window_of
+from rlbench.lanes.observing import observed, window_of
 from rlbench.lanes.replay import Uniform
+from rlbench.lanes.sight import sight_of
 from rlbench.lanes.streams import reset_seed
 from rlbench.lanes.trainer import Trainer
 from rlbench.lanes.validation import EpisodeValidation
@@ -73,18 +74,19 @@ def is_last(rows: torch.Tensor) -> list[bool]:
 def test_stored_frames_are_those_of_the_environment(time_limit: int) -> None:
     """At a time limit of one step every transition has two frames of its own, so the ring is as full as it gets."""
     exploring, env = with_fields(SEEN, exploration__value=1.0), Environment(SEEN_CHAIN_ID, time_limit)
-    trainer = Trainer([fresh(small_run(exploring, seed=seed, steps=1000, env=env)) for seed in (1, 3)])
+    runs = [small_run(exploring, seed=seed, steps=1000, env=env) for seed in (1, 3)]
+    trainer = Trainer([fresh(run) for run in runs])
     rows: list[torch.Tensor] = []
     for step in range(100):
         trainer.advance(1)
         rows.append(trainer.state["replay.float32"][1, step % 30].clone())
     expected = list(transitions(3, torch.stack(rows)))[-30:]
-    assert trainer.blocks[0].pixels is not None
     stored = torch.stack(rows[-30:])[None]
     found = look_up(trainer.state["frames"][1:], torch.cat([stored[..., :3], stored[..., 5:6]], 2))[0].numpy()
     np.testing.assert_array_equal(found[:, :3], np.stack([patches(before) for before, _ in expected]))
     np.testing.assert_array_equal(found[:, 3], np.stack([patches(after)[-1] for _, after in expected]))
-    before, after = trainer.blocks[0].pixels.transitions(stored, trainer.state["frames"][1:])
+    columns = {"obs_tm1": stored[..., :3], "obs_t": stored[..., 3:6]}
+    before, after = sight_of(observed(runs[1])).of_transitions(columns, trainer.state["frames"][1:])
     np.testing.assert_array_equal(after[0].numpy(), found[:, 1:].reshape(30, 9, 7, 10) / np.float32(255))
     np.testing.assert_array_equal(before[0].numpy(), found[:, :3].reshape(30, 9, 7, 10) / np.float32(255))
     assert trainer.state["frames"].dtype == torch.uint8
