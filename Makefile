@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: install quickstart test test-slow lint bench clean
+.PHONY: install quickstart test test-slow lint bench docs clean
 
 install: $(STAMP)
 
@@ -17,6 +17,17 @@ $(STAMP): pyproject.toml constraints.txt
 quickstart: $(STAMP)
 	$(BIN)/python -m rlbench.run experiment=quickstart
 
+# What builds the site is installed where somebody asks for it.
+DOCS := $(VENV)/docs-installed
+
+$(DOCS): $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	touch $(DOCS)
+
+docs: $(DOCS)
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs build/site
+	@echo "build/site/index.html"
+
 # The server that the W&B tests talk to lives in an environment of its own: it is no dependency.
 OPENWANDB := .cache/openwandb/bin/openwandb
 
@@ -27,7 +38,7 @@ $(OPENWANDB):
 test: $(STAMP) $(OPENWANDB)
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-test-slow: $(STAMP) $(OPENWANDB)
+test-slow: $(STAMP) $(DOCS) $(OPENWANDB)
 	$(BIN)/python -m pytest -m slow
 
 lint: $(STAMP)

@@ -14,18 +14,22 @@ from rlbench.interrupts import is_command, leave_at_once
 if TYPE_CHECKING:
     from rlbench.lanes.bases import (
         Clip,
+        Estimator,
         Exploration,
         Loss,
         Network,
         Observation,
         Optimizer,
         Replay,
+        Returns,
         Target,
         Validation,
     )
     from rlbench.lanes.choice import number, structural
     from rlbench.lanes.variant import Environment, Variant
     from rlbench.store import Results, load
+
+    __version__: str
 
 if is_command(sys.orig_argv):
     leave_at_once()
@@ -39,7 +43,19 @@ _HOMES = {
     "number": "rlbench.lanes.choice",
     "structural": "rlbench.lanes.choice",
     **dict.fromkeys(
-        ("Clip", "Exploration", "Loss", "Network", "Observation", "Optimizer", "Replay", "Target", "Validation"),
+        (
+            "Clip",
+            "Estimator",
+            "Exploration",
+            "Loss",
+            "Network",
+            "Observation",
+            "Optimizer",
+            "Replay",
+            "Returns",
+            "Target",
+            "Validation",
+        ),
         "rlbench.lanes.bases",
     ),
 }
@@ -47,6 +63,7 @@ _HOMES = {
 __all__ = [
     "Clip",
     "Environment",
+    "Estimator",
     "Exploration",
     "Loss",
     "Network",
@@ -54,9 +71,11 @@ __all__ = [
     "Optimizer",
     "Replay",
     "Results",
+    "Returns",
     "Target",
     "Validation",
     "Variant",
+    "__version__",
     "load",
     "number",
     "run",
@@ -67,6 +86,14 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "run":
         return importlib.import_module("rlbench.run")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("rlbench")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'rlbench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

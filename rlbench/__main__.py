@@ -11,6 +11,8 @@ COMMANDS = {
     "run": "train variants over seeds, and compare them",
     "tune": "tune a variant, and confirm the winner on fresh seeds",
     "report": "write the report of an experiment",
+    "list": "the experiments of a store, how their runs stand and what came out",
+    "show": "the settings of a run or an experiment, as YAML",
     "results": "print a table of results",
     "play": "write a video of a trained run, or a sheet of what its network sees",
     "verify": "re-run a lane alone and compare its digest",
@@ -25,6 +27,11 @@ def main(argv: list[str] | None = None) -> int:
         print("usage: rlbench COMMAND [key=value ...]\n")
         print("\n".join(f"  {name:<9}{meaning}" for name, meaning in COMMANDS.items()))
         print("\nrlbench COMMAND --help says more.")
+        return EXIT_OK
+    if arguments[0] == "--version":
+        from rlbench import __version__
+
+        print(f"rlbench {__version__}")
         return EXIT_OK
     command, *rest = arguments
     if command not in COMMANDS:

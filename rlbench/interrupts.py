@@ -1,7 +1,7 @@
 """Ctrl-C in a command: it ends without a traceback from its first moment on, and is told from code that raises KeyboardInterrupt itself.
 
 Only commands come here: a program that imports rlbench keeps its own signals. Never: decides how training is stopped, which
-`rlbench.runner.launch` does with a commit.
+`rlbench.runner.pool` does with a commit.
 """
 
 import os

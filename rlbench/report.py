@@ -17,7 +17,7 @@ from rlbench.store import Results, load, passes_audit
 
 if TYPE_CHECKING:
     from rlbench.evidence import ForeignResults
-    from rlbench.tracking.settings import TrackingSettings
+    from rlbench.tracking import TrackingSettings
 
 PROG = "python -m rlbench.report"
 DOC = """Write the report of an experiment: report.html (one file, opens anywhere), report.md, stats.json, runs.csv,
@@ -84,7 +84,7 @@ def _report(argv: Sequence[str]) -> int:
     if foreign is not None:
         foreign.check()
     if arguments["wandb"] == "true":
-        from rlbench.tracking.wandb_report import publish, require_workspaces
+        from rlbench.tracking.wandb.report import publish, require_workspaces
 
         require_workspaces()
         settings = _tracking(results.path, arguments)
@@ -94,12 +94,13 @@ def _report(argv: Sequence[str]) -> int:
     from rlbench.config.changed_code import changed_code, changed_lines
     from rlbench.reports.report import write_summary
     from rlbench.reports.summary import summarise
-    from rlbench.reports.terminal import table_of
+    from rlbench.reports.terminal import answer_text, table_of
 
     out = Path(arguments["out"]) if "out" in arguments else default_out
     summary = summarise(results, experiment)
     page = write_summary(summary, out)
     Console().print(table_of(summary))
+    Console().print(answer_text(summary))
     for remark in foreign.remarks if foreign else ():
         print(remark)
     for line in changed_lines(changed_code(summary.specs)):
@@ -147,10 +148,11 @@ def _unconfirmed(results: Results, arguments: Mapping[str, str]) -> Path | None:
 
 def _tracking(store: Path, arguments: Mapping[str, str]) -> "TrackingSettings":
     """Where the report is to go: what was given, or else where the store was mirrored to."""
+    from rlbench.tracking import TrackingSettings
     from rlbench.tracking.ledger import recall
-    from rlbench.tracking.settings import TrackingSettings
 
-    settings = recall(store) or TrackingSettings()
+    recalled = recall(store, "wandb")
+    settings = recalled if isinstance(recalled, TrackingSettings) else TrackingSettings()
     return replace(
         settings,
         project=arguments.get("wandb.project", settings.project),

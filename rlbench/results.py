@@ -22,6 +22,7 @@ DOC = """Print a table of the results.
 
   table        runs: one row a run; episodes: of training; evaluations: greedy episodes; diagnostics: of the updates
   format       csv and json hold every row; table is for reading and shows the first 100
+  columns      which columns, in this order: columns=variant,seed,final_return
   experiment   only this experiment's runs
   store        the folder of results"""
 TABLES = ("runs", "episodes", "evaluations", "diagnostics")
@@ -35,13 +36,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _print_table(argv: Sequence[str]) -> int:
-    allowed = {"table": "runs", "format": "table", "experiment": None, "store": "results"}
+    allowed = {"table": "runs", "format": "table", "columns": None, "experiment": None, "store": "results"}
     choices = {"table": TABLES, "format": FORMATS}
     arguments = parse_arguments(argv, allowed, prog=PROG, doc=DOC, choices=choices)
     results = load(arguments["store"])
     if "experiment" in arguments:
         results = results.experiment(check_choice("experiment", arguments["experiment"], list(results.experiments)))
     frame: pd.DataFrame = getattr(results, arguments["table"])
+    if "columns" in arguments:
+        chosen = dict.fromkeys(arguments["columns"].split(","))
+        frame = frame[[check_choice("column", name, list(frame)) for name in chosen]]
     if arguments["format"] == "csv":
         csv_of(frame, sys.stdout)
     elif arguments["format"] == "json":

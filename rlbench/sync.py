@@ -1,33 +1,32 @@
 """`python -m rlbench.sync`: mirror a store to Weights & Biases, whatever is not there yet.
 
-In: key=value words. Out: W&B runs, and an exit code: 0 when all that is published has been mirrored, 2 for input that
-cannot work, with nothing written, 3 when W&B could not be reached or another follower is at it; 1 where something that is
-stored is damaged, which is left out. All the work is that of a follower that is told to
+In: key=value words. Out: runs at every tracker that is enabled, and an exit code: 0 when all that is published has been mirrored,
+2 for input that cannot work, with nothing written, 3 when a tracker could not be reached or another follower is at it; 1 where
+something that is stored is damaged, which is left out. All the work is that of a follower that is told to
 stop from the start. Never: trains, or changes a result.
 """
 
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from rlbench.config.arguments import parse_arguments, run_command
-from rlbench.errors import ConfigError
+from rlbench.errors import EXIT_OK, ConfigError
 from rlbench.tracking.ledger import recall
 from rlbench.tracking.process import follower_command
-from rlbench.tracking.settings import MODES, TrackingSettings
+from rlbench.tracking.tracker import TrackerSettings
+from rlbench.tracking.trackers import TRACKERS
 
 PROG = "python -m rlbench.sync"
-DOC = """Mirror a store to Weights & Biases: whatever is not there yet. Can be repeated and interrupted at will.
+KEYS = {f"{name}.{field.name}": field for name, (kind, _) in TRACKERS.items() for field in fields(kind)}
+_TOLD = "\n".join(f"  {key:<17} {field.metadata['meaning']}" for key, field in KEYS.items())
+DOC = f"""Mirror a store to Weights & Biases: whatever is not there yet. Can be repeated and interrupted at will.
 
   store             the folder of results
-  wandb.mode        offline writes folders for `wandb sync`, online sends
-  wandb.project     W&B project
-  wandb.entity      W&B user or team; null takes the default of whoever is logged in
-  wandb.tags        tags of every run, as a [list]
-  wandb.artifacts   whether final weights are sent too
+{_TOLD}
 
 What is not given is as it was when the store was last mirrored; if it never was: offline, to the project rlbench."""
 
@@ -38,13 +37,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _sync(argv: Sequence[str]) -> int:
-    keys = ("mode", "project", "entity", "tags", "artifacts")
-    allowed = {"store": "results", **{f"wandb.{key}": None for key in keys}}
-    choices = {"wandb.mode": [mode for mode in MODES if mode != "disabled"], "wandb.artifacts": ["true", "false"]}
-    arguments = parse_arguments(argv, allowed, prog=PROG, doc=DOC, choices=choices)
+    choices: dict[str, Sequence[str]] = {
+        key: ("true", "false")
+        if field.type == "bool"
+        else [one for one in field.metadata["allowed"] if one != "disabled"]
+        for key, field in KEYS.items()
+        if field.type == "bool" or field.metadata.get("allowed")
+    }
+    arguments = parse_arguments(argv, {"store": "results", **dict.fromkeys(KEYS)}, prog=PROG, doc=DOC, choices=choices)
     store = Path(arguments.pop("store"))
-    given = {key.removeprefix("wandb."): _value(key, text) for key, text in arguments.items()}
-    settings = replace(recall(store) or TrackingSettings(), **given)
+    given = {key: _value(key, text) for key, text in arguments.items()}
+    codes = [EXIT_OK]
+    for name, (kind, _) in TRACKERS.items():
+        own = {key.removeprefix(f"{name}."): value for key, value in given.items() if key.startswith(f"{name}.")}
+        settings = replace(recall(store, name) or kind(), **own)
+        if settings.is_enabled:
+            codes.append(_mirror(store, settings))
+    return max(codes)
+
+
+def _mirror(store: Path, settings: TrackerSettings) -> int:
     process = subprocess.Popen(follower_command(store, settings), stdin=subprocess.DEVNULL)
     try:
         return process.wait()
@@ -55,14 +67,15 @@ def _sync(argv: Sequence[str]) -> int:
 
 
 def _value(key: str, text: str) -> Any:
-    if key == "wandb.artifacts":
+    kind = str(KEYS[key].type)
+    if kind == "bool":
         return text == "true"
-    if key == "wandb.entity":
-        return None if text == "null" else text
-    if key == "wandb.tags":
+    if text == "null" and kind.endswith("| None"):
+        return None
+    if kind.startswith("tuple"):
         if not (text.startswith("[") and text.endswith("]")):
-            raise ConfigError(f"wandb.tags is a list: wandb.tags=[{text}]")
-        return tuple(tag.strip(" '\"") for tag in text[1:-1].split(",") if tag.strip())
+            raise ConfigError(f"{key} is a list: {key}=[{text}]")
+        return tuple(word.strip(" '\"") for word in text[1:-1].split(",") if word.strip())
     return text
 
 

@@ -4,7 +4,6 @@ In: key=value words (see --help). Out: the study in its storage, its runs in the
 how it went. Running the same command again goes on where it stopped.
 """
 
-import dataclasses
 import importlib.util
 import shlex
 import sys
@@ -14,16 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from rlbench.config.arguments import run_command
 from rlbench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, ConfigError
-from rlbench.plain_text import as_message
 
 if TYPE_CHECKING:
-    from rlbench.tracking.settings import TrackingSettings
     from rlbench.tuning.request import TuneRequest
     from rlbench.tuning.tuner import Standing
 
 PROG = "python -m rlbench.tune"
 LINE_PERIOD_SECONDS = 10.0
-MIRROR_PATIENCE_SECONDS = 60.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,20 +45,18 @@ def _run(argv: Sequence[str]) -> int:
     return _tune(request)
 
 
-def _check(request: "TuneRequest") -> "TrackingSettings":
-    """All that can be refused before anything is written, by a command and its dry run alike; returns what is tracked and how.
+def _check(request: "TuneRequest") -> None:
+    """All that can be refused before anything is written, by a command and its dry run alike.
 
     A dry run leaves alone what opening alone would make: a database on a server, or a file that is not there yet.
     """
     from rlbench.store import Store
-    from rlbench.tracking.process import require_login
-    from rlbench.tracking.settings import TrackingSettings
+    from rlbench.tracking import require_login
     from rlbench.tuning.existing import check_experiments
     from rlbench.tuning.ledger import check_existing
     from rlbench.tuning.storage import answering, default_url, file_of, open_storage
 
-    tracking = TrackingSettings(**dataclasses.asdict(request.tracking))
-    require_login(tracking)
+    require_login(*request.tracking)
     Store.check_writable(request.store)
     url = request.storage or default_url(request.store)
     path = file_of(url)
@@ -72,23 +66,22 @@ def _check(request: "TuneRequest") -> "TrackingSettings":
             for study in request.studies:
                 check_existing(storage, study)
     check_experiments(request)
-    return tracking
 
 
 def _tune(request: "TuneRequest") -> int:
-    from rlbench.runner.rung_pool import Interrupted
-    from rlbench.store import Store
-    from rlbench.tracking.process import Follower
+    from rlbench.runner.pool import Interrupted
+    from rlbench.tracking import Follower
+    from rlbench.training import await_mirror, open_store
     from rlbench.tuning.conclusion import conclude
     from rlbench.tuning.storage import default_url, open_storage
 
-    tracking = _check(request)
-    store = Store.open(request.store, say=lambda line: print(f"damage: {as_message(line)}", file=sys.stderr))
+    _check(request)
+    store = open_store(request.store)
     if not request.storage:
         (store.root / "studies").mkdir(exist_ok=True)
     url = request.storage or default_url(request.store)
     storage = open_storage(url)
-    with Follower(request.store, tracking) as follower:
+    with Follower(request.store, *request.tracking) as follower:
         try:
             outcomes = _work(request, storage, url, store)
             conclusion = conclude(request, outcomes, store)
@@ -96,19 +89,14 @@ def _tune(request: "TuneRequest") -> int:
             command = shlex.join([*PROG.split(), *request.argv])
             print(f"interrupted; the same command goes on from here:\n  {command}")
             return EXIT_INTERRUPTED
-    if follower.wait(MIRROR_PATIENCE_SECONDS):
-        print(
-            f"not all was mirrored to Weights & Biases; python -m rlbench.sync store={request.store} catches up",
-            file=sys.stderr,
-        )
+    await_mirror(follower, request.store)
     print(conclusion.text)
     return EXIT_RUNS_FAILED if conclusion.lost else EXIT_OK
 
 
 def _work(request: "TuneRequest", storage: Any, url: str, store: Any) -> list[Any]:
     """Tune every variant, one after the other, with one set of worker processes; returns the trials of each."""
-    from rlbench.runner.job import Settings
-    from rlbench.runner.rung_pool import RungPool
+    from rlbench.runner.launch import pool_of
     from rlbench.tuning.request import composer_of
     from rlbench.tuning.storage import answering, locks_of
     from rlbench.tuning.tuner import Tuner
@@ -125,10 +113,9 @@ def _work(request: "TuneRequest", storage: Any, url: str, store: Any) -> list[An
     }
     # Before the first trial: a tuner of which others take every trial has this experiment too.
     store.record_experiment(request.tuning_experiment, definition, [], {})
-    settings = Settings(request.lanes, request.checkpoint_seconds, launcher="local")
     watch = _Watch()
     outcomes = []
-    with RungPool(request.store, request.workers, settings) as pool, composer_of(request) as composer:
+    with pool_of(request) as pool, composer_of(request) as composer:
         for study in request.studies:
             with answering():
                 locks = locks_of(storage, url, study.name, request.store)
@@ -172,7 +159,7 @@ class _Watch:
 
 def _print_plan(request: "TuneRequest") -> None:
     """What would be trained, and what it costs at most; writes nothing."""
-    from rlbench.lanes.lane_state import bytes_per_lane
+    from rlbench.lanes.chunks import bytes_per_lane
     from rlbench.runner.plan import STARTUP_SECONDS, expected_seconds
     from rlbench.tuning.study import first_run
     from rlbench.tuning.study_file import effort_notes

@@ -111,12 +111,19 @@ def _is_as_written(store: "Store", results: "Results", outcomes: dict[str, dict[
 
 
 def _check_studies(store: "Store") -> None:
+    from rlbench.config.yaml_files import check_checksum
     from rlbench.errors import StoreError
     from rlbench.reports.study import read_study
+    from rlbench.store.files import reading
 
-    for path in sorted((store.root / "studies").glob("*.json")):
+    studies = store.root / "studies"
+    for path in sorted([*studies.glob("*.json"), *studies.glob("*.yaml")]):
         try:
-            read_study(store.root, path.stem)
+            if path.suffix == ".yaml":
+                with reading(path):
+                    check_checksum(path)
+            else:
+                read_study(store.root, path.stem)
         except StoreError as error:
             store.damage.note_error(error)
 
@@ -170,7 +177,7 @@ def digest_alone(run: Any, pruned_at: int | None = None) -> str:
     from rlbench.lanes.lane import Lane
     from rlbench.lanes.lane_state import final_weights, initial_state
     from rlbench.lanes.trainer import Trainer
-    from rlbench.runner.books import advance_digest, end_of
+    from rlbench.runner.journal import advance_digest, end_of
     from rlbench.store import RowDigest, run_digest
 
     trainer, digest = Trainer([Lane(run, initial_state(run))]), RowDigest()

@@ -88,13 +88,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Checked:
     """Runs commands, and checks what every one of them owes."""
 
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder, self.capsys = folder, capsys
+    def __init__(self, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        self.folder, self.capfd = folder, capfd
 
     def __call__(self, command: Command, argv: list[str]) -> None:
         before = sorted(self.folder.rglob("*"))
         code = command(argv)
-        out, err = self.capsys.readouterr()
+        out, err = self.capfd.readouterr()
         assert code in (0, 1, 2, 3), (code, argv)
         assert "Traceback" not in out + err
         assert sorted(self.folder.rglob("*")) == before, argv
@@ -106,10 +106,10 @@ class Checked:
 
 
 @pytest.fixture
-def checked(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Checked:
+def checked(folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Checked:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    return Checked(folder, capsys)
+    return Checked(folder, capfd)
 
 
 def fuzz(name: str, checked: "Checked", *, seconds: float | None = None) -> int:
@@ -173,5 +173,5 @@ def test_nothing_but_a_line_and_a_documented_exit_code_comes_out(name: str, chec
 @pytest.mark.parametrize("name", NAMES)
 def test_for_as_long_as_asked(name: str, checked: Checked) -> None:
     rounds = fuzz(name, checked, seconds=60 * MINUTES / len(NAMES))
-    with checked.capsys.disabled():
+    with checked.capfd.disabled():
         print(f"{name}: {rounds} rounds, seeds {SEED} to {SEED + rounds - 1}")

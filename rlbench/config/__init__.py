@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rlbench.config.plan import Cell, PlannedRun, check_cell, planned_runs
     from rlbench.config.request import HelpRequested, Request, resolve
     from rlbench.config.seeds import parse_seeds
-    from rlbench.config.settings import Settings, WandbOptions
+    from rlbench.config.settings import Settings
     from rlbench.config.specification import run_id, run_id_of, run_of, spec_of
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "PlannedRun",
     "Request",
     "Settings",
-    "WandbOptions",
     "check_cell",
     "parse_seeds",
     "planned_runs",
@@ -36,7 +35,7 @@ _HOMES = {
     "rlbench.config.plan": ("Cell", "PlannedRun", "check_cell", "planned_runs"),
     "rlbench.config.request": ("HelpRequested", "Request", "resolve"),
     "rlbench.config.seeds": ("parse_seeds",),
-    "rlbench.config.settings": ("Settings", "WandbOptions"),
+    "rlbench.config.settings": ("Settings",),
     "rlbench.config.specification": ("run_id", "run_id_of", "run_of", "spec_of"),
 }
 

@@ -28,6 +28,15 @@ def did_you_mean(word: str, known: Collection[str]) -> str:
     return ""
 
 
+def as_key(word: str, argv: Sequence[str]) -> str:
+    """The clause for a flag that is meant as a key: "--seeds" before "3" becomes "; did you mean seeds=3?"."""
+    key, equals, value = word.lstrip("-").partition("=")
+    if not equals:
+        behind = list(argv)[list(argv).index(word) + 1 :]
+        value = behind[0] if behind and not behind[0].startswith("-") and "=" not in behind[0] else "..."
+    return f"; did you mean {key}={value}?"
+
+
 def check_choice(key: str, value: str, choices: Collection[str]) -> str:
     """Return `value` if it is one of `choices`; raises ConfigError with the nearest one otherwise."""
     if value in choices:
@@ -74,6 +83,8 @@ def parse_arguments(
     given: dict[str, str] = {}
     for word in argv:
         key, equals, value = word.partition("=")
+        if word.startswith("--") and word.lstrip("-").partition("=")[0] in allowed:
+            raise ConfigError(f"'{word}' is written key=value{as_key(word, argv)}{see_help}")
         if not equals:
             raise ConfigError(f"expected key=value, got '{word}'{did_you_mean(word.lstrip('-'), allowed)}{see_help}")
         if key not in allowed:

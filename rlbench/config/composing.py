@@ -29,7 +29,7 @@ from rlbench.config.cadence import as_given
 from rlbench.config.keys import Key, command_keys, convert, find_choice_key, find_key, fixed_keys, keys_of, wanted
 from rlbench.config.own_choices import is_written_out, load
 from rlbench.config.sources import source_of
-from rlbench.config.yaml_files import bounded_text, checked_text
+from rlbench.config.yaml_files import bounded_text, check_checksum, checked_text
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice
 
@@ -82,6 +82,7 @@ class Composer:
             )
         path = found[study]
         try:
+            check_checksum(path)
             data = yaml.safe_load(checked_text(path))
             tree = self.base("variant", self.names["variant"][0])
             for override in data.pop("defaults"):

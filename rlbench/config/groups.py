@@ -37,6 +37,8 @@ MEANINGS: Mapping[str, str] = {
     "clip": "what bounds a lane's gradient",
     "exploration": "probability of a random action over time",
     "replay": "which stored transitions a minibatch takes",
+    "estimator": "what the outputs of a network mean",
+    "returns": "how many stored steps a transition is made of",
     "validation": "episodes between those of training that decide when to stop and what to keep",
 }
 

@@ -15,10 +15,12 @@ from typing import Any
 from rlbench.config import groups
 from rlbench.config.arguments import check_choice, did_you_mean
 from rlbench.config.own_choices import class_of, is_written_out
-from rlbench.config.settings import Settings, WandbOptions
+from rlbench.config.settings import Settings
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Variant
+from rlbench.tracking.tracker import TrackerSettings
+from rlbench.tracking.trackers import TRACKERS
 
 SEE_HELP = "(see: python -m rlbench.run --help)"
 LARGEST = 2**63 - 1  # what a stored column holds
@@ -98,7 +100,18 @@ def fixed_keys() -> Mapping[str, Key]:
 @functools.cache
 def command_keys() -> Mapping[str, Key]:
     """The keys of the command itself: one value each, not part of a run."""
-    return {**keys_of(Settings()), **keys_of(WandbOptions(), "wandb.")}
+    found = keys_of(Settings())
+    for name, (kind, _) in TRACKERS.items():
+        found |= keys_of(kind(), f"{name}.")
+    return found
+
+
+def trackers_of(command: Mapping[str, Any]) -> tuple[TrackerSettings, ...]:
+    """The settings of every tracker, from the values of a command's keys. Raises ConfigError for what a tracker cannot use."""
+    return tuple(
+        kind(**{key.removeprefix(f"{name}."): command[key] for key in keys_of(kind(), f"{name}.")})
+        for name, (kind, _) in TRACKERS.items()
+    )
 
 
 def keys_of_choice(group: str, kind: str) -> Mapping[str, Key]:

@@ -128,6 +128,11 @@ def _problem(cls: type[Choice]) -> str:
         return "it is not a frozen dataclass: write @dataclasses.dataclass(frozen=True) above the class"
     if cls.kind != f"{cls.__module__}:{cls.__qualname__}":
         return f"it calls itself '{cls.kind}': leave `kind` out, it is {cls.__module__}:{cls.__qualname__}"
+    renamed = next(
+        (name for name in ("q_values", "forward") if issubclass(cls, bases.Network) and name in vars(cls)), None
+    )
+    if renamed is not None:
+        return f"it defines {renamed}, which nobody calls: define outputs(params, statistics, obs, role)"
     missing = [name for name in dir(cls) if getattr(getattr(cls, name), "__isabstractmethod__", False)]
     if missing:
         return f"it does not define {', '.join(missing)}"

@@ -39,12 +39,13 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class PlannedRun:
-    """One run of an experiment: the label of its cell (the column `variant`) and its place in the plan."""
+    """One run of an experiment: the label of its cell (the column `variant`), its place in the plan, and its specification."""
 
     run: Run
     variant: str
     position: int
     run_id: str
+    spec: dict[str, Any] = dataclasses.field(compare=False, repr=False)
 
 
 def planned_runs(
@@ -56,18 +57,28 @@ def planned_runs(
     planned: list[PlannedRun] = []
     labels: dict[str, str] = {}
     for cell in cells:
-        first = check_cell(cell, namespace=namespace, env_members=env_members)
-        spec = spec_of(first)
-        for seed in seeds:
-            one = run_id_of({**spec, "seed": seed})
-            if one in labels:
+        for one in runs_of_cell(cell, seeds, namespace=namespace, env_members=env_members):
+            if one.run_id in labels:
                 raise ConfigError(
-                    f"the cells '{labels[one]}' and '{cell.label}' on {cell.env.id} are the same runs:"
+                    f"the cells '{labels[one.run_id]}' and '{cell.label}' on {cell.env.id} are the same runs:"
                     " their settings do not differ"
                 )
-            labels[one] = cell.label
-            planned.append(PlannedRun(dataclasses.replace(first, seed=seed), cell.label, len(planned), one))
+            labels[one.run_id] = cell.label
+            planned.append(dataclasses.replace(one, position=len(planned)))
     return tuple(planned)
+
+
+def runs_of_cell(
+    cell: Cell, seeds: Sequence[int], *, namespace: str = NAMESPACE, env_members: Collection[str] = ()
+) -> list[PlannedRun]:
+    """The runs of one cell, which differ in their seed alone: all else is checked and specified once. Raises as `check_cell`."""
+    first = check_cell(cell, namespace=namespace, env_members=env_members)
+    base = spec_of(first)
+    planned = []
+    for place, seed in enumerate(seeds):
+        spec = {**base, "seed": seed}
+        planned.append(PlannedRun(dataclasses.replace(first, seed=seed), cell.label, place, run_id_of(spec), spec))
+    return planned
 
 
 def check_cell(

@@ -17,15 +17,16 @@ from rlbench.config.cells import expand
 from rlbench.config.composing import Composer, composing
 from rlbench.config.experiment_file import ExperimentFile, check_labels, experiment_paths, read_experiment
 from rlbench.config.help import help_text
-from rlbench.config.keys import keys_of, show
+from rlbench.config.keys import keys_of, show, trackers_of
 from rlbench.config.plan import Cell, PlannedRun, planned_runs
 from rlbench.config.seeds import parse_seeds
 from rlbench.config.sequential import SequentialSpec, check_pairs
-from rlbench.config.settings import Settings, WandbOptions
+from rlbench.config.settings import Settings
 from rlbench.config.words import Setting, merged, parse_words, split_flags
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import check
 from rlbench.plain_text import as_message
+from rlbench.tracking.tracker import TrackerSettings
 
 MOST_WORKERS = 1_000
 PROG = ("python", "-m", "rlbench.run")
@@ -38,7 +39,7 @@ class HelpRequested(Exception):  # noqa: N818 (not an error)
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What a command asks for. `definition` is JSON-able, `tracking` are the wandb keys as given, `argv` is as given."""
+    """What a command asks for. `definition` is JSON-able, `tracking` has the settings of every tracker, `argv` is as given."""
 
     definition: dict[str, Any]
     planned: tuple[PlannedRun, ...]
@@ -46,7 +47,7 @@ class Request:
     workers: int
     lanes: int
     checkpoint_seconds: float
-    tracking: WandbOptions
+    tracking: tuple[TrackerSettings, ...]
     dry_run: bool
     argv: tuple[str, ...]
     report: bool = True
@@ -96,9 +97,7 @@ def _resolve(argv: Sequence[str]) -> Request:
         workers=options.workers,
         lanes=options.lanes,
         checkpoint_seconds=options.checkpoint_seconds,
-        tracking=WandbOptions(
-            **{name.removeprefix("wandb."): command[name] for name in keys_of(WandbOptions(), "wandb.")}
-        ),
+        tracking=trackers_of(command),
         dry_run=flags.dry_run,
         argv=tuple(argv),
         report=options.report,

@@ -13,10 +13,10 @@ from typing import Any
 from rlbench.config.arguments import check_choice, did_you_mean, whole_number
 from rlbench.config.seeds import LARGEST_COUNT
 from rlbench.errors import ConfigError
+from rlbench.metrics import METRICS
 
 KEYS = ("looks", "comparisons", "alpha", "spending", "paired", "metric")
 SPENDING = ("obrien_fleming", "pocock", "linear")
-METRICS = ("final_return", "auc")
 
 Pair = tuple[str, str]
 

@@ -1,15 +1,14 @@
-"""The keys that belong to a command and not to a run: how much is trained, where it goes, and who is told.
+"""The keys that belong to a command and not to a run: how much is trained, and where it goes.
 
-Plain frozen dataclasses with the same field metadata as choices. None of them changes the result of a run, and none is
-part of a run's id.
+A plain frozen dataclass with the same field metadata as choices. None of them changes the result of a run, and none is part
+of a run's id. Those of trackers, such as `wandb.*`, are declared where the trackers are.
 """
 
 import dataclasses
 from typing import Any
 
 from rlbench.lanes.choice import structural
-
-WANDB_MODES = ("offline", "online", "disabled")
+from rlbench.metrics import FINAL_WINDOW
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,17 +23,6 @@ class Settings:
     checkpoint_seconds: float = structural(30.0, "seconds between checkpoints", "> 0")
     until_decided: bool = structural(False, "whether to add seeds by the experiment file's sequential plan")
     report: bool = structural(True, "whether the report is written at the end")
-    final_window: int = structural(5, "evaluation points, counted from the end, that final_return averages", ">= 1")
-
-
-@dataclasses.dataclass(frozen=True)
-class WandbOptions:
-    """The `wandb.*` keys as they were given; who mirrors checks what Weights & Biases itself would refuse."""
-
-    mode: str = structural(
-        "offline", "offline writes folders, online sends, disabled does neither", allowed=WANDB_MODES
+    final_window: int = structural(
+        FINAL_WINDOW, "evaluation points, counted from the end, that final_return averages", ">= 1"
     )
-    project: str = structural("rlbench", "W&B project")
-    entity: str | None = structural(None, "W&B user or team; null takes the default of whoever is logged in")
-    tags: tuple[str, ...] = structural((), "tags of every run, as a [list]")
-    artifacts: bool = structural(False, "whether final weights are sent too")

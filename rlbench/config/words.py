@@ -15,7 +15,7 @@ from hydra.core.override_parser.types import Glob, Override, OverrideType, Quote
 from hydra.errors import HydraException
 
 from rlbench.config import groups
-from rlbench.config.arguments import HELP_WORDS, did_you_mean, user_path
+from rlbench.config.arguments import HELP_WORDS, as_key, did_you_mean, user_path
 from rlbench.config.keys import ALTERNATIVES, SEE_HELP, Key, all_keys, command_keys, show, typed_key
 from rlbench.errors import ConfigError
 
@@ -55,6 +55,8 @@ def split_flags(argv: Sequence[str]) -> tuple[Flags, list[str]]:
             if not equals and (not waiting or waiting[0].startswith("-")):
                 raise ConfigError("--config-dir needs a folder: --config-dir DIR")
             flags = dataclasses.replace(flags, config_dir=_config_dir(value if equals else waiting.pop(0)))
+        elif word.startswith("--") and (flag[2:] in groups.MEANINGS or flag[2:] in all_keys()):
+            raise ConfigError(f"'{flag}' is written key=value{as_key(word, argv)} {SEE_HELP}")
         elif word.startswith("-"):
             told = " takes no value" if flag in FLAGS else f" is an unknown flag{did_you_mean(flag, FLAGS)}"
             raise ConfigError(f"'{flag}'{told} {SEE_HELP}")

@@ -1,18 +1,21 @@
 """YAML files that somebody wrote: their text, once it is known that reading it takes bounded time and memory.
 
-In: a path. Out: the text. A few hundred bytes of nested aliases stand for billions of values, and a deep nesting overflows the stack of
+In: a path. Out: the text. What rlbench itself wrote may begin with a comment that is the checksum
+of the rest. A few hundred bytes of nested aliases stand for billions of values, and a deep nesting overflows the stack of
 whoever builds it, so the size of the whole is counted from the parser's events, which build nothing. Knows nothing of what a file means.
 """
 
+import hashlib
 from pathlib import Path
 
 import yaml
 
-from rlbench.errors import ConfigError
+from rlbench.errors import ConfigError, DamagedError
 
 MOST_BYTES = 300_000
 MOST_VALUES = 100_000
 MOST_LEVELS = 40
+_CHECKSUM = "# sha256: "
 
 
 def checked_text(path: Path) -> str:
@@ -31,6 +34,23 @@ def bounded_text(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
     _count(text)
     return text
+
+
+def with_checksum(text: str) -> str:
+    """The text behind a line with its checksum: in front, so that a file that was cut still has it."""
+    return f"{_first_line(text.encode())}{text}"
+
+
+def check_checksum(path: Path) -> None:
+    """Raise DamagedError where a file that begins with a checksum does not give it; one without was written before there were any."""
+    with path.open("rb") as file:
+        first, rest = file.readline(), file.read()
+    if first.startswith(_CHECKSUM.encode()) and first != _first_line(rest).encode():
+        raise DamagedError(f"{path} is damaged: it does not give its checksum")
+
+
+def _first_line(rest: bytes) -> str:
+    return f"{_CHECKSUM}{hashlib.sha256(rest).hexdigest()}\n"
 
 
 def _count(text: str) -> None:

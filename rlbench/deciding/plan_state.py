@@ -10,10 +10,11 @@ from typing import Any
 
 from rlbench.config.sequential import smallest_p
 from rlbench.errors import StoreError
+from rlbench.metrics import METRICS
 from rlbench.stats import SequentialPlan
+from rlbench.text import number, place_of, signed
 
 Cell = tuple[str, str]  # label of the variant, environment
-NAMES = {"final_return": "final return", "auc": "area under the curve"}
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def described(state: PlanState) -> list[str]:
     rules, plan = state.rules, state.comparisons[0].plan
     number, looks = len(state.comparisons), _listed([str(look) for look in rules["looks"]])
     lines = [
-        f"sequential plan: looks at {looks} seeds a cell, the last being the maximum; {NAMES[rules['metric']]},"
+        f"sequential plan: looks at {looks} seeds a cell, the last being the maximum; {METRICS[rules['metric']]},"
         f" {'paired by seed' if rules['paired'] else 'unpaired'}"
     ]
     if number > 1:
@@ -111,18 +112,23 @@ def so_far(state: PlanState) -> list[str]:
 
 
 def sentence(one: Watched, metric: str) -> str:
-    """What the last look at a comparison showed."""
+    """What the last look at a comparison showed, to the digits that the difference give or take the boundary supports."""
     last = one.plan.history[-1]
+    place = place_of(last.estimate - last.boundary, last.estimate + last.boundary)
     better, other = (one.first, one.second) if last.estimate > 0 else (one.second, one.first)
     if last.is_crossed:
         return (
-            f"{better} is better than {other} on {one.env}: its mean {NAMES[metric]} over {last.n} seeds is higher by"
-            f" {abs(last.estimate):.4g}, and {last.boundary:.4g} was enough at this look"
+            f"{better} is better than {other} on {one.env}: its mean {METRICS[metric]} over {last.n} seeds is higher by"
+            f" {number(abs(last.estimate), place)}, and {number(last.boundary, place)} was enough at this look"
         )
-    seen = f"{one.first} - {one.second} on {one.env}: {last.estimate:+.4g} over {last.n} seeds"
+    seen = f"{one.first} - {one.second} on {one.env}: {signed(last.estimate, place)} over {last.n} seeds"
     if one.plan.next_look is None:
         return f"{seen}; inconclusive at the maximum: no difference was shown, which does not show that there is none"
-    asked = f"{last.boundary:.4g} was asked for" if last.boundary < float("inf") else "no difference was enough yet"
+    asked = (
+        f"{number(last.boundary, place)} was asked for"
+        if last.boundary < float("inf")
+        else "no difference was enough yet"
+    )
     return f"{seen}; not decided ({asked}), goes on to {one.plan.next_look} seeds"
 
 

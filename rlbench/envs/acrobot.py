@@ -8,11 +8,9 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-import torch
-from torch import Tensor
-
+from rlbench import exact
+from rlbench.deferred import Tensor, torch
 from rlbench.envs.lane_env import LaneEnv
-from rlbench.exact import cosine, sine_cosine
 
 GRAVITY = 9.8
 STEP_SECONDS = 0.2
@@ -39,7 +37,7 @@ class Acrobot(LaneEnv):
     env_id: str = "Acrobot-v1"
     max_episode_steps: int = 500
 
-    obs_size: ClassVar[int] = 6
+    obs_shape: ClassVar[tuple[int, ...]] = (6,)
     num_actions: ClassVar[int] = 3
     state_size: ClassVar[int] = 4
     num_reset_uniforms: ClassVar[int] = 4
@@ -50,11 +48,11 @@ class Acrobot(LaneEnv):
 
     def observe(self, state: Tensor) -> Tensor:
         theta_1, theta_2, velocity_1, velocity_2 = state.unbind(-1)
-        sine_1, cosine_1 = sine_cosine(theta_1)
-        sine_2, cosine_2 = sine_cosine(theta_2)
+        sine_1, cosine_1 = exact.sine_cosine(theta_1)
+        sine_2, cosine_2 = exact.sine_cosine(theta_2)
         return torch.stack([cosine_1, sine_1, cosine_2, sine_2, velocity_1, velocity_2], -1).to(torch.float32)
 
-    def step(self, state: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def step(self, state: Tensor, action: Tensor, *uniforms: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         torque = (action - 1).to(torch.float64)
         theta_1, theta_2, velocity_1, velocity_2 = state.unbind(-1)
         theta_1, theta_2, velocity_1, velocity_2 = _runge_kutta((theta_1, theta_2, velocity_1, velocity_2), torque)
@@ -62,7 +60,7 @@ class Acrobot(LaneEnv):
         theta_2 = _wrap(theta_2)
         velocity_1 = velocity_1.clamp(-MAX_VELOCITY_1, MAX_VELOCITY_1)
         velocity_2 = velocity_2.clamp(-MAX_VELOCITY_2, MAX_VELOCITY_2)
-        terminated = -cosine(theta_1) - cosine(theta_2 + theta_1) > 1.0
+        terminated = -exact.cosine(theta_1) - exact.cosine(theta_2 + theta_1) > 1.0
         reward = terminated.to(torch.float64) - 1.0
         return torch.stack([theta_1, theta_2, velocity_1, velocity_2], -1), reward, terminated
 
@@ -91,14 +89,14 @@ def _derivatives(y: _Coordinates, torque: Tensor) -> _Coordinates:
     with the constants of d1 added up beforehand one step in 8 000 from there came out 1.5e-12 off.
     """
     theta_1, theta_2, velocity_1, velocity_2 = y
-    sine_2, cosine_2 = sine_cosine(theta_2)
+    sine_2, cosine_2 = exact.sine_cosine(theta_2)
     d1 = CENTRE_INERTIA + (FAR_INERTIA + 2.0 * COUPLING * cosine_2) + LINK_INERTIA + LINK_INERTIA
     d2 = CENTRE_INERTIA + COUPLING * cosine_2 + LINK_INERTIA
-    phi_2 = LINK_MASS * LINK_CENTRE * GRAVITY * cosine(theta_1 + theta_2 - math.pi / 2.0)
+    phi_2 = LINK_MASS * LINK_CENTRE * GRAVITY * exact.cosine(theta_1 + theta_2 - math.pi / 2.0)
     phi_1 = (
         -COUPLING * (velocity_2 * velocity_2) * sine_2
         - 2.0 * COUPLING * velocity_2 * velocity_1 * sine_2
-        + (LINK_MASS * LINK_CENTRE + LINK_MASS * LINK_LENGTH) * GRAVITY * cosine(theta_1 - math.pi / 2.0)
+        + (LINK_MASS * LINK_CENTRE + LINK_MASS * LINK_LENGTH) * GRAVITY * exact.cosine(theta_1 - math.pi / 2.0)
         + phi_2
     )
     coriolis = COUPLING * (velocity_1 * velocity_1) * sine_2

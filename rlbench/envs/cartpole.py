@@ -9,11 +9,9 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-import torch
-from torch import Tensor
-
+from rlbench import exact
+from rlbench.deferred import Tensor, torch
 from rlbench.envs.lane_env import LaneEnv
-from rlbench.exact import sine_cosine
 
 GRAVITY = 9.8
 POLE_MASS = 0.1
@@ -35,7 +33,7 @@ class CartPole(LaneEnv):
     env_id: str = "CartPole-v1"
     max_episode_steps: int = 500
 
-    obs_size: ClassVar[int] = 4
+    obs_shape: ClassVar[tuple[int, ...]] = (4,)
     num_actions: ClassVar[int] = 2
     state_size: ClassVar[int] = 4
     num_reset_uniforms: ClassVar[int] = 4
@@ -46,10 +44,10 @@ class CartPole(LaneEnv):
     def observe(self, state: Tensor) -> Tensor:
         return state.to(torch.float32)
 
-    def step(self, state: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def step(self, state: Tensor, action: Tensor, *uniforms: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, x_dot, theta, theta_dot = state.unbind(-1)
         force = FORCE * (2 * action - 1).to(torch.float64)
-        sine, cosine = sine_cosine(theta)
+        sine, cosine = exact.sine_cosine(theta)
         temp = (force + POLE_MASS_LENGTH * (theta_dot * theta_dot) * sine) / TOTAL_MASS
         theta_acc = (GRAVITY * sine - cosine * temp) / (
             HALF_LENGTH * (4.0 / 3.0 - POLE_MASS * (cosine * cosine) / TOTAL_MASS)

@@ -50,7 +50,7 @@ def open_rendered(env_id: str, max_episode_steps: int | None) -> gymnasium.Env[A
 
 
 class Rendered(NamedTuple):
-    """An environment seen on its own frames: `info` with an obs_size of 0, and the size of a frame."""
+    """An environment seen on its own frames: `info` with an obs_shape of (0,), and the size of a frame."""
 
     info: EnvInfo
     height: int
@@ -74,7 +74,7 @@ def describe_rendered(env_id: str, max_episode_steps: int | None = None) -> Rend
     try:
         actions = check_actions(env_id, env)
         frame: Any = env.render()
-        info = EnvInfo(env_id, 0, int(actions.n), effective_max_episode_steps(env), fast=False)
+        info = EnvInfo(env_id, (0,), int(actions.n), effective_max_episode_steps(env), fast=False)
         return Rendered(info, *frame.shape[:2])
     finally:
         env.close()

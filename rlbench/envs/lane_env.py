@@ -10,8 +10,7 @@ truncated = (length >= max_episode_steps), as Gymnasium's TimeLimit has it.
 import abc
 from typing import ClassVar
 
-from torch import Tensor
-
+from rlbench.deferred import Tensor
 from rlbench.errors import ConfigError
 
 
@@ -21,18 +20,22 @@ class LaneEnv(abc.ABC):
     Attributes:
         env_id: the Gymnasium id whose behaviour is reproduced.
         max_episode_steps: the length at which the caller truncates an episode.
-        obs_size: features of an observation, D.
+        obs_shape: of an observation, (D,) or (channels, rows, columns).
+        obs_dtype: float32, or bool, of which a stored observation costs a bit a number, or uint8.
         num_actions: actions are 0 .. num_actions - 1, A.
         state_size: numbers in a state, S.
-        num_reset_uniforms: uniform numbers that a reset consumes, R.
+        num_reset_uniforms: uniform numbers that a reset consumes, R, at most 4.
+        num_step_uniforms: uniform numbers that a step consumes, U; 0 where it is deterministic.
     """
 
     env_id: str
     max_episode_steps: int
-    obs_size: ClassVar[int]
+    obs_shape: ClassVar[tuple[int, ...]]
+    obs_dtype: ClassVar[str] = "float32"
     num_actions: ClassVar[int]
     state_size: ClassVar[int]
     num_reset_uniforms: ClassVar[int]
+    num_step_uniforms: ClassVar[int] = 0
 
     @abc.abstractmethod
     def reset(self, uniforms: Tensor) -> Tensor:
@@ -40,15 +43,16 @@ class LaneEnv(abc.ABC):
 
     @abc.abstractmethod
     def observe(self, state: Tensor) -> Tensor:
-        """Return the observations [..., D] float32 of `state` [..., S] float64."""
+        """Return the observations [..., *obs_shape] of `state` [..., S] float64."""
 
     @abc.abstractmethod
-    def step(self, state: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def step(self, state: Tensor, action: Tensor, *uniforms: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Advance one step.
 
         Args:
             state: [..., S] float64, not terminated.
             action: [...] int64 in 0 .. num_actions - 1.
+            uniforms: [..., U] float64 in [0, 1), one tensor where U is above 0, else none.
 
         Returns:
             The next state [..., S] float64, the reward [...] float64, and terminated [...] bool.

@@ -6,11 +6,9 @@ State and observation: position and velocity. Reward -1 a step, the terminating 
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-import torch
-from torch import Tensor
-
+from rlbench import exact
+from rlbench.deferred import Tensor, torch
 from rlbench.envs.lane_env import LaneEnv
-from rlbench.exact import cosine
 
 MIN_POSITION, MAX_POSITION = -1.2, 0.6
 MAX_SPEED = 0.07
@@ -28,7 +26,7 @@ class MountainCar(LaneEnv):
     env_id: str = "MountainCar-v0"
     max_episode_steps: int = 200
 
-    obs_size: ClassVar[int] = 2
+    obs_shape: ClassVar[tuple[int, ...]] = (2,)
     num_actions: ClassVar[int] = 3
     state_size: ClassVar[int] = 2
     num_reset_uniforms: ClassVar[int] = 1
@@ -40,10 +38,10 @@ class MountainCar(LaneEnv):
     def observe(self, state: Tensor) -> Tensor:
         return state.to(torch.float32)
 
-    def step(self, state: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def step(self, state: Tensor, action: Tensor, *uniforms: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         position, velocity = state.unbind(-1)
         push = (action - 1).to(torch.float64) * FORCE
-        velocity = velocity + (push + cosine(3.0 * position) * -GRAVITY)
+        velocity = velocity + (push + exact.cosine(3.0 * position) * -GRAVITY)
         velocity = velocity.clamp(-MAX_SPEED, MAX_SPEED)
         position = (position + velocity).clamp(MIN_POSITION, MAX_POSITION)
         hits_wall = (position == MIN_POSITION) & (velocity < 0.0)

@@ -5,11 +5,9 @@ transitions holds numbers and no frames. Must never render by itself.
 """
 
 from dataclasses import dataclass
-from typing import Protocol, final, runtime_checkable
+from typing import Any, Protocol, final, runtime_checkable
 
-import torch
-from torch import Tensor
-
+from rlbench.deferred import Tensor, torch
 from rlbench.envs.lane_env import LaneEnv
 
 
@@ -61,13 +59,14 @@ class FramedEnv(LaneEnv):
 
     def __post_init__(self) -> None:
         drawn = self.renderer.num_drawn
-        sizes = {
+        sizes: dict[str, Any] = {
             "env_id": self.inner.env_id,
             "max_episode_steps": self.inner.max_episode_steps,
-            "obs_size": self.frames * drawn,
+            "obs_shape": (self.frames * drawn,),
             "num_actions": self.inner.num_actions,
             "state_size": self.inner.state_size + (self.frames - 1) * drawn,
             "num_reset_uniforms": self.inner.num_reset_uniforms,
+            "num_step_uniforms": self.inner.num_step_uniforms,
         }
         for name, value in sizes.items():
             object.__setattr__(self, name, value)
@@ -80,9 +79,9 @@ class FramedEnv(LaneEnv):
         own, earlier = self._parts(state)
         return torch.cat([earlier.float(), self.renderer.drawn(own)], -1)
 
-    def step(self, state: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def step(self, state: Tensor, action: Tensor, *uniforms: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         own, earlier = self._parts(state)
-        after, reward, terminated = self.inner.step(own, action)
+        after, reward, terminated = self.inner.step(own, action, *uniforms)
         shown = torch.cat([earlier, self.renderer.drawn(own).double()], -1)
         return torch.cat([after, shown[..., self.renderer.num_drawn :]], -1), reward, terminated
 

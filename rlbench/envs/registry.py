@@ -32,17 +32,19 @@ class EnvInfo:
 
     Attributes:
         env_id: the id as given.
-        obs_size: features of a flattened observation, D.
+        obs_shape: of an observation, flattened without a tensor implementation.
         num_actions: A.
         max_episode_steps: the limit that truncates an episode, None when there is none.
+        obs_dtype: its dtype.
         fast: whether `lane_env` has a pure tensor implementation.
     """
 
     env_id: str
-    obs_size: int
+    obs_shape: tuple[int, ...]
     num_actions: int
     max_episode_steps: int | None
     fast: bool
+    obs_dtype: str = "float32"
 
 
 def lane_env(env_id: str, max_env_steps: int | None = None) -> LaneEnv | None:
@@ -62,7 +64,7 @@ def lane_env(env_id: str, max_env_steps: int | None = None) -> LaneEnv | None:
 def describe(env_id: str, max_env_steps: int | None = None, *, seen: bool = True) -> EnvInfo:
     """Look `env_id` up; without a tensor implementation, by importing its module and creating the environment, once in a process.
 
-    Where nobody looks at observations (not `seen`), any will do, and obs_size is 0 without a tensor implementation.
+    Where nobody looks at observations (not `seen`), any will do, and obs_shape is (0,) without a tensor implementation.
 
     Raises:
         ConfigError: unknown id (with the nearest one), a module that does not import, an environment that cannot be
@@ -70,7 +72,7 @@ def describe(env_id: str, max_env_steps: int | None = None, *, seen: bool = True
     """
     env = lane_env(env_id, max_env_steps)
     if env is not None:
-        return EnvInfo(env_id, env.obs_size, env.num_actions, env.max_episode_steps, fast=True)
+        return EnvInfo(env_id, env.obs_shape, env.num_actions, env.max_episode_steps, True, env.obs_dtype)
 
     # Imported here because importing Gymnasium costs 0.3 s, which runs on tensor environments need not pay.
     from rlbench.envs.gymnasium_lanes import check_actions, check_spaces, effective_max_episode_steps, open_environment
@@ -78,6 +80,6 @@ def describe(env_id: str, max_env_steps: int | None = None, *, seen: bool = True
     gymnasium_env = open_environment(env_id, max_env_steps)
     try:
         obs_size, actions = check_spaces(env_id, gymnasium_env) if seen else (0, check_actions(env_id, gymnasium_env))
-        return EnvInfo(env_id, obs_size, int(actions.n), effective_max_episode_steps(gymnasium_env), fast=False)
+        return EnvInfo(env_id, (obs_size,), int(actions.n), effective_max_episode_steps(gymnasium_env), fast=False)
     finally:
         gymnasium_env.close()

@@ -21,9 +21,10 @@ from rlbench.evidence.read_cells import read_cells
 from rlbench.evidence.source import TRAINING, Reading, SourceRun, untestable
 from rlbench.evidence.text_files import PACKED
 from rlbench.evidence.twins import curves_of, twins
+from rlbench.metrics import FINAL_WINDOW, of_runs
 from rlbench.plain_text import escaped
 from rlbench.stats import align_previous
-from rlbench.store.results import FINAL_WINDOW, LAST_EPISODES, RUN_COLUMNS
+from rlbench.store.results import typed_runs, untyped_runs
 from rlbench.store.schema import ROW_TABLES
 
 GRID_POINTS = 20  # of the grid on which training returns are looked at
@@ -234,18 +235,11 @@ class ForeignResults:
     @cached_property
     def runs(self) -> pd.DataFrame:
         facts = [self._facts(run_id, source) for run_id, source in zip(self.run_ids, self.sources, strict=True)]
-        runs = pd.DataFrame(facts, index=self.run_ids, columns=RUN_COLUMNS)
-        points = self.evaluations.groupby(["run_id", "env_steps"])["episode_return"].mean()
-        runs["auc"] = points.groupby("run_id").mean()
-        runs["final_return"] = points.groupby("run_id").tail(FINAL_WINDOW).groupby("run_id").mean()
+        runs = untyped_runs(facts, of_runs(self.evaluations, self.episodes, dict.fromkeys(self.run_ids, FINAL_WINDOW)))
         if not self.reading.has_curves:
             runs["final_return"] = [float(source.returns[-1]) for source in self.sources]
             runs.loc[runs["status"] != "done", "final_return"] = float("nan")
-        tails = self.episodes.groupby("run_id").tail(LAST_EPISODES)
-        runs["train_return_last100"] = tails.groupby("run_id")["episode_return"].mean()
-        counts = dict.fromkeys(["seed", "env_steps", "updates", "episodes"], "int64")
-        measures = dict.fromkeys(["final_return", "auc", "train_return_last100", "wall_s"], "float64")
-        return runs.astype({**counts, **measures, "trial": "Int64"}).reset_index(drop=True)
+        return typed_runs(runs)
 
     def _facts(self, run_id: str, source: SourceRun) -> dict[str, Any]:
         wrong = np.flatnonzero(~np.isfinite(source.returns))

@@ -4,22 +4,26 @@ Beside these functions, an operation may be used that IEEE 754 rounds exactly or
 Knows nothing of reinforcement learning.
 """
 
-from rlbench.exact.functions import (
-    cosine,
-    exp,
-    kept,
-    lerp,
-    log,
-    log_sum_exp,
-    pick,
-    power,
-    sine,
-    sine_cosine,
-    softmax,
-    sqrt,
-    tanh,
-)
-from rlbench.exact.products import affine, layers, square_sums, sums
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rlbench.exact.functions import (
+        cosine,
+        exp,
+        kept,
+        lerp,
+        log,
+        log_sum_exp,
+        pick,
+        power,
+        sine,
+        sine_cosine,
+        softmax,
+        sqrt,
+        tanh,
+    )
+    from rlbench.exact.products import affine, layers, square_sums, sums
 
 __all__ = [
     "affine",
@@ -40,3 +44,14 @@ __all__ = [
     "sums",
     "tanh",
 ]
+
+_PRODUCTS = ("affine", "layers", "square_sums", "sums")
+
+
+def __getattr__(name: str) -> Any:
+    """Imported when first asked for: the functions are made of torch, and a choice that uses them is a setting too."""
+    if name not in __all__:
+        raise AttributeError(f"module 'rlbench.exact' has no attribute {name!r}")
+    home = importlib.import_module("rlbench.exact.products" if name in _PRODUCTS else "rlbench.exact.functions")
+    globals()[name] = found = getattr(home, name)
+    return found

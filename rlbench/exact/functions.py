@@ -172,7 +172,7 @@ def kept(x: Tensor) -> Tensor:
 
 
 def sine_cosine(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Sine and cosine of x [...] float64 in radians: within 2e-16 for |x| up to 1.6e6 (2**20 quarter turns), worse above.
+    """Sine and cosine of x [...] float64 in radians: within 2e-16 for `abs(x)` up to 1.6e6 (2**20 quarter turns), worse above.
 
     They share the reduction of the angle. Not differentiable; `sine` and `cosine` are. float32 is computed in float32, within 1e-7 for
     |x| up to 1, worse above: 3.0 is off by 8e-8, in a sine of 0.14.

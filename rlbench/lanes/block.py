@@ -13,25 +13,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlbench.lanes import episodic, validating
-from rlbench.lanes.choice import numbers, with_numbers
-from rlbench.lanes.computations import chunk_computations, computations
+from rlbench.lanes import episodic
+from rlbench.lanes.acting import Described
+from rlbench.lanes.computations import computations
 from rlbench.lanes.environments import host_environments
-from rlbench.lanes.evaluator import Evaluator
+from rlbench.lanes.evaluation import Evaluator
 from rlbench.lanes.lane import Events
-from rlbench.lanes.noise import MAX_SPAN, acting_noise, span_length
+from rlbench.lanes.learner import Learner
+from rlbench.lanes.noise import MAX_SPAN, ActingNoise, acting_noise, span_length
 from rlbench.lanes.observing import observed, observed_env
-from rlbench.lanes.pixel_lanes import pixel_lanes
+from rlbench.lanes.player import Episodes, Policy, play_in_tensors, play_through_gymnasium
+from rlbench.lanes.policies import LaneByLanePolicy, TogetherPolicy
 from rlbench.lanes.recording import close_span, collect_episodes
 from rlbench.lanes.schedule import due_updates, no_updates, steps_to_event
-from rlbench.lanes.targets import Periodic
-from rlbench.lanes.update import Tensors, is_due
-from rlbench.lanes.validation import EpisodeValidation
+from rlbench.lanes.sight import sight_of
+from rlbench.lanes.tensors import Tensors
+from rlbench.lanes.validations import Validator
 from rlbench.lanes.variant import Run, Variant
 
 VALIDATING_SPAN = 64  # steps to draw ahead where validations cut spans short
 # What acting does not look at: it is not handed to compiled computations.
-NOT_FOR_ACTING = ("target", "optimizer.", "power.", "replay", "frames", "last.", "best.", "best_norm.")
+NOT_FOR_ACTING = ("target", "optimizer.", "power.", "replay", "remembered.", "frames", "last.", "best.", "best_norm.")
 
 
 class Block:
@@ -48,26 +50,54 @@ class Block:
     ) -> None:
         """`first` is any run of the cohort, `variant` the stacked one; layout: (start, width) of each chunk that learns at once; `width`
         lanes are evaluated at once."""
-        self.state, self.variant, self.slots, self.layout = state, variant, slots, layout
-        seen = observed(first)
+        self.state, self.variant, self.slots = state, variant, slots
+        seen, key = observed(first), first.cohort_key()
         self.info, self.env = seen.info, seen.env
         self.learns = first.variant.network.learns
-        self.pixels = pixel_lanes(seen, first.variant, first.cohort_key())
-        rule = first.variant.validation
-        limits = self._limit(first.evaluation.max_env_steps), self._limit(getattr(rule, "max_env_steps", None))
-        evaluation_env, self._validation_env = (observed_env(first, limit) for limit in limits)
-        episodes, key = first.evaluation.episodes, first.cohort_key()
-        self.host = None if self.env else host_environments(first, len(slots), width * episodes, *limits)
-        self._evaluator = Evaluator(key, width, episodes, evaluation_env, self.host, self.pixels)
+        sight = sight_of(seen)
+        self._one_by_one = LaneByLanePolicy(sight, first.variant, key) if first.variant.network.lane_by_lane else None
+        self._policy: Policy = self._one_by_one or TogetherPolicy(key)
+        self._learner = Learner(first, state, variant, layout, sight) if self.learns else None
+        self._open_environments(first, width)
         self._learns_by_episode = self.learns and episodic.learns_by_episode(first.variant)
         self._watches_episodes = episodic.watches_episodes(first.variant, first.budget)
         # A validation throws away what is drawn ahead.
-        validates = isinstance(rule, EpisodeValidation)
+        validates = first.variant.validation.episodes is not None
         self._longest_span = min(span_length(len(slots)), VALIDATING_SPAN if validates else MAX_SPAN)
         self._counts_warmup = first.budget.count_warmup_episodes
         self._ahead = episodic.MinibatchesAhead(state, variant)
-        self._replay = state["replay"].view(-1, state["replay"].shape[2]) if self.learns else None
         self._bind(key)
+
+    def _open_environments(self, first: Run, width: int) -> None:
+        """The environments of training, evaluation and validation, and who plays in them."""
+        rule, num_actions = self.variant.validation.episodes, self.info.num_actions
+        limits = self._limit(first.evaluation.max_env_steps), self._limit(rule.max_env_steps if rule else None)
+        evaluation_env, validation_env = (observed_env(first, limit) for limit in limits)
+        num_evaluated = first.evaluation.episodes
+        self.host = host = (
+            None if self.env else host_environments(first, len(self.slots), width * num_evaluated, *limits)
+        )
+
+        def evaluate(episodes: Episodes) -> None:
+            if evaluation_env is not None:
+                return play_in_tensors(self._policy, episodes, evaluation_env)
+            assert host is not None
+            return play_through_gymnasium(self._policy, episodes, host.evaluation_envs)
+
+        def validate(episodes: Episodes) -> None:
+            if validation_env is not None:
+                return play_in_tensors(self._policy, episodes, validation_env)
+            assert host is not None
+            return play_through_gymnasium(self._policy, episodes, host.validation_envs)
+
+        self._evaluator = Evaluator(width, num_evaluated, num_actions, evaluation_env, evaluate)
+        self._acting = {name: t for name, t in self.state.items() if not name.startswith(NOT_FOR_ACTING)}
+        self._validator = None
+        if rule is not None and self._learner is not None:
+            # A look-up of best weights goes through the whole state.
+            self._validator = Validator(
+                self.state, self._acting, self.variant, rule, num_actions, validation_env, validate, self._learner.move
+            )
 
     def _limit(self, most: int | None) -> int | None:
         """The time limit of episodes beside training: that of training, or `most` steps where that is less."""
@@ -77,25 +107,11 @@ class Block:
     def _bind(self, key: object) -> None:
         """Hand the computations their windows on the state, which stay valid because everything changes in place."""
         everyone = computations(key, len(self.slots))
-        self._acting = {name: t for name, t in self.state.items() if not name.startswith(NOT_FOR_ACTING)}
-        self._tick = everyone.tick.bind(self._acting, self.variant, self.env)
+        columns = self._learner.columns if self._learner is not None else None
+        self._tick = everyone.tick.bind(self._acting, self.variant, columns, self.env)
+        self._decided_tick = everyone.decided_tick.bind(self._acting, self.variant, columns, self.env)
         self._choose = everyone.choose.bind(self._acting, self.variant)
-        self._absorb = everyone.absorb.bind(self._acting, self.variant)
-        self._validation_step = everyone.validation_step
-        values = numbers(self.variant)
-        self._updates, self._moves = [], []
-        for start, width in self.layout:
-            window = slice(start, start + width)
-            lanes = {
-                name: t[window] for name, t in self.state.items() if name not in ("env", "obs", "frames", "replay")
-            }
-            variant = with_numbers(self.variant, {k: v[window] for k, v in values.items()})
-            each = chunk_computations(key, width)
-            if self.pixels is None:
-                self._updates.append(each.sampled_update.bind(lanes, variant, self._replay))
-            else:
-                self._updates.append(each.update.bind(lanes, variant))
-            self._moves.append(each.move_target.bind(lanes, variant))
+        self._absorb = everyone.absorb.bind(self._acting, self.variant, columns)
 
     @property
     def running(self) -> list[int]:
@@ -124,33 +140,22 @@ class Block:
         base, base_episodes = state["env_steps"].numpy().copy(), state["episodes"].numpy().copy()
         noise = acting_noise(state, self.variant, span, self.info.num_actions, self.env)
         episodes = state["episodes"].clone()
-        due, places = no_updates(span)
-        if self.learns and not self._learns_by_episode:
+        due, drawn = no_updates(span)
+        if self._learner is not None and not self._learns_by_episode:
             occupied = np.array([run is not None for run in self.slots])
-            due, places = due_updates(state, self.variant, occupied, self.layout, base, span)
+            due, drawn = due_updates(state, self.variant, occupied, self._learner.layout, base, span)
         record = torch.zeros(span, len(base), 4, dtype=torch.float64)
-        rule = self.variant.target
-        moves_by_tick = self.learns and isinstance(rule, Periodic) and not rule.moves_after_updates
         self._ahead.forget()
         for t in range(span):
-            explores, uniform_action = noise.explores[t], noise.uniform_action[t]
-            if self.pixels is not None:
-                uniform_action = self.pixels.actions(state, explores, uniform_action)
-            if noise.first_states is not None:
-                row, at, ended = self._tick(explores, uniform_action, noise.first_states, episodes)
-            else:
-                row, at, ended = self._host_tick(explores, uniform_action)
+            rows, at, ended = self._tick_all(noise, t, episodes)
             record[t] = ended
-            if self._replay is not None:
-                self._replay.index_copy_(0, at, row)
+            if self._learner is not None:
+                self._learner.store(rows, at)
                 if self._learns_by_episode:
                     self._learn_by_episode(ended)
                 for update_step, chunk in due[t]:
-                    start, width = self.layout[chunk]
-                    for place in places[update_step, :, start : start + width]:
-                        self.update(chunk, place)
-                if moves_by_tick:
-                    self._move_targets(ended[:, 0] > 0)
+                    self._learner.learn(chunk, drawn[update_step])
+                self._learner.move_by_tick(ended[:, 0] > 0)
             if self._watches_episodes and bool(ended[:, 0].any()) and self._end_episodes(ended):
                 span = t + 1
                 break
@@ -159,70 +164,46 @@ class Block:
         evaluated = close_span(state, running, base, noise.epsilon.numpy(), self.learns, events)
         runs = dict(running)
         ordinals = [int(state["env_steps"][slot]) // runs[slot].evaluation.period for slot in evaluated]
-        for slot, rows in self._evaluator.evaluate(state, self.variant, evaluated, ordinals):
-            events[slot].evaluations += rows
+        for slot, found in self._evaluator.evaluate(state, self.variant, evaluated, ordinals):
+            events[slot].evaluations += found
         return span
 
-    def update(self, chunk: int, place: Tensor) -> None:
-        """Update a chunk of lanes on the minibatches at these places [width, B] of the replay, in parts where the variant has it so."""
-        for part in place.chunk(self.variant.steps_per_minibatch, 1):
-            if self.pixels is None:
-                self._updates[chunk](part)
-                continue
-            assert self._replay is not None
-            rows = self._replay.index_select(0, part.reshape(-1)).view(*part.shape, -1)
-            start, width = self.layout[chunk]
-            frames = self.state["frames"][start : start + width] if "frames" in self.state else None
-            self._updates[chunk](rows, *self.pixels.transitions(rows, frames))
+    def _tick_all(self, noise: ActingNoise, t: int, base_episodes: Tensor) -> Described:
+        """One step of all lanes, as `acting.absorb` describes it."""
+        explores, uniform_action = noise.explores[t], noise.uniform_action[t]
+        decides, first = self._one_by_one, noise.first_states
+        action = decides.acting(self.state, self.env, explores, uniform_action) if decides is not None else None
+        described: Described
+        if first is None:
+            return self._host_tick(explores, uniform_action, action)
+        uniforms = () if noise.uniforms is None else (noise.uniforms[t],)
+        if action is None:
+            described = self._tick(explores, uniform_action, first, base_episodes, *uniforms)
+        else:
+            described = self._decided_tick(action, first, base_episodes, *uniforms)
+        return described
 
-    def _learn_by_episode(self, ended: Tensor) -> None:
-        due = episodic.mark_due(self.state, self.variant, ended)
-        if not due.any():
-            return
-        places = self._ahead.places(due)
-        for chunk, (start, width) in enumerate(self.layout):
-            if due[start : start + width].any():
-                for place in places[:, start : start + width]:
-                    self.update(chunk, place)
-
-    def _end_episodes(self, ended: Tensor) -> bool:
-        """What else happens where training episodes ended; whether lanes were validated."""
-
-        def play(episodes: validating.Validation) -> None:
-            episodes.lanes = {**self._acting}
-            if self._validation_env is not None:
-                steps: validating.Steps = self._validation_step.bind
-                if self.pixels is not None:
-                    steps = self.pixels.validation_steps(steps)
-                validating.validate_tensor_env(steps, episodes, self._validation_env)
-            else:
-                assert self.host is not None
-                choose = self._choose if self.pixels is None else self.pixels.validation_actions(self._acting)
-                validating.validate_gymnasium(choose, episodes, self.host.validation_envs)
-
-        return episodic.end_episodes(
-            self.state, self.variant, self._counts_warmup, ended, self.info.num_actions, play, self._move
-        )
-
-    def _host_tick(self, explores: Tensor, uniform_action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _host_tick(self, explores: Tensor, uniform_action: Tensor, action: Tensor | None) -> Described:
         assert self.host is not None
         obs_tm1 = self.state["obs"].clone()
-        action = self._choose(explores, uniform_action, obs_tm1)
+        if action is None:
+            action = self._choose(explores, uniform_action, obs_tm1)
         reward, obs_t, terminated, truncated = self.host.step(action, self.state)
-        described: tuple[Tensor, Tensor, Tensor] = self._absorb(obs_tm1, action, reward, obs_t, terminated, truncated)
+        described: Described = self._absorb(obs_tm1, action, reward, obs_t, terminated, truncated)
         self.host.reset_ended(described[2], self.state, obs_t)
         return described
 
-    def _move_targets(self, episode_ended: Tensor) -> None:
-        rule = self.variant.target
-        assert isinstance(rule, Periodic)
-        state = self.state
-        by_steps = rule.unit == "steps"
-        moves = is_due(state["env_steps"], rule) if by_steps else episode_ended & is_due(state["episodes"], rule)
-        self._move(moves & state["active"] & state["alive"])
+    def _learn_by_episode(self, ended: Tensor) -> None:
+        assert self._learner is not None
+        due = episodic.mark_due(self.state, self.variant, ended)
+        if not due.any():
+            return
+        drawn = self._ahead.drawn(due)
+        for chunk, (start, width) in enumerate(self._learner.layout):
+            if due[start : start + width].any():
+                self._learner.learn(chunk, drawn)
 
-    def _move(self, moves: Tensor) -> None:
-        """Move the targets of these lanes [L] bool."""
-        for (start, width), move in zip(self.layout, self._moves, strict=True):
-            if moves[start : start + width].any():
-                move(moves[start : start + width])
+    def _end_episodes(self, ended: Tensor) -> bool:
+        """What else happens where training episodes ended; whether lanes were validated."""
+        validate = self._validator.validate if self._validator is not None else None
+        return episodic.end_episodes(self.state, self.variant, self._counts_warmup, ended, validate)

@@ -10,8 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
-import torch
-
+from rlbench.deferred import torch
 from rlbench.errors import ConfigError
 
 
@@ -29,6 +28,10 @@ class Choice:
     def resolved(self, budget_steps: int | None) -> Self:
         """This choice with everything that depends on the budget written out."""
         return self
+
+    def refused(self) -> str | None:
+        """What is wrong with its numbers together, a line, or None."""
+        return None
 
 
 C = TypeVar("C", bound=Choice)

@@ -3,9 +3,7 @@
 import dataclasses
 from typing import ClassVar
 
-import torch
-from torch import Tensor
-
+from rlbench.deferred import Tensor, torch
 from rlbench.lanes.bases import Clip
 from rlbench.lanes.choice import number
 
@@ -23,7 +21,7 @@ class NoClip(Clip):
 
 @dataclasses.dataclass(frozen=True)
 class ClipValue(Clip):
-    """Every element to [-limit, limit], as torch.nn.utils.clip_grad_value_."""
+    """Every element to [-limit, limit], as `torch.nn.utils.clip_grad_value_`."""
 
     kind: ClassVar[str] = "value"
     limit: float = number(1.0, "largest absolute value of a gradient element", "> 0")
@@ -36,7 +34,7 @@ class ClipValue(Clip):
 
 @dataclasses.dataclass(frozen=True)
 class ClipNorm(Clip):
-    """Scaled down to a global norm over all parameters of the lane, as torch.nn.utils.clip_grad_norm_."""
+    """Scaled down to a global norm over all parameters of the lane, as `torch.nn.utils.clip_grad_norm_`."""
 
     kind: ClassVar[str] = "norm"
     max_norm: float = number(10.0, "largest global norm of a lane's gradient", "> 0")

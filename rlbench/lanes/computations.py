@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Hashable
 
-from rlbench.lanes import acting, evaluation, validating
+from rlbench.lanes import acting, memories, player
 from rlbench.lanes.compiling import Computation
 from rlbench.lanes.update import move_target, sampled_update, update
 
@@ -13,9 +13,10 @@ class Computations:
 
     def __init__(self) -> None:
         self.tick = Computation(acting.tick)
-        self.choose = Computation(acting.choose)
+        self.decided_tick = Computation(acting.decided_tick)
+        self.choose = Computation(acting.acting_choice)
         self.absorb = Computation(acting.absorb)
-        self.validation_step = Computation(validating.validation_step)
+        self.stored = Computation(memories.stored)
 
 
 class ChunkComputations:
@@ -24,9 +25,12 @@ class ChunkComputations:
     def __init__(self) -> None:
         self.update = Computation(update, exact=False)
         self.sampled_update = Computation(sampled_update)
+        self.inexact_sampled_update = Computation(sampled_update, exact=False)
+        self.draw = Computation(memories.draw)
+        self.learned = Computation(memories.learned)
         self.move_target = Computation(move_target)
-        self.evaluation_step = Computation(evaluation.evaluation_step)
-        self.greedy_actions = Computation(evaluation.greedy_actions)
+        self.episode_step = Computation(player.episode_step)
+        self.choose = Computation(acting.choose)
 
 
 @functools.cache

@@ -11,14 +11,10 @@ import itertools
 import math
 from typing import ClassVar
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
 from rlbench import exact
+from rlbench.deferred import F, Tensor, nn, torch
 from rlbench.errors import ConfigError
 from rlbench.lanes.bases import Network
-from rlbench.lanes.batch_norm import NormAndReLU, folded, running
 from rlbench.lanes.choice import structural
 from rlbench.lanes.networks import Params
 from rlbench.lanes.streams import Stream, uniform_table
@@ -44,16 +40,18 @@ class Conv(Network):
     )
     norm_target: str = structural("evaluation", "mode of the target network's batch norms", allowed=MODES)
 
-    learns: ClassVar[bool] = True
+    sees: ClassVar[str] = "grids"
+    lane_by_lane: ClassVar[bool] = True
 
-    def sizes(self, shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
+    def sizes(self, shape: tuple[int, ...]) -> list[tuple[int, int, int]]:
         """Channels, rows and columns before and after each convolution. Raises ConfigError where one has no output."""
         if not len(self.channels) == len(self.kernels) == len(self.strides) > 0:
             raise ConfigError(
                 "network.channels, network.kernels and network.strides must have one number for each convolution; got"
                 f" {len(self.channels)}, {len(self.kernels)} and {len(self.strides)}"
             )
-        found = [shape]
+        channels, rows, columns = shape
+        found = [(channels, rows, columns)]
         for layer, (channels, kernel, stride) in enumerate(zip(self.channels, self.kernels, self.strides, strict=True)):
             _, rows, columns = found[-1]
             if min(rows, columns) < kernel:
@@ -64,33 +62,47 @@ class Conv(Network):
             found.append((channels, (rows - kernel) // stride + 1, (columns - kernel) // stride + 1))
         return found
 
-    def features(self, shape: tuple[int, int, int]) -> int:
+    def features(self, shape: tuple[int, ...]) -> int:
         """Numbers that leave the convolutions."""
         return math.prod(self.sizes(shape)[-1])
 
-    def parameter_count(self, shape: tuple[int, int, int], num_actions: int) -> int:
-        """Weights and biases of one lane."""
-        sizes = self.sizes(shape)
-        count = sum(
-            channels * (before[0] * kernel * kernel + 1 + 2 * self.batch_norm)
-            for channels, kernel, before in zip(self.channels, self.kernels, sizes[:-1], strict=True)
-        )
-        return count + sum(a * b + b for a, b in itertools.pairwise((self.features(shape), *self.hidden, num_actions)))
+    def refused_shape(self, obs_shape: tuple[int, ...], is_alone: bool) -> str | None:
+        """Statistics over a single pixel; raises ConfigError where a convolution has no output."""
+        _, rows, columns = self.sizes(obs_shape)[-1]
+        if not self.batch_norm or rows * columns > 1:
+            return None
+        if self.norm_acting == "training":
+            return (
+                "network.norm_acting=training takes mean and variance over one patch, of which the last convolution leaves a"
+                " single pixel: take larger observation.rows and observation.columns"
+            )
+        if is_alone and "training" in (self.norm_learning, self.norm_target):
+            return (
+                "batch norm in training mode takes mean and variance over a minibatch, here of one transition, of which the last"
+                " convolution leaves a single pixel: take larger observation.rows and observation.columns"
+            )
+        return None
 
-    def multiplications(self, shape: tuple[int, int, int], num_actions: int) -> int:
+    def multiplications(self, obs_shape: tuple[int, ...], num_actions: int, width: int = 1) -> int:
         """Multiplications of a forward pass of one observation."""
-        sizes = self.sizes(shape)
+        sizes = self.sizes(obs_shape)
         count = sum(
             math.prod(after) * before[0] * kernel * kernel
             for kernel, before, after in zip(self.kernels, sizes[:-1], sizes[1:], strict=True)
         )
-        return count + sum(a * b for a, b in itertools.pairwise((self.features(shape), *self.hidden, num_actions)))
+        return count + sum(a * b for a, b in itertools.pairwise(self._linear(obs_shape, num_actions * width)))
 
-    def init_params(self, *, seed: int, namespace: int, obs_shape: tuple[int, int, int], num_actions: int) -> Params:
+    def _linear(self, obs_shape: tuple[int, ...], num_outputs: int) -> tuple[int, ...]:
+        """Sizes of the layers after the convolutions."""
+        return self.features(obs_shape), *self.hidden, num_outputs
+
+    def init_params(
+        self, *, seed: int, namespace: int, obs_shape: tuple[int, ...], num_actions: int, width: int = 1
+    ) -> Params:
         """Initial parameters of one lane, each [1, ...]: drawn as PyTorch's defaults draw them, layer by layer."""
         sizes = self.sizes(obs_shape)
         params: Params = []
-        linear = itertools.pairwise((self.features(obs_shape), *self.hidden, num_actions))
+        linear = itertools.pairwise(self._linear(obs_shape, num_actions * width))
         fans = [(out, size[0] * k * k) for out, k, size in zip(self.channels, self.kernels, sizes[:-1], strict=True)]
         for layer, (out, fan_in) in enumerate([*fans, *((out, fan_in) for fan_in, out in linear)]):
             bound = 1 / math.sqrt(fan_in)
@@ -108,11 +120,18 @@ class Conv(Network):
             return []
         return [make(1, 1, out) for out in self.channels for make in (torch.zeros, torch.ones)]
 
-    def forward(self, params: Params, statistics: Params, obs: Tensor, mode: str) -> tuple[Tensor, Params]:
-        """obs [L, B, C, rows, columns] float32 -> action values [L, B, A], and the running statistics after it.
+    def mode(self, role: str) -> str:
+        """The mode of the batch norms for whoever passes."""
+        return {"learning": self.norm_learning, "target": self.norm_target, "acting": self.norm_acting}.get(
+            role, "evaluation"
+        )
+
+    def outputs(self, params: Params, statistics: Params, obs: Tensor, role: str) -> tuple[Tensor, Params]:
+        """obs [L, B, C, rows, columns] float32 -> outputs [L, B, A * width], and the running statistics after it.
 
         In training mode each batch norm takes the mean and variance of this very minibatch, and the running ones move by a tenth.
         """
+        mode = self.mode(role)
         lanes = [
             self._forward([p[lane] for p in params], [s[lane] for s in statistics], obs[lane], mode)
             for lane in range(obs.shape[0])
@@ -124,6 +143,8 @@ class Conv(Network):
 
     def _forward(self, params: Params, statistics: Params, x: Tensor, mode: str) -> tuple[Tensor, Params]:
         """The same for one lane: its parameters and statistics without the lanes' axis, x [B, C, rows, columns]."""
+        from rlbench.lanes.batch_norm import NormAndReLU, folded, running
+
         after: Params = []
         at = 0
         # In this order of memory the library's convolutions are fastest, and batch norms run along channels.
@@ -170,7 +191,7 @@ class Conv(Network):
             at += 2
         return named
 
-    def module(self, *, obs_shape: tuple[int, int, int], num_actions: int) -> nn.Sequential:
+    def module(self, *, obs_shape: tuple[int, ...], num_actions: int, width: int = 1) -> "nn.Sequential":
         """The plain PyTorch module into which a run's stored weights load."""
         layers: list[nn.Module] = []
         channels = obs_shape[0]
@@ -180,6 +201,6 @@ class Conv(Network):
             layers.append(nn.ReLU())
             channels = out
         layers.append(nn.Flatten())
-        for fan_in, fan_out in itertools.pairwise((self.features(obs_shape), *self.hidden, num_actions)):
+        for fan_in, fan_out in itertools.pairwise(self._linear(obs_shape, num_actions * width)):
             layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
         return nn.Sequential(*layers[:-1])

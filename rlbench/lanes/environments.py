@@ -13,7 +13,7 @@ from rlbench.lanes.acting import active_lanes
 from rlbench.lanes.frame_memory import look_up, store_frame
 from rlbench.lanes.observing import observed, window_of
 from rlbench.lanes.streams import reset_seed
-from rlbench.lanes.update import Tensors
+from rlbench.lanes.tensors import Tensors
 from rlbench.lanes.variant import Run
 
 

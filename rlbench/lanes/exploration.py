@@ -6,10 +6,8 @@
 import dataclasses
 from typing import ClassVar, Self
 
-import torch
-from torch import Tensor
-
 from rlbench import exact
+from rlbench.deferred import Tensor, torch
 from rlbench.errors import ConfigError
 from rlbench.lanes.bases import Exploration
 from rlbench.lanes.choice import number

@@ -9,12 +9,7 @@ import torch
 from torch import Tensor
 
 from rlbench.lanes.observations import Pixel
-from rlbench.lanes.update import Tensors
-
-
-def frame_bytes(pixel: Pixel, capacity: int) -> int:
-    """Memory of a lane's ring."""
-    return pixel.ring_size(capacity) * pixel.colours * pixel.rows * pixel.columns
+from rlbench.lanes.tensors import Tensors
 
 
 def empty_memory(pixel: Pixel, capacity: int) -> Tensors:

@@ -3,7 +3,7 @@
 import dataclasses
 
 from rlbench.envs.gymnasium_lanes import LaneSnapshot
-from rlbench.lanes.update import Tensors
+from rlbench.lanes.tensors import Tensors
 from rlbench.lanes.variant import Run
 
 
@@ -18,15 +18,10 @@ class Lane:
 
 @dataclasses.dataclass
 class Events:
-    """What happened to one lane: rows in the order of their time, without the run's name."""
+    """What happened to one lane: rows in the order of their time, each with the columns of its table in `rlbench.rows`."""
 
     episodes: list[tuple[int, int, int, float, bool]] = dataclasses.field(default_factory=list)
-    """(episode, env_steps at its end, length, episode return, terminated)"""
     evaluations: list[tuple[int, int, float, int]] = dataclasses.field(default_factory=list)
-    """(env_steps, episode, episode return, length)"""
-    diagnostics: list[tuple[int, int, float, float, float, float, float, float]] = dataclasses.field(
-        default_factory=list
-    )
-    """(env_steps, updates, loss, q_mean, q_max, grad_norm, epsilon, target_distance)"""
+    diagnostics: list[tuple[float, ...]] = dataclasses.field(default_factory=list)
     status: str | None = None
     """done or diverged once the lane has ended"""

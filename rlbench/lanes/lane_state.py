@@ -9,21 +9,18 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from rlbench.lanes.chunks import parameter_count
-from rlbench.lanes.convolution import Conv
+from rlbench.lanes.chunks import stored_columns
+from rlbench.lanes.columns import name_of
 from rlbench.lanes.episodic import episodic_state
-from rlbench.lanes.frame_memory import empty_memory, frame_bytes
+from rlbench.lanes.frame_memory import empty_memory
 from rlbench.lanes.noise import first_states
 from rlbench.lanes.observing import observed
-from rlbench.lanes.replay import ROW_EXTRAS
 from rlbench.lanes.streams import Namespace
-from rlbench.lanes.targets import Periodic
-from rlbench.lanes.update import Tensors, group
-from rlbench.lanes.validation import EpisodeValidation
+from rlbench.lanes.tensors import Tensors, group
 from rlbench.lanes.variant import Run
+from rlbench.rows import OF_UPDATE
 
 ENDLESS = 2**62
-LAST = ("loss", "q_mean", "q_max", "grad_norm")
 
 
 def namespace_number(run: Run) -> int:
@@ -38,7 +35,7 @@ def initial_state(run: Run) -> Tensors:
     variant, namespace = run.variant, namespace_number(run)
     params, statistics = _initial_network(run)
     state: Tensors = {f"online.{i}": p for i, p in enumerate(params)}
-    if isinstance(variant.target, Periodic):
+    if variant.target.keeps_network:
         state |= {f"target.{i}": p.clone() for i, p in enumerate(params)}
         state |= {f"target_norm.{i}": s.clone() for i, s in enumerate(statistics)}
     state |= {f"online_norm.{i}": s for i, s in enumerate(statistics)}
@@ -48,8 +45,9 @@ def initial_state(run: Run) -> Tensors:
         state |= {f"power.{name}": torch.ones(1, 1, dtype=torch.float64) for name in variant.optimizer.power_names}
         if not variant.detach_target:
             state |= {f"target_gradient.{i}": torch.zeros_like(p) for i, p in enumerate(params)}
-        state["replay"] = torch.zeros(1, variant.replay.capacity, 2 * info.obs_size + ROW_EXTRAS)
-        state |= {f"last.{name}": torch.full((1,), torch.nan) for name in LAST}
+        state |= stored_columns(run).empty(variant.replay.capacity)
+        state |= {f"remembered.{name}": tensor for name, tensor in variant.replay.memory().items()}
+        state |= {f"last.{name}": torch.full((1,), torch.nan) for name in OF_UPDATE}
 
     def count(value: int) -> Tensor:
         return torch.tensor([value], dtype=torch.int64)
@@ -67,7 +65,7 @@ def initial_state(run: Run) -> Tensors:
     if env is not None:
         state["env"] = first_states(env, state["seed"], state["namespace"], state["episodes"], count(0))
     else:
-        state["obs"] = torch.zeros(1, info.obs_size)
+        state["obs"] = torch.zeros(1, *info.obs_shape)
         if seen.pixel is not None:
             state |= empty_memory(seen.pixel, variant.replay.capacity)
     return state
@@ -76,22 +74,33 @@ def initial_state(run: Run) -> Tensors:
 def _initial_network(run: Run) -> tuple[list[Tensor], list[Tensor]]:
     """Parameters and running statistics of the run's network before its first step."""
     seen, network = observed(run), run.variant.network
-    own = {"seed": run.seed, "namespace": namespace_number(run), "num_actions": seen.info.num_actions}
-    if isinstance(network, Conv):
-        channels, rows, columns = seen.shape
-        return network.init_params(**own, obs_shape=(channels, rows, columns)), network.init_statistics()
-    return network.init_params(**own, obs_size=seen.info.obs_size), []
+    params = network.init_params(
+        seed=run.seed,
+        namespace=namespace_number(run),
+        obs_shape=seen.shape,
+        num_actions=seen.info.num_actions,
+        width=run.variant.estimator.width,
+    )
+    return params, network.init_statistics()
 
 
 def final_weights(run: Run, state: Tensors, slot: int) -> Tensors:
     """The online weights of the lane in a slot, under the names of a plain PyTorch module; nothing where nothing is learned."""
-    network = run.variant.network
     # Copies: the slot may have another run by the time the weights are stored.
     # Adding zero gives all zeros one sign, which compiled code may choose.
-    params = [p[slot : slot + 1] + 0.0 for p in group(state, "online")]
-    if isinstance(network, Conv):
-        return network.named_weights(params, [s[slot : slot + 1] + 0.0 for s in group(state, "online_norm")])
-    return network.named_weights(params)
+    params, statistics = (
+        [t[slot : slot + 1] + 0.0 for t in group(state, prefix)] for prefix in ("online", "online_norm")
+    )
+    return run.variant.network.named_weights(params, statistics)
+
+
+def of_now(run: Run, state: Tensors) -> Tensors:
+    """A stored state of one lane with its steps in the columns of now: those of old held whether the bootstrap was masked."""
+    if "replay" not in state:
+        return state
+    rows = state["replay"].clone()
+    rows[..., -1] = torch.where(rows[..., -1] > 0, 0.0, torch.tensor(run.variant.discount, dtype=torch.float32))
+    return {**{name: tensor for name, tensor in state.items() if name != "replay"}, name_of("float32"): rows}
 
 
 def join(states: Sequence[Tensors]) -> Tensors:
@@ -103,16 +112,3 @@ def take(state: Tensors, lanes: Iterable[int]) -> Tensors:
     """The chosen lanes, in that order, as a state of their own (copies)."""
     chosen = torch.tensor(list(lanes), dtype=torch.int64)
     return {name: tensor[chosen] for name, tensor in state.items()}
-
-
-def bytes_per_lane(run: Run) -> int:
-    """Memory of one lane's state, in bytes, without allocating it."""
-    if not run.variant.network.learns:
-        return 256
-    seen, capacity = observed(run), run.variant.replay.capacity
-    weights = parameter_count(run)
-    rule = run.variant.validation
-    kept = isinstance(rule, EpisodeValidation) and rule.keep_best
-    copies = 2 + len(run.variant.optimizer.slots([])) + kept + (not run.variant.detach_target)
-    frames = frame_bytes(seen.pixel, capacity) if seen.pixel is not None and seen.stores_frames else 0
-    return frames + 4 * (weights * copies + capacity * (2 * seen.info.obs_size + ROW_EXTRAS)) + 256

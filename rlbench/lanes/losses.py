@@ -3,9 +3,7 @@
 import dataclasses
 from typing import ClassVar
 
-import torch
-from torch import Tensor
-
+from rlbench.deferred import Tensor, torch
 from rlbench.lanes.bases import Loss
 from rlbench.lanes.choice import number
 

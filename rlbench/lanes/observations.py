@@ -9,9 +9,7 @@ one frame to the next it moves by less than a pixel of a patch.
 import dataclasses
 from typing import ClassVar
 
-import torch
-from torch import Tensor
-
+from rlbench.deferred import Tensor, torch
 from rlbench.lanes.bases import Observation
 from rlbench.lanes.choice import structural
 
@@ -52,6 +50,11 @@ class Pixel(Observation):
         allowed=("tensors", "gymnasium"),
         later=True,
     )
+
+    @property
+    def pixels(self) -> "Pixel":
+        """This way to see."""
+        return self
 
     @property
     def colours(self) -> int:

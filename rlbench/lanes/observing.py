@@ -51,22 +51,23 @@ def observed_env(run: Run, max_env_steps: int | None) -> LaneEnv | None:
 
 @functools.cache
 def _observed(env: Environment, observation: Observation | None) -> Observed:
-    if isinstance(observation, Pixel) and observation.renderer == "gymnasium":
+    pixel = observation.pixels if observation is not None else None
+    if pixel is not None and pixel.renderer == "gymnasium":
         from rlbench.envs.gymnasium_frames import describe_rendered  # Gymnasium takes 0.3 s to import
 
         rendered = describe_rendered(env.id, env.max_env_steps)
-        window_of(observation).crop(rendered.height, rendered.width)
-        info = dataclasses.replace(rendered.info, obs_size=observation.frames)
-        return Observed(info, None, observation.shape, None, observation)
+        window_of(pixel).crop(rendered.height, rendered.width)
+        info = dataclasses.replace(rendered.info, obs_shape=(pixel.frames,))
+        return Observed(info, None, pixel.shape, None, pixel)
     info = describe(env.id, env.max_env_steps, seen=observation is not None)
     inner = lane_env(env.id, env.max_env_steps)
-    if not isinstance(observation, Pixel):
-        return Observed(info, inner, (info.obs_size,))
-    renderer = frame_renderer(env.id, window_of(observation))
+    if pixel is None:
+        return Observed(info, inner, info.obs_shape)
+    renderer = frame_renderer(env.id, window_of(pixel))
     assert inner is not None
-    framed = FramedEnv(inner, renderer, observation.frames)
-    info = dataclasses.replace(info, obs_size=framed.obs_size)
-    return Observed(info, framed, observation.shape, renderer, observation)
+    framed = FramedEnv(inner, renderer, pixel.frames)
+    info = dataclasses.replace(info, obs_shape=framed.obs_shape)
+    return Observed(info, framed, pixel.shape, renderer, pixel)
 
 
 def window_of(pixel: Pixel) -> Window:

@@ -9,10 +9,8 @@ Every one is tested step by step against `torch.optim`.
 import dataclasses
 from typing import ClassVar
 
-import torch
-from torch import Tensor
-
 from rlbench import exact
+from rlbench.deferred import Tensor, torch
 from rlbench.lanes.bases import Optimizer
 from rlbench.lanes.choice import number, structural
 
@@ -81,7 +79,7 @@ class Adam(Optimizer):
     def slots(self, params: list[Tensor]) -> Slots:
         """Zero moments, shaped as the parameters."""
         names = ("first", "second", "largest") if self.amsgrad else ("first", "second")
-        return {name: [torch.zeros_like(p) for p in params] for name in names}
+        return {name: [p.new_zeros(p.shape) for p in params] for name in names}
 
     def step(
         self, params: list[Tensor], gradients: list[Tensor], slots: Slots, powers: Powers
@@ -109,7 +107,7 @@ class AdamW(Optimizer):
     def slots(self, params: list[Tensor]) -> Slots:
         """Zero moments, shaped as the parameters."""
         names = ("first", "second", "largest") if self.amsgrad else ("first", "second")
-        return {name: [torch.zeros_like(p) for p in params] for name in names}
+        return {name: [p.new_zeros(p.shape) for p in params] for name in names}
 
     def step(
         self, params: list[Tensor], gradients: list[Tensor], slots: Slots, powers: Powers
@@ -136,7 +134,7 @@ class RMSprop(Optimizer):
     def slots(self, params: list[Tensor]) -> Slots:
         """Zero averages, shaped as the parameters."""
         names = ("square", "momentum", "mean") if self.centered else ("square", "momentum")
-        return {name: [torch.zeros_like(p) for p in params] for name in names}
+        return {name: [p.new_zeros(p.shape) for p in params] for name in names}
 
     def step(
         self, params: list[Tensor], gradients: list[Tensor], slots: Slots, powers: Powers
@@ -179,9 +177,15 @@ class SGD(Optimizer):
 
     power_names: ClassVar[tuple[str, ...]] = ("started",)
 
+    def refused(self) -> str | None:
+        """Nesterov momentum without momentum, or dampened."""
+        if self.nesterov and (self.momentum == 0 or self.dampening != 0):
+            return "optimizer.nesterov needs optimizer.momentum above 0 and optimizer.dampening 0"
+        return None
+
     def slots(self, params: list[Tensor]) -> Slots:
         """Zero velocity, shaped as the parameters."""
-        return {"momentum": [torch.zeros_like(p) for p in params]}
+        return {"momentum": [p.new_zeros(p.shape) for p in params]}
 
     def step(
         self, params: list[Tensor], gradients: list[Tensor], slots: Slots, powers: Powers

@@ -21,7 +21,7 @@ def platform_of(run: Run) -> str:
     """The platform on which this run is trained in this process; its digest is the same wherever this is."""
     seen = observed(run)
     name = ENGINE + _arithmetic()
-    if seen.pixel is not None:
+    if seen.pixel is not None or (run.variant.network.learns and run.variant.network.lane_by_lane):
         name += f"-{_machine()}-torch{torch.__version__}-{'compiled' if can_compile() else 'eager'}"
     if seen.env is None:
         name += f"-{_machine()}-gymnasium{version('gymnasium')}-numpy{version('numpy')}"

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from rlbench import exact
-from rlbench.lanes import episodic
 from rlbench.lanes.lane import Events
-from rlbench.lanes.update import Tensors, group
+from rlbench.lanes.tensors import Tensors, group
+from rlbench.lanes.validations import take_best
 from rlbench.lanes.variant import Run
+from rlbench.rows import DIAGNOSTICS, OF_UPDATE, MeasuredLane
 
 
 def collect_episodes(
@@ -66,8 +66,7 @@ def close_span(
             events[slot].diagnostics.append(diagnose(state, slot, epsilon, learns))
         if ends:
             events[slot].status = "done"
-            if "best.0" in state:
-                episodic.take_best(state, slot)
+            take_best(state, slot)
     return evaluated
 
 
@@ -77,18 +76,14 @@ def weights_are_broken(state: Tensors, slot: int) -> bool:
     return any(not bool(part[slot].isfinite().all()) for part in parts)
 
 
-def diagnose(
-    state: Tensors, slot: int, epsilon: float, learns: bool
-) -> tuple[int, int, float, float, float, float, float, float]:
-    """A row of diagnostics, as in `Events`."""
-    if not learns:
-        nan = float("nan")
-        return int(state["env_steps"][slot]), 0, nan, nan, nan, nan, epsilon, nan
-    loss, q_mean, q_max, grad_norm = (
-        float(state[f"last.{name}"][slot]) + 0.0 for name in ("loss", "q_mean", "q_max", "grad_norm")
+def diagnose(state: Tensors, slot: int, epsilon: float, learns: bool) -> tuple[float, ...]:
+    """A row of diagnostics."""
+    lane = MeasuredLane(
+        int(state["env_steps"][slot]),
+        int(state["updates"][slot]),
+        epsilon,
+        {name: float(state[f"last.{name}"][slot]) + 0.0 for name in OF_UPDATE} if learns else {},
+        [part[slot : slot + 1] for part in group(state, "online")],
+        [part[slot : slot + 1] for part in group(state, "target")],
     )
-    pairs = zip(group(state, "online"), group(state, "target"), strict=False)
-    apart = [online[slot : slot + 1] - target[slot : slot + 1] for online, target in pairs]
-    distance = float(exact.square_sums(apart)) ** 0.5 if apart else 0.0
-    counts = int(state["env_steps"][slot]), int(state["updates"][slot])
-    return *counts, loss, q_mean, q_max, grad_norm, epsilon, distance
+    return tuple(column.of(lane) for column in DIAGNOSTICS)

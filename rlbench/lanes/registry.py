@@ -13,12 +13,14 @@ from typing import Any
 from rlbench.lanes.choice import Choice
 from rlbench.lanes.clipping import ClipNorm, ClipValue, NoClip
 from rlbench.lanes.convolution import Conv
+from rlbench.lanes.estimators import Scalar
 from rlbench.lanes.exploration import Constant, Exponential, Linear, Multiplicative
 from rlbench.lanes.losses import Huber, Squared
 from rlbench.lanes.networks import MLP, UniformPolicy
 from rlbench.lanes.observations import Pixel, State
 from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
 from rlbench.lanes.replay import Uniform
+from rlbench.lanes.returns import OneStep
 from rlbench.lanes.targets import NoTarget, Periodic
 from rlbench.lanes.validation import EpisodeValidation, NoValidation
 from rlbench.lanes.variant import Variant
@@ -35,10 +37,12 @@ CLASSES: Mapping[str, Members] = {
     "replay": (Uniform,),
     "validation": (NoValidation, EpisodeValidation),
     "observation": (State, Pixel),
+    "estimator": (Scalar,),
+    "returns": (OneStep,),
 }
 
 # Groups whose members the engine tells apart by class: a class of one's own has to be one of them.
-TOLD_APART = ("network", "target", "validation", "observation")
+TOLD_APART = ("target", "validation", "observation")
 
 # Small instances, so that a variant of them trains in seconds and still learns, moves its target and ends episodes.
 SMALL: tuple[Choice, ...] = (
@@ -71,7 +75,7 @@ def small_variant(**changes: Any) -> Variant:
     """The base of the variants below, with other fields: few units, a small replay, a warm-up of 24 steps. Made to fit where it must."""
     fields: dict[str, Any] = {group: small(type(getattr(Variant(), group))) for group in CLASSES}
     variant = dataclasses.replace(Variant(**fields, batch_size=8), **changes)
-    sees_pixels, convolves = isinstance(variant.observation, Pixel), isinstance(variant.network, Conv)
+    sees_pixels, convolves = variant.observation.pixels is not None, variant.network.sees == "grids"
     if sees_pixels and not convolves and variant.network.learns:
         variant = dataclasses.replace(variant, network=small(Conv))
     if convolves and not sees_pixels:

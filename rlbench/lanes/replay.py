@@ -1,19 +1,14 @@
 """Replay memory: which stored transitions a minibatch takes, as indices computed from random words.
 
-A transition is one float32 row: observation before, observation after, action, reward, and whether the bootstrap is masked.
 Drawing an index from n rows is (word * n) >> 32; the probability of a row is off by less than 2**-32.
 """
 
 import dataclasses
 from typing import ClassVar
 
-import torch
-from torch import Tensor
-
+from rlbench.deferred import Tensor, torch
 from rlbench.lanes.bases import Replay
 from rlbench.lanes.choice import structural
-
-ROW_EXTRAS = 3  # action, reward, masked
 
 
 @dataclasses.dataclass(frozen=True)

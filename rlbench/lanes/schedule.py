@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from rlbench.lanes.lane_state import ENDLESS
-from rlbench.lanes.noise import replay_places
-from rlbench.lanes.update import Tensors
+from rlbench.lanes.noise import drawn_ahead
+from rlbench.lanes.tensors import Tensors
 from rlbench.lanes.variant import Run, Variant
 
 
@@ -36,8 +36,8 @@ def due_updates(
 ) -> tuple[list[list[tuple[int, int]]], Tensor]:
     """The updates of a span of steps that begins at the env_steps `base` [L], for the slots that are occupied [L] bool.
 
-    layout: (start, width) of each chunk. Returns for each step the (update step, chunk) in which some lane may learn; and the places of
-    the minibatches, [update steps, updates per period, lanes, batch] int64.
+    layout: (start, width) of each chunk. Returns for each step the (update step, chunk) in which some lane may learn; and what is drawn
+    ahead for the minibatches, [update steps, updates per period, lanes, batch] int64: see `noise.drawn_ahead`.
     """
     steps = base[None] + np.arange(1, span + 1)[:, None]
     lane_due = occupied & (steps >= variant.replay.warmup) & (steps % variant.update_period == 0)
@@ -48,9 +48,9 @@ def due_updates(
     earlier = (np.cumsum(lane_due, 0) - lane_due)[update_steps] * per_period + done
     ordinals = (earlier[:, None] + np.arange(per_period)[:, None]).reshape(-1, len(base))
     sizes = np.repeat(steps[update_steps], per_period, 0)
-    places = replay_places(state, variant, ordinals, sizes).unflatten(0, (len(update_steps), per_period))
+    drawn = drawn_ahead(state, variant, ordinals, sizes).unflatten(0, (len(update_steps), per_period))
     which = {int(t): i for i, t in enumerate(update_steps)}
-    return [[(which[t], int(chunk)) for chunk in np.flatnonzero(row)] for t, row in enumerate(by_chunk)], places
+    return [[(which[t], int(chunk)) for chunk in np.flatnonzero(row)] for t, row in enumerate(by_chunk)], drawn
 
 
 def no_updates(span: int) -> tuple[list[list[tuple[int, int]]], Tensor]:

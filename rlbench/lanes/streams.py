@@ -9,8 +9,7 @@ The key is (seed, namespace), the counter is (index, stream, low and high word o
 
 from enum import IntEnum
 
-import torch
-from torch import Tensor
+from rlbench.deferred import Tensor, torch
 
 LOW32 = 0xFFFFFFFF
 TWO32 = 2.0**32
@@ -26,6 +25,7 @@ class Stream(IntEnum):
     REPLAY = 4
     UNIFORM_POLICY = 5
     VALIDATION = 6
+    ENVIRONMENT = 7
 
 
 class Namespace(IntEnum):

@@ -6,6 +6,7 @@ Hard and soft are one rule: every `every` steps, updates or episodes, target = l
 import dataclasses
 from typing import ClassVar
 
+from rlbench.deferred import Tensor, torch
 from rlbench.lanes.bases import Target
 from rlbench.lanes.choice import number, structural
 
@@ -30,9 +31,38 @@ class Periodic(Target):
         """Whether the rule counts what only an update (or a validation) changes."""
         return self.unit in ("updates", "losses")
 
+    def count(self, counters: dict[str, Tensor]) -> Tensor:
+        """Steps, updates, episodes, or losses: updates and, where there are validations, their steps."""
+        if self.unit != "losses":
+            return counters["env_steps" if self.unit == "steps" else self.unit]
+        updates = counters["updates"]
+        return updates + counters["validation_steps"] if "validation_steps" in counters else updates
+
+    def is_due(self, count: Tensor) -> Tensor:
+        """At multiples of `every` from `offset` on."""
+        if self.offset == 0:
+            return is_multiple(count, self.every)
+        return is_multiple(count - self.offset, self.every) & (count >= self.offset)
+
+    def crossed(self, before: Tensor, after: Tensor) -> Tensor:
+        """Multiples of `every` above `before` and up to `after`."""
+        every = torch.as_tensor(self.every)[:, 0]
+        first, last = ((count - self.offset) / every for count in (before, after))
+        return torch.floor(last).clamp(min=-1) - torch.floor(first).clamp(min=-1)
+
 
 @dataclasses.dataclass(frozen=True)
 class NoTarget(Target):
     """No target network: the online network, cut from the gradient graph, is its own target."""
 
     kind: ClassVar[str] = "none"
+    keeps_network: ClassVar[bool] = False
+
+
+def is_multiple(count: Tensor, every: float | Tensor) -> Tensor:
+    """Whether count [L] int64 is a multiple of every [L, 1] float64.
+
+    In float64, exact for counts below 2**53: the compiler's vectorised integer remainder divides by zero in its masked tail.
+    """
+    period = torch.as_tensor(every)[:, 0]
+    return torch.floor(count / period) * period == count

@@ -15,7 +15,7 @@ from rlbench.lanes.choice import numbers, stack, with_numbers
 from rlbench.lanes.chunks import block_layouts, chunk_width, chunks
 from rlbench.lanes.lane import Events, Lane
 from rlbench.lanes.lane_state import join, take
-from rlbench.lanes.update import Tensors
+from rlbench.lanes.tensors import Tensors
 from rlbench.lanes.variant import Run, Variant
 
 

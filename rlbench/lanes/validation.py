@@ -32,3 +32,8 @@ class EpisodeValidation(Validation):
         None, "validations without a strictly higher return after which a run stops; null never stops", ">= 1"
     )
     keep_best: bool = structural(True, "whether a run ends with the weights of its best validation, not with its last")
+
+    @property
+    def episodes(self) -> "EpisodeValidation":
+        """This rule."""
+        return self

@@ -4,29 +4,33 @@ import dataclasses
 from typing import ClassVar
 
 from rlbench.envs.frames import DRAWN_BY_TENSORS, FOLLOWED
+from rlbench.envs.registry import lane_env
 from rlbench.errors import ConfigError
 from rlbench.lanes.bases import (
     Clip,
+    Estimator,
     Exploration,
     Loss,
     Network,
     Observation,
     Optimizer,
     Replay,
+    Returns,
     Target,
     Validation,
 )
 from rlbench.lanes.choice import Choice, check, number, structural, structure
 from rlbench.lanes.clipping import NoClip
-from rlbench.lanes.convolution import Conv
+from rlbench.lanes.estimators import Scalar
 from rlbench.lanes.exploration import Linear
 from rlbench.lanes.losses import Squared
 from rlbench.lanes.networks import MLP
-from rlbench.lanes.observations import MOST_PLACES, Pixel, State
-from rlbench.lanes.optimizers import SGD, Adam
+from rlbench.lanes.observations import MOST_PLACES, State
+from rlbench.lanes.optimizers import Adam
 from rlbench.lanes.replay import Uniform
-from rlbench.lanes.targets import NoTarget, Periodic
-from rlbench.lanes.validation import EpisodeValidation, NoValidation
+from rlbench.lanes.returns import OneStep
+from rlbench.lanes.targets import Periodic
+from rlbench.lanes.validation import NoValidation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +82,8 @@ class Variant(Choice):
         1, "exploration draws a step, each a step of the schedule; the first decides", ">= 1", later=True
     )
     observation: Observation = structural(State(), "", later=True)
+    estimator: Estimator = structural(Scalar(), "", later=True)
+    returns: Returns = structural(OneStep(), "", later=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,23 +178,26 @@ def check_run(run: Run) -> None:
         raise ConfigError(
             f"steps_per_minibatch {variant.steps_per_minibatch} does not divide batch_size {variant.batch_size}"
         )
-    if not variant.detach_target and isinstance(variant.target, NoTarget):
+    if not variant.detach_target and not variant.target.keeps_network:
         raise ConfigError("detach_target=false needs a target network: target=hard or target=soft")
-    if not variant.network.learns and isinstance(variant.validation, EpisodeValidation):
+    if not variant.network.learns and variant.validation.episodes is not None:
         raise ConfigError("validation=episode needs a network that learns")
-    optimizer = variant.optimizer
-    if isinstance(optimizer, SGD) and optimizer.nesterov and (optimizer.momentum == 0 or optimizer.dampening != 0):
-        raise ConfigError("optimizer.nesterov needs optimizer.momentum above 0 and optimizer.dampening 0")
+    for group in (getattr(variant, field.name) for field in dataclasses.fields(variant)):
+        refused = group.refused() if isinstance(group, Choice) else None
+        if refused is not None:
+            raise ConfigError(refused)
 
 
 def _check_sight(run: Run) -> None:
     """Raise ConfigError where observation and network do not fit each other."""
-    pixel, network = run.variant.observation, run.variant.network
-    if not isinstance(pixel, Pixel):
-        if isinstance(network, Conv):
+    pixel, network = run.variant.observation.pixels, run.variant.network
+    if pixel is None:
+        env = lane_env(run.env.id)
+        is_grid = env is not None and len(env.obs_shape) == 3
+        if network.sees == "grids" and not is_grid:
             raise ConfigError("network=conv sees pixels only: give observation=pixel, or network=mlp")
         return
-    if isinstance(network, MLP):
+    if network.learns and network.sees == "numbers":
         raise ConfigError("observation=pixel needs a network that convolves: give network=conv or network=dqn2015")
     if pixel.renderer == "tensors" and run.env.id not in DRAWN_BY_TENSORS:
         raise ConfigError(
@@ -211,19 +220,12 @@ def _check_sight(run: Run) -> None:
         )
     if pixel.combine != "stack" and pixel.frames != 2:
         raise ConfigError(f"observation.combine={pixel.combine} takes observation.frames=2; got {pixel.frames}")
-    if isinstance(network, Conv):
-        _, rows, columns = network.sizes(pixel.shape)[-1]
-        if not network.batch_norm or rows * columns > 1:
-            return
-        if network.norm_acting == "training":
-            raise ConfigError(
-                "network.norm_acting=training takes mean and variance over one patch, of which the last convolution leaves a"
-                " single pixel: take larger observation.rows and observation.columns"
-            )
-        alone = run.variant.batch_size == run.variant.steps_per_minibatch
-        if alone and "training" in (network.norm_learning, network.norm_target):
-            raise ConfigError(
-                "batch norm in training mode takes mean and variance over a minibatch, here of one transition (batch_size"
-                f" {run.variant.batch_size}, steps_per_minibatch {run.variant.steps_per_minibatch}), of which the last"
-                " convolution leaves a single pixel: take larger observation.rows and observation.columns"
-            )
+    alone = run.variant.batch_size == run.variant.steps_per_minibatch
+    refused = network.refused_shape(pixel.shape, alone)
+    if refused is not None and alone and "minibatch" in refused:
+        refused = refused.replace(
+            "of one transition",
+            f"of one transition (batch_size {run.variant.batch_size}, steps_per_minibatch {run.variant.steps_per_minibatch})",
+        )
+    if refused is not None:
+        raise ConfigError(refused)

@@ -13,8 +13,6 @@ import torch
 
 from rlbench.config.arguments import check_choice, did_you_mean
 from rlbench.errors import ConfigError, DamagedError
-from rlbench.lanes.convolution import Conv
-from rlbench.lanes.networks import MLP
 from rlbench.lanes.observing import observed
 from rlbench.lanes.variant import Run
 
@@ -99,12 +97,9 @@ def load_policy(results: Results, run: Run, run_id: str) -> torch.nn.Module:
 
 def plain_module(run: Run) -> torch.nn.Module:
     """The plain PyTorch module into which the run's stored weights load."""
-    seen, network = observed(run), run.variant.network
-    if isinstance(network, Conv):
-        channels, rows, columns = seen.shape
-        return network.module(obs_shape=(channels, rows, columns), num_actions=seen.info.num_actions)
-    assert isinstance(network, MLP)
-    return network.module(obs_size=seen.info.obs_size, num_actions=seen.info.num_actions)
+    seen, variant = observed(run), run.variant
+    sizes = {"num_actions": seen.info.num_actions, "width": variant.estimator.width}
+    return variant.network.module(obs_shape=seen.shape, **sizes)
 
 
 def _shapes(shapes: dict[str, tuple[int, ...]]) -> str:

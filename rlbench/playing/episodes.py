@@ -59,7 +59,7 @@ class Eyes:
         """What is seen now that the environment gave this observation, the first one of an episode or not."""
         pixel, renderer = self.seen.pixel, self.seen.renderer
         if pixel is None:
-            return torch.from_numpy(np.array(obs, np.float32).reshape(self.seen.info.obs_size))
+            return torch.from_numpy(np.array(obs, np.float32).reshape(self.seen.info.obs_shape))
         if renderer is None:
             patch = torch.from_numpy(rendered_patch(self.env, window_of(pixel)).astype(np.float32))
         else:
@@ -77,7 +77,7 @@ class Stage:
         """Raises ConfigError for an environment that cannot be created or cannot render."""
         self.env, self.run = open_rendered(run.env.id, run.env.max_env_steps), run
         self.first_action = int(check_actions(run.env.id, self.env).start)
-        self.eyes = Eyes(run, self.env)
+        self.eyes, self._values = Eyes(run, self.env), run.variant.estimator.values
 
     @property
     def fps(self) -> int:
@@ -93,7 +93,7 @@ class Stage:
             while True:
                 seen = self.eyes.look(obs, is_first=step == 0)
                 with torch.no_grad():
-                    q_values = policy(seen[None])[0].double().numpy()
+                    q_values = self._values(policy(seen[None]))[0].double().numpy()
                 action, frame = int(q_values.argmax()), scaled(np.asarray(self.env.render(), np.uint8), FRAME_HEIGHT)
                 yield Moment(episode, step, frame, seen.numpy(), q_values, action, total)
                 if is_over or step == max_steps:

@@ -16,7 +16,7 @@ from matplotlib.ticker import Formatter
 from numpy.typing import NDArray
 
 from rlbench.reports.canvas import INK, MUTED, WIDTH, colour_of, dash_of, write
-from rlbench.reports.text import shortened
+from rlbench.text import shortened
 
 LINE_HEIGHT = 13.0  # points between two names
 _LONGEST = 22

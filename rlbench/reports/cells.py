@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rlbench.envs.scores import normalisation
 from rlbench.errors import ConfigError, StoreError
+from rlbench.metrics import MEASURES
 from rlbench.stats import (
     MIN_RUNS_FOR_BOOTSTRAP,
     Band,
@@ -30,7 +31,6 @@ from rlbench.stats import (
 
 STATUSES = ("done", "diverged", "failed", "running", "pending")
 # Every metric is one number a run, a column of the `runs` table.
-METRICS = ("final_return", "auc", "train_return_last100")
 MIN_RUNS_FOR_BAND = 3
 # Below, few runs are left between the cuts of an IQM, and its band over a whole curve leaves the range of possible returns.
 MIN_RUNS_FOR_IQM_BAND = 20
@@ -118,11 +118,8 @@ class Cell:
         random = _random_return(self.env)
         scores = {run.seed: run.final_return for run in self.runs if run.has_score}
         diverged = {run.seed: random for run in self.runs if run.status == "diverged" and random is not None}
-        return {
-            run.seed: {**scores, **diverged}[run.seed]
-            for run in self.runs
-            if run.seed in scores.keys() | diverged.keys()
-        }
+        known = scores | diverged
+        return {run.seed: known[run.seed] for run in self.runs if run.seed in known}
 
     @property
     def num_unscored(self) -> int:
@@ -173,7 +170,7 @@ def summarise_cell(
         env=env,
         counts=counts,
         missing=len(seeds - set(runs["seed"])),
-        metrics={name: _summarise_metric(done[name], possible) for name in METRICS},
+        metrics={name: _summarise_metric(done[name], possible) for name in MEASURES},
         runs=curves,
         is_continued=is_continued,
         possible=possible,

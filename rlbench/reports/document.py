@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rlbench.reports.canvas import Drawing
+if TYPE_CHECKING:
+    from rlbench.reports.canvas import Drawing
 
 
 @dataclass(frozen=True)
@@ -112,11 +113,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure: its drawing, its file's stem and its caption."""
+    """One figure: its drawing, its file's stem and its caption. `wide` is the same for the page's full width."""
 
     drawing: Drawing
     stem: str
     caption: Line
+    wide: Drawing | None = None
+    marks: tuple[Mapping[str, Any], ...] = ()  # for the page's script: id, variant, and runs in the order of the dots
 
 
 @dataclass(frozen=True)
@@ -147,12 +150,21 @@ Block = Paragraph | Heading | Badges | Table | Figures | Terms | Commands
 
 
 @dataclass(frozen=True)
+class Answer:
+    """A sentence of the answer; `is_decided` where what it says is supported, and it may stand out."""
+
+    parts: Line
+    is_decided: bool = False
+
+
+@dataclass(frozen=True)
 class Section:
-    """One section of the page: its id, its title, its blocks."""
+    """One section of the page: its id, its title, its blocks. One for reference is folded until somebody asks."""
 
     id: str
     title: str
     blocks: tuple[Block, ...]
+    is_reference: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,6 +173,8 @@ class Report:
 
     title: str
     question: str
+    answers: tuple[Answer, ...]
+    pictures: tuple[Picture, ...]  # beside the answer
     facts: Line
     sections: tuple[Section, ...]
     statistics: Mapping[str, Mapping[str, Any]]

@@ -5,7 +5,7 @@ In: the cells of one environment. Out: a `Drawing`. Never: computes a statistic,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -28,8 +28,8 @@ from rlbench.reports.canvas import (
     render,
     write,
 )
-from rlbench.reports.cells import Cell
-from rlbench.reports.text import number, shortened
+from rlbench.reports.cells import Cell, RunCurve
+from rlbench.text import number, shortened
 
 # What has a final return worth a mark; that of a run under way is only where it stands.
 SHOWN = ("done", "diverged", "failed")
@@ -46,8 +46,7 @@ def draw_final_returns(cells: Sequence[Cell], styles: Sequence[int], baseline: f
             _draw_row(axes, cell, -float(position), colour_of(style))
         axes.set_ylim(-len(cells) + 0.38, 0.62)
         _limit_returns(axes, cells, baseline)
-        for position, cell in enumerate(cells):
-            _spread_dots(axes, cell, -float(position), colour_of(styles[position]))
+        _draw_dots(axes, cells, styles)
         if baseline is not None:
             axes.axvline(baseline, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
         axes.set_yticks([])
@@ -83,29 +82,45 @@ def _draw_row(axes: Axes, cell: Cell, y: float, colour: str) -> None:
     if metric.interval is None or metric.estimate is None:
         return
     if not np.isnan(metric.interval.low):
-        axes.plot([metric.interval.low, metric.interval.high], [y - 0.2] * 2, color=colour, linewidth=3.2, alpha=0.55)
+        axes.plot([metric.interval.low, metric.interval.high], [y - 0.2] * 2, color=colour, linewidth=3.2)
     axes.plot(
         metric.estimate, y - 0.2, marker="D", markersize=5.5, color=colour, markeredgecolor=PAPER, markeredgewidth=0.8
     )
 
 
-def _spread_dots(axes: Axes, cell: Cell, y: float, colour: str) -> None:
-    """One dot a run, stacked where they would hide each other; a cross for a run that diverged or failed."""
+def _draw_dots(axes: Axes, cells: Sequence[Cell], styles: Sequence[int]) -> None:
+    """One dot a run, none hiding another; a cross for a run that diverged or failed. A done run's dot says which in its id."""
+    import seaborn as sns  # here and not above: it takes a second
+
+    for position, (cell, style) in enumerate(zip(cells, styles, strict=True)):
+        for is_done in (True, False):
+            own = in_order(cell, is_done=is_done)
+            if not own:
+                continue
+            edge = {"edgecolor": PAPER, "linewidth": 0.5} if is_done else {"linewidth": 1.3}
+            values, rows = [curve.final_return for curve in own], [0.09 - position] * len(own)
+            look = {"color": colour_of(style), "size": 5.2, "marker": "o" if is_done else "x", **edge}
+            sns.swarmplot(x=values, y=rows, orient="h", native_scale=True, ax=axes, legend=False, **look)
+            axes.collections[-1].set_gid(f"dots-{position}-{int(is_done)}")
+
+
+def in_order(cell: Cell, *, is_done: bool) -> list[RunCurve]:
+    """The runs of a cell that have a mark, done or lost, in the order of their marks."""
     runs = [curve for curve in cell.runs if curve.status in SHOWN and np.isfinite(curve.final_return)]
-    if not runs:
-        return
-    low, high = axes.get_xlim()
-    values = np.array([curve.final_return for curve in runs])
-    bins = np.round((values - low) / (high - low) * 62).astype(int)
-    ranks = np.zeros(len(runs), int)
-    for value in np.unique(bins):
-        members = np.flatnonzero(bins == value)
-        ranks[members] = np.arange(len(members))
-    # 0, +1, -1, +2 ... around the row's middle, closer together where many runs agree.
-    sides = np.where(ranks % 2, (ranks + 1) // 2, -(ranks // 2))
-    step = min(0.1, 0.17 / max(1, int(np.abs(sides).max())))
-    heights = y + 0.09 + sides * step
-    done = np.array([curve.status == "done" for curve in runs])
-    style: dict[str, Any] = {"color": colour, "linestyle": "none", "markersize": 4.6}
-    axes.plot(values[done], heights[done], marker="o", alpha=0.75, markeredgecolor=PAPER, markeredgewidth=0.4, **style)
-    axes.plot(values[~done], heights[~done], marker="x", markeredgewidth=1.3, **style)
+    return sorted((c for c in runs if (c.status == "done") == is_done), key=lambda curve: curve.final_return)
+
+
+def marks_of(cells: Sequence[Cell], name: str, films: Mapping[str, str]) -> tuple[Mapping[str, Any], ...]:
+    """What the page's script says of each dot: its seed, its return, and the film of its run, if there is one."""
+    return tuple(
+        {
+            "id": f"{name}-dots-{position}-{int(is_done)}",
+            "variant": cell.variant,
+            "runs": [
+                {"seed": run.seed, "shown": number(run.final_return), "film": films.get(run.run_id, "")} for run in own
+            ],
+        }
+        for position, cell in enumerate(cells)
+        for is_done in (True, False)
+        if (own := in_order(cell, is_done=is_done))
+    )

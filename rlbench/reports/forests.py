@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from rlbench.reports.axis_labels import TickFormatter
 from rlbench.reports.canvas import GRID, INK, MUTED, PAPER, STYLE, Drawing, colour_of, name_axes, panel, render, write
-from rlbench.reports.text import place_of, shortened
+from rlbench.text import place_of, shortened
 
 _ROW = 40.0
 
@@ -81,7 +81,7 @@ def _draw(axes: mpl.axes.Axes, row: Row, y: float) -> None:
     colour = colour_of(row.style)
     middle = y - 0.1
     if row.low is not None and row.high is not None and math.isfinite(row.low):
-        axes.plot([row.low, row.high], [middle] * 2, color=colour, linewidth=3.2, alpha=0.6, solid_capstyle="butt")
+        axes.plot([row.low, row.high], [middle] * 2, color=colour, linewidth=3.2, solid_capstyle="butt")
     axes.plot(row.estimate, middle, "D", markersize=6, color=colour, markeredgecolor=PAPER, markeredgewidth=0.8)
     if row.second is not None and all(math.isfinite(end) for end in row.second):
         axes.plot(row.second, [middle - 0.18] * 2, color=MUTED, linewidth=1.4, linestyle=(0, (3, 1.5)))

@@ -5,6 +5,8 @@ In: a `Report`. Out: HTML. Everything that is not markup of the templates is esc
 
 from __future__ import annotations
 
+import json
+
 import jinja2
 from markupsafe import Markup, escape
 
@@ -23,6 +25,7 @@ def html_page(report: Report) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["breakable"] = breakable
+    environment.filters["as_json"] = json.dumps  # in an attribute, and escaped as one
     return printable(environment.get_template("report.html.j2").render(report=report))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rlbench.reports import text
+from rlbench import text
 from rlbench.reports.document import Part
 
 _TO_A_PLACE: dict[str, Callable[[float | None, int | None], str]] = {"number": text.number, "signed": text.signed}

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from rlbench.plain_text import printable
 from rlbench.reports.document import (
+    Answer,
     Badges,
     Block,
     Commands,
@@ -18,6 +19,7 @@ from rlbench.reports.document import (
     Line,
     Paragraph,
     Part,
+    Picture,
     Report,
     Table,
     Terms,
@@ -28,12 +30,26 @@ def markdown_page(report: Report) -> str:
     """The same content as the HTML page."""
     lines = [f"# {markdown_text(report.title)}", ""]
     lines += [_paragraph(markdown_text(report.question)), ""] if report.question else []
+    for answer in report.answers:
+        lines += [f"- {_answer(answer)}"]
+    lines += [""] if report.answers else []
+    lines += [row for picture in report.pictures for row in (*_picture(picture), "")]
     lines += [", ".join(_part_text(part.text, part.tone in ("red", "amber")) for part in report.facts) + ".", ""]
     for section in report.sections:
         lines += [f"## {markdown_text(section.title)}", ""]
         for block in section.blocks:
             lines += [*_block(block), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _answer(answer: Answer) -> str:
+    told = _paragraph("".join(_part(part) for part in answer.parts).strip())
+    return f"**{told}**" if answer.is_decided else told
+
+
+def _picture(picture: Picture) -> list[str]:
+    image = f"![{markdown_text(picture.drawing.summary)}](figures/{picture.stem}.png)"
+    return [image, "", _inline(picture.caption)]
 
 
 def markdown_text(value: object) -> str:
@@ -57,16 +73,7 @@ def _block(block: Block) -> list[str]:
     if isinstance(block, Badges):
         return [f"- {_part_text(part.text, True)}" for part in block.parts]
     if isinstance(block, Figures):
-        return [
-            row
-            for picture in block.pictures
-            for row in (
-                f"![{markdown_text(picture.drawing.summary)}](figures/{picture.stem}.png)",
-                "",
-                _inline(picture.caption),
-                "",
-            )
-        ][:-1]
+        return [row for picture in block.pictures for row in (*_picture(picture), "")][:-1]
     if isinstance(block, Table):
         return _table(block)
     if isinstance(block, Terms):

@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rlbench import text
 from rlbench.errors import StoreError
-from rlbench.reports import tables, text
+from rlbench.reports import tables
 from rlbench.reports.across import across_environments, improvement_matrix
+from rlbench.reports.answer import answers_of, study_answers
 from rlbench.reports.comparisons import families_of
 from rlbench.reports.configuration import design_of
 from rlbench.reports.document import Figures, Part, Report, Table, badge
@@ -24,13 +26,13 @@ from rlbench.reports.latex import latex_table
 from rlbench.reports.ledger import Ledger
 from rlbench.reports.markdown import markdown_page
 from rlbench.reports.sections.design import LOST, design_section
-from rlbench.reports.sections.durations import durations_section, films_section
+from rlbench.reports.sections.durations import durations_section, film_links, films_section
 from rlbench.reports.sections.environments import aggregates_section, improvement_section
 from rlbench.reports.sections.factorial import factorial_section, record_effects
 from rlbench.reports.sections.power import power_section
 from rlbench.reports.sections.provenance import methods_section, provenance_section
 from rlbench.reports.sections.reading import reading_section
-from rlbench.reports.sections.scoreboard import scoreboard_section
+from rlbench.reports.sections.scoreboard import answer_pictures, scoreboard_section
 from rlbench.reports.sections.sequential import sequential_section
 from rlbench.reports.sections.training import diagnostics_section, threshold_section, training_section
 from rlbench.reports.sections.tuning import tuning_section
@@ -61,7 +63,9 @@ def write_study_report(record: Mapping[str, Any], out: Path) -> Path:
     ledger = Ledger()
     section = tuning_section(record, ledger)
     facts = (badge("not confirmed on fresh seeds", "amber"),)
-    return _write_all(_page_files(Report(record["name"], record["question"], facts, (section,), ledger.records)), out)
+    answers = tuple(study_answers(record))
+    report = Report(record["name"], record["question"], answers, (), facts, (section,), ledger.records)
+    return _write_all(_page_files(report), out)
 
 
 def _write_all(files: Mapping[str, str | bytes], out: Path) -> Path:
@@ -77,15 +81,20 @@ def build_report(summary: Summary, out: Path | None = None) -> Report:
     families = families_of(summary)
     effects = effects_of(summary, design)
     record_effects(effects, ledger, is_declared=design.is_declared)
+    answers = answers_of(summary, families, effects, design, ledger)
     durations = durations_section(summary)
     films = films_section(summary, out) if out is not None else None
+    links = film_links(summary, out) if out is not None else {}
     sections = [
         *([tuning_section(summary.study, ledger)] if summary.study else []),
         *([sequential_section(summary.plan, ledger)] if summary.plan else []),
         verdicts_section(summary, families, effects, ledger, design.is_declared),
         *([reading_section(summary, summary.definition["reading"])] if "reading" in summary.definition else []),
         design_section(summary, design, families, ledger),
-        *(scoreboard_section(summary, env, slug(env, i), families, ledger) for i, env in enumerate(summary.envs)),
+        *(
+            scoreboard_section(summary, env, slug(env, i), families, ledger, links)
+            for i, env in enumerate(summary.envs)
+        ),
         factorial_section(design, effects, ledger),
         aggregates_section(summary, across_environments(summary), ledger),
         improvement_section(summary, improvement_matrix(summary), ledger),
@@ -98,7 +107,10 @@ def build_report(summary: Summary, out: Path | None = None) -> Report:
         methods_section(summary),
         provenance_section(summary),
     ]
-    return Report(summary.experiment, summary.question, tuple(_facts(summary)), tuple(sections), ledger.records)
+    facts, pictures = tuple(_facts(summary)), answer_pictures(summary, links)
+    return Report(
+        summary.experiment, summary.question, tuple(answers), pictures, facts, tuple(sections), ledger.records
+    )
 
 
 def report_files(summary: Summary, report: Report) -> dict[str, str | bytes]:
@@ -119,11 +131,12 @@ def _page_files(report: Report) -> dict[str, str | bytes]:
         "report.md": markdown_page(report),
         "stats.json": json.dumps(head, indent=1, allow_nan=False) + "\n",
     }
-    for block in (block for section in report.sections for block in section.blocks):
+    for block in (Figures(report.pictures), *(block for section in report.sections for block in section.blocks)):
         if isinstance(block, Figures):
             for picture in block.pictures:
-                files[f"figures/{picture.stem}.svg"] = picture.drawing.svg
-                files[f"figures/{picture.stem}.png"] = picture.drawing.png
+                drawing = picture.wide or picture.drawing
+                files[f"figures/{picture.stem}.svg"] = drawing.svg
+                files[f"figures/{picture.stem}.png"] = drawing.png
         elif isinstance(block, Table) and block.name:
             files[f"tables/{block.name}.csv"] = csv_of(tables.shown_frame(block))
             files[f"tables/{block.name}.tex"] = latex_table(block)

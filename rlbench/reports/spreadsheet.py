@@ -35,7 +35,8 @@ def cell(value: Any) -> Any:
     """One cell: a text made safe, anything else as it is."""
     if not isinstance(value, str):
         return value
-    shown = "".join(letter if letter in "\t\r" else printable(letter) for letter in value)
+    is_plain = value.isascii() and value.isprintable()
+    shown = value if is_plain else "".join(letter if letter in "\t\r" else printable(letter) for letter in value)
     return f"'{shown}" if _FORMULA.match(shown) and not _NUMBER.fullmatch(shown) else shown
 
 

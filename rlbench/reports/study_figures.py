@@ -32,7 +32,7 @@ from rlbench.reports.canvas import (
     render,
     write,
 )
-from rlbench.reports.text import number, shortened
+from rlbench.text import number, shortened
 
 _BAD_TO_GOOD = LinearSegmentedColormap.from_list("score", ["#c9d6e4", SERIES[0]])
 

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from rlbench.deciding.plan_state import PlanState
 from rlbench.envs.scores import possible_returns
 from rlbench.errors import ConfigError
-from rlbench.reports.cells import METRICS, Cell, summarise_cell
+from rlbench.metrics import MEASURES
+from rlbench.reports.cells import Cell, summarise_cell
+from rlbench.reports.rows import RowsByRun
 from rlbench.reports.study import read_study
 from rlbench.stats import Range
 
@@ -42,9 +44,9 @@ class Summary:
     envs: tuple[str, ...]
     cells: tuple[Cell, ...]
     runs: pd.DataFrame  # the experiment's rows of the `runs` table
-    episodes: pd.DataFrame
-    diagnostics: pd.DataFrame
-    evaluations: pd.DataFrame
+    episodes: RowsByRun
+    diagnostics: RowsByRun
+    evaluations: RowsByRun
     specs: Mapping[str, Mapping[str, Any]]
     evaluation_episodes: tuple[int, ...]  # distinct numbers of episodes behind one point of a run's curve
     study: Mapping[str, Any] | None = None  # the record of the study that it confirms
@@ -62,15 +64,15 @@ class Summary:
 
     def episodes_of(self, run_ids: Sequence[str]) -> pd.DataFrame:
         """Training episodes of these runs."""
-        return _rows_of(self.episodes, run_ids)
+        return self.episodes.of(run_ids)
 
     def evaluations_of(self, run_ids: Sequence[str]) -> pd.DataFrame:
         """Evaluation episodes of these runs."""
-        return _rows_of(self.evaluations, run_ids)
+        return self.evaluations.of(run_ids)
 
     def diagnostics_of(self, run_ids: Sequence[str]) -> pd.DataFrame:
         """Diagnostics of these runs."""
-        return _rows_of(self.diagnostics, run_ids)
+        return self.diagnostics.of(run_ids)
 
     def possible(self, env: str) -> Range | None:
         """The returns that there can be on an environment, where that is known."""
@@ -128,7 +130,7 @@ def summarise(results: Results, experiment: str) -> Summary:
             f"experiment '{experiment}' holds runs on tuning seeds, which choose and cannot report{confirmed}"
         )
     specs = results.specs(list(runs["run_id"]))
-    points = _run_points(selected.evaluations)
+    points, evaluation_episodes = _run_points(selected.evaluations)
     _fail_without_numbers(runs, points)
     present = list(dict.fromkeys(zip(runs["variant"], runs["env"], strict=True)))
     # A pair whose runs had to be told apart is present under longer names only: it is not without runs.
@@ -159,7 +161,6 @@ def summarise(results: Results, experiment: str) -> Summary:
         for variant in variants
         if (variant, env) in pairs
     )
-    counted = selected.evaluations.groupby(["run_id", "env_steps"]).size().unique()
     return Summary(
         experiment=experiment,
         question=str(definition.get("question") or ""),
@@ -169,11 +170,11 @@ def summarise(results: Results, experiment: str) -> Summary:
         envs=envs,
         cells=cells,
         runs=runs,
-        episodes=_by_run(selected.episodes, ["episode"]),
-        diagnostics=_by_run(selected.diagnostics, ["env_steps"]),
-        evaluations=_by_run(selected.evaluations, ["env_steps", "episode"]),
+        episodes=RowsByRun(selected.episodes, ["episode"]),
+        diagnostics=RowsByRun(selected.diagnostics, ["env_steps"]),
+        evaluations=RowsByRun(selected.evaluations, ["env_steps", "episode"]),
         specs=specs,
-        evaluation_episodes=tuple(sorted(int(count) for count in counted)),
+        evaluation_episodes=evaluation_episodes,
         study=None if "source" in definition else read_study(results.path, experiment),
         plan=_plan_of(results, experiment),
         films=None if "source" in definition else results.path / "play",
@@ -197,7 +198,7 @@ def _possible(
         return None
     low, high = min(one[0] for one in ranges), max(one[1] for one in ranges)
     # Somebody's rewards may be others than Gymnasium's: what was seen is possible.
-    seen = [runs[name].dropna().to_numpy(np.float64) for name in METRICS]
+    seen = [runs[name].dropna().to_numpy(np.float64) for name in MEASURES]
     seen += [points[run_id][1] for run_id in runs["run_id"] if run_id in points]
     is_inside = all(((low <= values) & (values <= high)).all() for values in seen)
     return (low, high) if is_inside else None
@@ -206,14 +207,6 @@ def _possible(
 def _plan_of(results: Results, experiment: str) -> PlanState | None:
     stored = results.plan(experiment)
     return None if stored is None else PlanState.from_dict(stored)
-
-
-def _by_run(frame: pd.DataFrame, order: list[str]) -> pd.DataFrame:
-    """The frame sorted by run_id with that as an array of texts, so that a run's rows are found by bisection."""
-    # One text a run, however many rows it has.
-    codes, run_ids = frame["run_id"].factorize()
-    keyed = frame.assign(run_id=np.asarray(run_ids, dtype=object)[codes])
-    return keyed if keyed["run_id"].is_monotonic_increasing else keyed.sort_values(["run_id", *order], kind="stable")
 
 
 def _fail_without_numbers(runs: pd.DataFrame, points: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]) -> None:
@@ -228,19 +221,20 @@ def _fail_without_numbers(runs: pd.DataFrame, points: dict[str, tuple[NDArray[np
             del points[run_id]
 
 
-def _rows_of(frame: pd.DataFrame, run_ids: Sequence[str]) -> pd.DataFrame:
-    """The rows of these runs; the frame is sorted by run_id, as a store gives it."""
-    ids = frame["run_id"].to_numpy()
-    starts, ends = np.searchsorted(ids, run_ids, "left"), np.searchsorted(ids, run_ids, "right")
-    places = [np.arange(start, end) for start, end in zip(starts, ends, strict=True)]
-    return frame.iloc[np.concatenate([np.empty(0, np.int64), *places])]
+def _run_points(
+    evaluations: pd.DataFrame,
+) -> tuple[dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]], tuple[int, ...]]:
+    """run_id -> env_steps, ascending, and the mean episode return at each: the one value per run and grid step.
 
-
-def _run_points(evaluations: pd.DataFrame) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """run_id -> env_steps, ascending, and the mean episode return at each: the one value per run and grid step."""
-    means = evaluations.groupby(["run_id", "env_steps"], sort=True, as_index=False)["episode_return"].mean()
-    run_ids, starts = np.unique(means["run_id"].to_numpy(str), return_index=True)
-    env_steps = np.split(means["env_steps"].to_numpy(np.int64), starts[1:])
-    returns = np.split(means["episode_return"].to_numpy(np.float64), starts[1:])
-    pairs = zip(env_steps, returns, strict=True)
-    return {str(run_id): pair for run_id, pair in zip(run_ids, pairs, strict=False)}
+    And the distinct numbers of episodes that are averaged.
+    """
+    codes, known = evaluations["run_id"].factorize()
+    by_point = evaluations["episode_return"].groupby([codes, evaluations["env_steps"].to_numpy(np.int64)])
+    means, counts = by_point.mean(), by_point.size().unique()
+    owners = means.index.get_level_values(0).to_numpy()
+    starts = np.flatnonzero(np.diff(owners, prepend=-1))
+    env_steps = np.split(means.index.get_level_values(1).to_numpy(np.int64), starts[1:])
+    returns = np.split(means.to_numpy(np.float64), starts[1:])
+    run_ids = [str(known[code]) for code in owners[starts]]
+    points = dict(zip(run_ids, zip(env_steps, returns, strict=True), strict=False))
+    return points, tuple(sorted(int(count) for count in counts))

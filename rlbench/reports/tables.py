@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rlbench.reports.document import Table, plain
 from rlbench.reports.summary import Summary
-from rlbench.reports.text import NOTHING, without_folders
+from rlbench.text import NOTHING, without_folders
 
 
 def runs_frame(summary: Summary) -> pd.DataFrame:

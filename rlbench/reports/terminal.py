@@ -13,10 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from rlbench.plain_text import one_line
+from rlbench.reports.answer import answers_to
 from rlbench.reports.cells import STATUSES, Cell
+from rlbench.reports.document import plain
 from rlbench.reports.summary import Summary, summarise
-from rlbench.reports.text import number, place_of, span
 from rlbench.stats import ALL_EQUAL
+from rlbench.text import number, place_of, span
 
 if TYPE_CHECKING:
     from rlbench.store import Results
@@ -81,6 +83,12 @@ def table_of(summary: Summary) -> Table:
     table.caption = Text(_caption(summary.cells))
     table.caption_justify = "left"
     return table
+
+
+def answer_text(summary: Summary) -> Text:
+    """The answer in sentences; what is decided stands out."""
+    lines = [Text(one_line(plain(one.parts)), "bold" if one.is_decided else "") for one in answers_to(summary)]
+    return Text("\n").join(lines)
 
 
 def _not_done(cell: Cell) -> Text:

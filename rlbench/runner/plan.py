@@ -7,9 +7,9 @@ import dataclasses
 from collections.abc import Sequence
 
 from rlbench.config.cadence import EPISODE_STEPS_GUESS
-from rlbench.lanes.chunks import parameter_count
-from rlbench.lanes.convolution import Conv
-from rlbench.lanes.lane_state import bytes_per_lane
+from rlbench.config.plan import PlannedRun
+from rlbench.lanes.bases import Network
+from rlbench.lanes.chunks import bytes_per_lane, parameter_count
 from rlbench.lanes.observing import observed
 from rlbench.lanes.variant import Run
 
@@ -28,16 +28,7 @@ WINDOW_FRAME_SECONDS = 2.2e-3  # a frame of the environment's own, through the w
 STARTUP_SECONDS = 25.0  # importing, and compiling a new cohort once
 
 
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """One run to train: its id, the label of its variant, and what determines it."""
-
-    run_id: str
-    variant: str
-    run: Run
-
-
-Job = tuple[Task, ...]
+Job = tuple[PlannedRun, ...]
 
 
 def steps_of(run: Run) -> int:
@@ -60,7 +51,7 @@ def expected_seconds(run: Run) -> float:
     if not variant.network.learns:
         return steps * STEP_SECONDS / 4
     info = observed(run).info
-    if isinstance(variant.network, Conv):
+    if variant.network.lane_by_lane:
         return _expected_pixel_seconds(run, variant.network)
     weights = parameter_count(run)
     flops = 2 * weights * variant.batch_size * (4 + variant.double) + 40 * weights
@@ -79,12 +70,14 @@ def _evaluation_steps(run: Run) -> float:
     return run.evaluation.episodes * EPISODE_STEPS_GUESS / run.evaluation.period
 
 
-def _expected_pixel_seconds(run: Run, network: Conv) -> float:
+def _expected_pixel_seconds(run: Run, network: Network) -> float:
     """The same for a run that sees pixels: every frame is drawn when it is seen."""
     steps, variant, seen = steps_of(run), run.variant, observed(run)
     channels, rows, columns = seen.shape
     frame = PATCH_SECONDS + PATCH_PIXEL_SECONDS * channels * rows * columns
-    forward = 2 * network.multiplications((channels, rows, columns), seen.info.num_actions) / PIXEL_FLOPS_PER_SECOND
+    forward = (
+        2 * network.multiplications(seen.shape, seen.info.num_actions, variant.estimator.width) / PIXEL_FLOPS_PER_SECOND
+    )
     # Two forward, one backward, and what stands between convolutions.
     passes = variant.batch_size * (4.5 + variant.double)
     update = passes * forward + variant.batch_size * 3 * frame + PIXEL_UPDATE_SECONDS
@@ -93,31 +86,31 @@ def _expected_pixel_seconds(run: Run, network: Conv) -> float:
     return steps / variant.update_period * variant.updates_per_period * update + acting
 
 
-def cohorts(tasks: Sequence[Task]) -> list[Job]:
-    """The tasks by cohort, in the order in which each cohort first appears."""
-    found: dict[object, list[Task]] = {}
-    for task in tasks:
-        found.setdefault(task.run.cohort_key(), []).append(task)
+def cohorts(runs: Sequence[PlannedRun]) -> list[Job]:
+    """The runs by cohort, in the order in which each cohort first appears."""
+    found: dict[object, list[PlannedRun]] = {}
+    for planned in runs:
+        found.setdefault(planned.run.cohort_key(), []).append(planned)
     return [tuple(members) for members in found.values()]
 
 
-def share_out(tasks: Sequence[Task], num_workers: int) -> list[list[Job]]:
+def share_out(runs: Sequence[PlannedRun], num_workers: int) -> list[list[Job]]:
     """Jobs for each worker, of about equal expected time; a cohort is cut only where a worker's share is full."""
-    costs = {task.run_id: expected_seconds(task.run) for task in tasks}
+    costs = {planned.run_id: expected_seconds(planned.run) for planned in runs}
     share = sum(costs.values()) / num_workers
     shares: list[list[Job]] = [[] for _ in range(num_workers)]
     filled = [0.0] * num_workers
     worker = 0
-    for cohort in sorted(cohorts(tasks), key=lambda job: -sum(costs[task.run_id] for task in job)):
-        job: list[Task] = []
-        for task in cohort:
+    for cohort in sorted(cohorts(runs), key=lambda job: -sum(costs[planned.run_id] for planned in job)):
+        job: list[PlannedRun] = []
+        for planned in cohort:
             # A run belongs to the worker in whose share its middle lies.
-            if worker < num_workers - 1 and filled[worker] + costs[task.run_id] / 2 > share:
+            if worker < num_workers - 1 and filled[worker] + costs[planned.run_id] / 2 > share:
                 if job:
                     shares[worker].append(tuple(job))
                 job, worker = [], worker + 1
-            job.append(task)
-            filled[worker] += costs[task.run_id]
+            job.append(planned)
+            filled[worker] += costs[planned.run_id]
         if job:
             shares[worker].append(tuple(job))
     return [jobs for jobs in shares if jobs]
@@ -131,12 +124,12 @@ class Forecast:
     num_bytes: int
 
 
-def forecast(tasks: Sequence[Task], num_workers: int, max_lanes: int) -> Forecast:
-    """The expected cost of training these tasks."""
-    if not tasks:
+def forecast(runs: Sequence[PlannedRun], num_workers: int, max_lanes: int) -> Forecast:
+    """The expected cost of training these runs."""
+    if not runs:
         return Forecast(0.0, 0)
-    shares = share_out(tasks, num_workers)
-    seconds = max(sum(expected_seconds(task.run) for job in jobs for task in job) for jobs in shares)
+    shares = share_out(runs, num_workers)
+    seconds = max(sum(expected_seconds(planned.run) for job in jobs for planned in job) for jobs in shares)
     # Twice, because a checkpoint is written from a copy.
     num_bytes = 2 * sum(max(min(len(job), max_lanes) * bytes_per_lane(job[0].run) for job in jobs) for jobs in shares)
     compiles = max(len(jobs) for jobs in shares)

@@ -1,36 +1,61 @@
-"""A worker process: trains its jobs one after the other with one torch thread, and tells its parent how far it is.
+"""What a worker is, whoever runs it: four verbs, and the words that are exchanged.
 
-A stop request (SIGTERM from the parent, or the parent's death) ends the current job with a commit. A job that raises is cut in halves and
-tried again from its last commit, down to the one run that fails alone; that run is recorded as failed and the others go on.
+A worker keeps lanes between rounds. A `Round` goes in; out come news while it trains and then a `RoundDone`, by which every run that has
+ended is in the store. Who starts workers, and how words travel, is a `Launcher`'s: one file for each (see `rlbench.runner.local`). What a
+worker does with a round is the same for all of them (`rlbench.runner.cohorts`).
 """
 
-import os
-import pickle
-import signal
-import sys
-import traceback
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
+from typing import ClassVar
 
-from rlbench.errors import RlbenchError, StoreError, first_line
-from rlbench.runner.compile_time import Compiling, watch_compiler
-from rlbench.runner.job import JobRun, Settings
-from rlbench.runner.plan import Job
-from rlbench.runner.updates import VariantProgress, WorkerUpdate
-from rlbench.store import Finished, Store
+from rlbench.config.plan import PlannedRun
+from rlbench.errors import StoreError
+from rlbench.runner.compile_time import Compiling
+from rlbench.runner.updates import WorkerUpdate
+
+THE_END = 2**62  # as a target: however many steps the budget has
 
 
 @dataclass(frozen=True)
-class WorkerFailed:
-    """The worker cannot go on, in one line for the user (the store is full, say)."""
+class WorkerSettings:
+    """Where and how a worker works: none of it changes a result."""
 
-    worker: int
-    message: str
-    kind: type[StoreError] = StoreError
+    root: Path
+    max_lanes: int
+    checkpoint_seconds: float
+    launcher: str
+    worker: int = 0
+
+
+@dataclass(frozen=True)
+class Round:
+    """What is to be done next: bring runs to these steps; end others, pruned, at exactly these.
+
+    runs: all that are named, in the order in which they are begun. waits: for runs that another program holds; else they are left to it.
+    """
+
+    advance: Mapping[str, int]
+    prune: Mapping[str, int]
+    runs: Sequence[PlannedRun]
+    waits: bool = True
+
+
+@dataclass(frozen=True)
+class RoundDone:
+    """What came of a round: new evaluation points, the ends of the runs that ended, and how fast it went.
+
+    errors: run_id -> why a run failed; refused: why one cannot be trained here, which leaves it as it was.
+    """
+
+    points: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    ended: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    lane_steps: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -42,123 +67,53 @@ class Said:
 
 @dataclass(frozen=True)
 class RunFailed:
-    """One run failed alone: its id, and the last line of what was raised."""
+    """One run failed alone, or is refused: its id, and the last line of what was raised."""
 
     run_id: str
     message: str
 
 
 @dataclass(frozen=True)
-class WorkerDone:
-    """The worker has nothing more to do, or was stopped: its last word. One that ends without it has died."""
+class WorkerFailed:
+    """The worker cannot go on, in one line for the user (the store is full, say)."""
+
+    message: str
+    kind: type[StoreError] = StoreError
 
 
-Message = WorkerUpdate | WorkerFailed | RunFailed | WorkerDone | Compiling | Said
+Message = WorkerUpdate | RunFailed | Said | Compiling | RoundDone | WorkerFailed
 
 
-def main() -> None:
-    """A worker process: what to do comes on stdin, what happens goes to the file descriptor named on the command line."""
-    connection = Connection(int(sys.argv[1]), readable=False)
-    sys.path[:] = pickle.load(sys.stdin.buffer)  # what the parent can import, the jobs may need
-    try:
-        worker, root, jobs, settings = pickle.load(sys.stdin.buffer)
-    except BaseException as error:  # whatever the modules of one's own choices raise
-        _send(connection, WorkerFailed(0, f"a worker cannot import what its runs are made of: {last_line(error)}"))
-        return
-    work(worker, root, jobs, settings, connection)
+class Worker(ABC):
+    """One worker, as seen by the pool that it works for."""
+
+    @abstractmethod
+    def send(self, order: Round) -> None:
+        """Hand over a round. To one that has died nothing is handed, and `died` tells."""
+
+    @abstractmethod
+    def receive(self) -> Message | None:
+        """The next word that has arrived; None where there is none. Never waits."""
+
+    @abstractmethod
+    def stop(self, *, at_once: bool = False) -> None:
+        """Ask it to commit and to end, or end it where it is. A worker stops by itself where its pool is gone."""
+
+    @abstractmethod
+    def died(self) -> str | None:
+        """How it ended ("by SIGKILL"), once all that it said was received; None before. One that was asked to ends this way too."""
 
 
-def work(worker: int, root: Path, jobs: Sequence[Job], settings: Settings, connection: Connection) -> None:
-    """The body of a worker process."""
-    from rlbench.lanes.compiling import prepare_process
+class Launcher(ABC):
+    """A way to have workers."""
 
-    parent, stopped = os.getppid(), False
+    name: ClassVar[str]
+    """The store's column `launcher` of the runs that they train."""
 
-    def stop(signum: int, frame: FrameType | None) -> None:
-        nonlocal stopped
-        stopped = True
+    @abstractmethod
+    def start(self, settings: WorkerSettings) -> Worker:
+        """A new worker, which may not be ready yet."""
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to everybody; the parent passes it on as SIGTERM
-    prepare_process()
-    compile_time = watch_compiler(lambda word: _send(connection, word))
-
-    def should_stop() -> bool:
-        return stopped or os.getppid() != parent
-
-    done: dict[str, VariantProgress] = {}
-    latest = done
-
-    def report(per_variant: dict[str, VariantProgress], lanes_running: int, speed: float) -> None:
-        nonlocal latest
-        latest = _sum(done, per_variant)
-        _send(connection, WorkerUpdate(worker, lanes_running, latest, speed, compile_time.seconds))
-
-    waiting = list(jobs)
-    try:
-        store = Store.open(root, say=lambda line: _send(connection, Said(line)))
-        while waiting and not should_stop():
-            job = waiting.pop(0)
-            latest = done
-            try:
-                job_run = JobRun(store, job, settings, should_stop, report)
-                job_run.run()
-                done = latest
-                for run_id, reason in job_run.refused.items():
-                    _send(connection, RunFailed(run_id, reason))
-            except StoreError:
-                raise
-            except BaseException as error:  # whatever an environment's code raises, SystemExit too
-                if len(job) > 1:
-                    waiting[:0] = [job[: len(job) // 2], job[len(job) // 2 :]]
-                else:
-                    _record_failure(store, job, settings, error)
-                    _send(connection, RunFailed(job[0].run_id, last_line(error)))
-    except StoreError as error:
-        _send(connection, WorkerFailed(worker, str(error), type(error)))
-    else:
-        _send(connection, WorkerDone())
-    finally:
-        connection.close()
-
-
-def _sum(done: dict[str, VariantProgress], current: dict[str, VariantProgress]) -> dict[str, VariantProgress]:
-    """Progress of earlier jobs and of the current one, by variant."""
-    total = dict(done)
-    for variant, share in current.items():
-        before = total.get(variant)
-        if before is None:
-            total[variant] = share
-            continue
-        total[variant] = VariantProgress(
-            done_steps=before.done_steps + share.done_steps,
-            total_steps=before.total_steps + share.total_steps if before.total_steps and share.total_steps else 0,
-            runs_done=before.runs_done + share.runs_done,
-            runs_total=before.runs_total + share.runs_total,
-            recent_return=share.recent_return if share.recent_return is not None else before.recent_return,
-            lanes_running=share.lanes_running,
-            runs_share=before.runs_share + share.runs_share,
-        )
-    return total
-
-
-def _record_failure(store: Store, job: Job, settings: Settings, error: BaseException) -> None:
-    from rlbench.lanes.platform import ENGINE
-
-    run_id = job[0].run_id
-    with store.program([run_id]) as program:
-        if run_id not in program.run_ids:
-            return
-        failure = Finished(run_id, "failed", 0, 0, 0, 0.0, error="".join(traceback.format_exception(error)))
-        program.commit({}, None, [failure], ENGINE, settings.launcher)
-
-
-def last_line(error: BaseException) -> str:
-    if isinstance(error, RlbenchError):
-        return first_line(error)
-    return traceback.format_exception_only(error)[-1].strip().splitlines()[0]
-
-
-def _send(connection: Connection, message: Message) -> None:
-    with suppress(OSError):  # the parent is gone: `should_stop` sees it
-        connection.send(message)
+    @abstractmethod
+    def wait(self, workers: Sequence[Worker], seconds: float) -> None:
+        """Return when one of these may have something to say or has died, at the latest after so many seconds."""

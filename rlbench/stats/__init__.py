@@ -6,13 +6,12 @@ Knows nothing of training, of the store or of drawing: NumPy and SciPy on arrays
 from rlbench.stats.aggregates import aggregate, iqm, optimality_gap
 from rlbench.stats.bootstrap import bootstrap_interval, bootstrap_intervals
 from rlbench.stats.comparisons import cliffs_delta, hodges_lehmann, probability_of_improvement, welch_test
-from rlbench.stats.curves import align_previous, area_under_curve, final_window, simultaneous_band
+from rlbench.stats.curves import align_previous, simultaneous_band
 from rlbench.stats.equivalence import Equivalence, equivalence_test, two_one_sided_p
 from rlbench.stats.factorial import Effect, EnvironmentEffect, FactorialEffects, corrected_together, factorial_effects
 from rlbench.stats.intervals import (
     ALL_EQUAL,
     MIN_RUNS_FOR_BOOTSTRAP,
-    pointwise_band,
     run_interval,
     student_interval,
     wilson_interval,
@@ -22,10 +21,8 @@ from rlbench.stats.permutation import paired_permutation_test, permutation_test,
 from rlbench.stats.power import minimum_detectable_effect, pilot_sd, seeds_needed
 from rlbench.stats.profiles import Profile, performance_profile
 from rlbench.stats.results import Band, Comparison, Interval, Range
-from rlbench.stats.scores import score_table
 from rlbench.stats.sequential import Look, SequentialPlan
 from rlbench.stats.survival import TimeToThreshold, time_to_threshold
-from rlbench.stats.tolerance import Tolerance, tolerance_interval
 
 __all__ = [
     "ALL_EQUAL",
@@ -42,17 +39,14 @@ __all__ = [
     "Range",
     "SequentialPlan",
     "TimeToThreshold",
-    "Tolerance",
     "aggregate",
     "align_previous",
-    "area_under_curve",
     "bootstrap_interval",
     "bootstrap_intervals",
     "cliffs_delta",
     "corrected_together",
     "equivalence_test",
     "factorial_effects",
-    "final_window",
     "hodges_lehmann",
     "holm",
     "iqm",
@@ -62,16 +56,13 @@ __all__ = [
     "performance_profile",
     "permutation_test",
     "pilot_sd",
-    "pointwise_band",
     "probability_of_improvement",
     "run_interval",
-    "score_table",
     "seeds_needed",
     "simultaneous_band",
     "smallest_sign_flip_p",
     "student_interval",
     "time_to_threshold",
-    "tolerance_interval",
     "two_one_sided_p",
     "welch_test",
     "wilson_interval",

@@ -27,6 +27,7 @@ from rlbench.stats.scores import (
 )
 
 _CHUNK_RESAMPLES = 2_000
+_BLOCK_VALUES = 1 << 16  # 0.5 MB
 
 
 def probability_of_improvement(
@@ -46,18 +47,33 @@ def probability_of_improvement(
     places = [_places(one, other) for one, other in sides]
     drawn = np.zeros(resamples)
     for start in range(0, resamples, _CHUNK_RESAMPLES):
-        size = min(_CHUNK_RESAMPLES, resamples - start)
-        for (one, other), (order, below, up_to) in zip(sides, places, strict=True):
-            counts_x, counts_y = (resampled_counts(side.size, size, rng) for side in (one, other))
-            # Runs of y below each of x, and as many more that tie with it, by their counts in order: whole numbers and halves.
-            reached = np.concatenate([np.zeros((size, 1)), np.cumsum(counts_y[:, order], axis=1)], axis=1)
-            beaten = (reached[:, below] + reached[:, up_to]) / 2.0
-            drawn[start : start + size] += (counts_x * beaten).sum(axis=1) / (one.size * other.size)
+        own = drawn[start : start + _CHUNK_RESAMPLES]  # of a fixed number, since it orders the draws
+        for (one, other), place in zip(sides, places, strict=True):
+            own += _resampled_wins(one.size, other.size, place, len(own), rng) / (one.size * other.size)
     estimate = float(np.mean([(below + up_to).mean() / (2.0 * len(order)) for order, below, up_to in places]))
     low, high = (float(end) for end in np.quantile(drawn / len(sides), bounds))
     fewest = min(min(one.size, other.size) for one, other in sides)
     name = "probability_of_improvement"
     return Interval(estimate, low, high, name, "percentile bootstrap", fewest, level, resamples, seed)
+
+
+def _resampled_wins(
+    num_x: int, num_y: int, places: tuple[NDArray[np.intp], ...], resamples: int, rng: np.random.Generator
+) -> Floats:
+    """How often x is above y over all pairs of runs, ties half, in each resample [resamples]: whole numbers and halves."""
+    order, below, up_to = places
+    # All of x is drawn before y. Blocks that stay in the cache: 2 000 resamples of 2 500 runs at once take 3.5 times as long.
+    block = max(1, _BLOCK_VALUES // max(num_x, num_y))
+    sizes = [min(block, resamples - start) for start in range(0, resamples, block)]
+    counts_x = [resampled_counts(num_x, size, rng).astype(np.int32) for size in sizes]
+    wins = []
+    for own, size in zip(counts_x, sizes, strict=True):
+        # Runs of y below each of x, and as many more that tie with it, by their counts in order.
+        reached = np.zeros((size, num_y + 1))
+        np.cumsum(resampled_counts(num_y, size, rng).take(order, axis=1), axis=1, out=reached[:, 1:])
+        beaten = reached.take(below, axis=1) + reached.take(up_to, axis=1)
+        wins.append((own * beaten).sum(axis=1) / 2.0)
+    return np.concatenate(wins)
 
 
 def cliffs_delta(x: Scores, y: Scores) -> float:

@@ -1,4 +1,4 @@
-"""Evaluation curves: area, final window, alignment of training returns, and bands that hold over the whole curve.
+"""Evaluation curves: alignment of training returns, and bands that hold over the whole curve.
 
 In: curves [runs, points], evaluation returns of whole runs on one fixed grid of environment steps. Out: one number a run,
 or a `Band`. Never: smooths, interpolates into the future, or averages over runs before reducing each run.
@@ -20,22 +20,6 @@ from rlbench.stats.scores import Floats, check_finite, check_name, check_resampl
 
 # Drawn values held at once, 2 MB.
 _CHUNK_VALUES = 1 << 18
-
-
-def area_under_curve(curves: ArrayLike) -> Floats:
-    """Mean over the grid of each run's curve [runs, points]: [runs], in the units of the return; raises on NaN."""
-    return np.asarray(checked_scores(curves).mean(axis=1))
-
-
-def final_window(curves: ArrayLike, points: int = 5) -> Floats:
-    """Mean of the last `points` evaluations of each run's curve [runs, points]: [runs].
-
-    The window is declared beforehand. Raises ValueError on NaN and where the curve has fewer points.
-    """
-    checked = checked_scores(curves)
-    if not 1 <= points <= checked.shape[1]:
-        raise ValueError(f"the final window of {points} points does not fit a curve of {checked.shape[1]}")
-    return np.asarray(checked[:, -points:].mean(axis=1))
 
 
 def align_previous(steps: ArrayLike, values: ArrayLike, grid: ArrayLike) -> Floats:

@@ -18,16 +18,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from rlbench.stats.aggregates import trimmed_mean
 from rlbench.stats.bootstrap import bootstrap_interval
-from rlbench.stats.results import Band, Interval, Range, rescaled
-from rlbench.stats.scores import Floats, check_resamples, checked_scores, one_column, scale_of, tails
+from rlbench.stats.results import Interval, Range, rescaled
+from rlbench.stats.scores import Floats, one_column, scale_of, tails
 
 # Below this many runs the bootstrap of the IQM covers too little (0.66 to 0.81 instead of 0.95 at 3 to 5 runs).
 MIN_RUNS_FOR_BOOTSTRAP = 10
 ALL_EQUAL = "exact binomial (all runs equal)"
-# Resampled values held at once, 0.5 MB: larger chunks leave the cache and are no faster.
-_CHUNK_VALUES = 1 << 16
 
 
 def student_interval(values: ArrayLike, level: float = 0.95, possible: Range | None = None) -> Interval:
@@ -105,34 +102,6 @@ def run_interval(
     if checked.size < MIN_RUNS_FOR_BOOTSTRAP:
         return student_interval(checked, level, possible)
     return bootstrap_interval(checked, "iqm", "percentile", resamples, seed, level)
-
-
-def pointwise_band(curves: ArrayLike, level: float = 0.95, resamples: int = 2_000, seed: int = 0) -> Band:
-    """`run_interval` at every point of curves [runs, points]: the mean below 10 runs, the IQM from 10 up; raises ValueError on NaN.
-
-    The bootstrap draws whole runs, so that all points of one resample come from the same runs. It holds at one point
-    chosen beforehand: for a statement about the whole curve see `simultaneous_band`.
-    """
-    checked = checked_scores(curves)
-    bounds = tails(level)
-    num_runs, num_points = checked.shape
-    by_point = np.ascontiguousarray(checked.T)
-    if num_runs == 1:
-        nothing = np.full(num_points, np.nan)
-        return Band(checked[0].copy(), nothing, nothing.copy(), "mean", "none (one run)", 1, level)
-    if num_runs < MIN_RUNS_FOR_BOOTSTRAP:
-        low, high = _student_bounds(checked, bounds)
-        return Band(checked.mean(axis=0), low, high, "mean", "Student t", num_runs, level)
-    check_resamples(resamples)
-    rng = np.random.default_rng(seed)
-    chunk = max(1, _CHUNK_VALUES // checked.size)
-    drawn = np.empty((num_points, resamples))
-    for start in range(0, resamples, chunk):
-        stop = min(start + chunk, resamples)
-        rows = rng.integers(0, num_runs, size=(stop - start, num_runs))
-        drawn[:, start:stop] = trimmed_mean(by_point[:, rows])
-    low, high = np.quantile(drawn, bounds, axis=1)
-    return Band(trimmed_mean(by_point), low, high, "iqm", "percentile bootstrap", num_runs, level, resamples, seed)
 
 
 def _student_bounds(scores: Floats, bounds: tuple[float, float]) -> tuple[Floats, Floats]:

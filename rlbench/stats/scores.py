@@ -109,30 +109,12 @@ def check_finite(*parts: Floats) -> None:
         )
 
 
-def score_table(
-    frame: pd.DataFrame,
-    value: str = "score",
-    *,
-    run: str = "seed",
-    environment: str = "env",
-    duplicates: str = "error",
-) -> pd.DataFrame:
-    """Pivot a frame with one row per run into scores [runs, environments], sorted by `run`, in order of appearance.
-
-    Two rows of one run and environment are usually episodes or a run that was counted twice: a ValueError, unless
-    `duplicates` says how they count ("mean", "first" or "last"). Raises ValueError on NaN, on a missing column, and
-    where an environment lacks a run that another one has.
-    """
-    kept = without_duplicates(frame, value, [run, environment], duplicates)
-    table = kept.pivot(index=run, columns=environment, values=value)
-    num_missing = int(table.isna().to_numpy().sum())
-    if num_missing:
-        raise ValueError(f"{num_missing} of {table.size} ({run}, {environment}) pairs have no run")
-    return table[list(dict.fromkeys(kept[environment]))]
-
-
 def without_duplicates(frame: pd.DataFrame, value: str, keys: list[str], duplicates: str) -> pd.DataFrame:
-    """Return the columns `keys` and `value` with one row per key; see `score_table` for what is raised."""
+    """Return the columns `keys` and `value` with one row per key.
+
+    Two rows of one key are usually episodes or a run that was counted twice: a ValueError, unless `duplicates` says how
+    they count ("mean", "first" or "last"). Raises ValueError on NaN, on a missing column and on an empty frame.
+    """
     check_name("duplicates", duplicates, DUPLICATES)
     missing = [name for name in [*keys, value] if name not in frame.columns]
     if missing:

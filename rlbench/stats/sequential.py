@@ -20,7 +20,6 @@ from scipy import special
 from rlbench.stats.scores import Floats, check_finite, check_fraction, check_name, check_resamples, checked_scores
 
 SPENDING = ("obrien_fleming", "pocock", "linear")
-DECISIONS = ("supported", "opposite", "undecided", "inconclusive")
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class SequentialPlan:
 
     At look k the runs are exchanged between x and y (paired: the signs of x - y flipped) only within the batch that
     each look added, the same way at every later look. Among the data and `resamples` such arrangements, those with the
-    largest |x - y| cross, so that up to look k no more than the share `spent` of all have ever crossed: the chance that
+    largest `abs(x - y)` cross, so that up to look k no more than the share `spent` of all have ever crossed: the chance that
     the data are among them is at most the level, whatever the law of the scores (Lan and DeMets 1983 for the spending;
     the permutation boundary as in AdaStop, Mathieu et al. 2023). `advance` returns the plan with one look more. Raises
     ValueError on an impossible plan.

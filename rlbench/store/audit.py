@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbench.errors import StoreError
+from rlbench.rows import OF_UPDATE
 from rlbench.store.schema import ROW_ORDER, packed_rows
 from rlbench.store.tensors import data_bytes
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from rlbench.store.results import Results
     from rlbench.store.store import Store
 
-_MEASURED = ["loss", "q_mean", "q_max", "grad_norm"]  # not epsilon: a schedule is the same for all seeds
+_MEASURED = [*OF_UPDATE]  # not epsilon: a schedule is the same for all seeds
 _COINCIDENCE = 1e-6  # the chance, for a whole cell, at which equal curves stop being possible chance
 
 

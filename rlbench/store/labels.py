@@ -42,6 +42,17 @@ def _differences(specs: Iterable[Mapping[str, Any]]) -> list[str]:
     return [", ".join(f"{key}={one.get(key, _ABSENT)}" for key in differing) for one in settings]
 
 
+def differing(specs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Dotted key -> run_id -> value, of every setting but the seed in which these runs are not all equal; None where a run has none."""
+    settings = {run_id: flattened(spec) for run_id, spec in specs.items()}
+    keys = dict.fromkeys(key for one in settings.values() for key in one)
+    return {
+        key: {run_id: one.get(key) for run_id, one in settings.items()}
+        for key in keys
+        if len({_identity(one, key) for one in settings.values()}) > 1
+    }
+
+
 def _identity(settings: Mapping[str, Any], key: str) -> str:
     # As text: 1 and True are equal, and are two settings.
     return canonical_json(settings[key]) if key in settings else _ABSENT

@@ -23,7 +23,7 @@ from rlbench.store import files
 from rlbench.store.damage import Damage
 from rlbench.store.files import Layout
 from rlbench.store.index import PART_NAME, IndexReader, Part, parts_of_record, read_index, write_index
-from rlbench.store.schema import SCHEMAS
+from rlbench.store.schema import SCHEMAS, as_declared
 from rlbench.store.sealed import sealed_line, unseal
 
 _SUFFIX = ".parquet"
@@ -120,8 +120,10 @@ def read_part(path: Path, part: Part | None = None) -> pa.Table:
         rows.validate(full=part is None or part.is_old)
     except Exception as error:  # whatever Arrow and the libraries below it make of damaged bytes
         raise DamagedError(f"{path} is damaged: {' '.join(str(error).split())[:200]}") from error
-    if not rows.schema.equals(SCHEMAS[table]):
-        raise DamagedError(f"{path} is damaged: its columns are not those of the table {table}")
+    try:
+        rows = as_declared(table, rows)
+    except ValueError as error:
+        raise DamagedError(f"{path} is damaged: {error}") from error
     if part is not None and len(rows) != part.rows:
         raise DamagedError(f"{path} is damaged: it has {len(rows)} rows, not {part.rows}")
     return rows

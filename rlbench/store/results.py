@@ -13,8 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlbench.errors import StoreError
-from rlbench.store.labels import distinct_labels
+from rlbench.errors import ConfigError, StoreError
+from rlbench.metrics import FINAL_WINDOW, MEASURES, of_runs
+from rlbench.store.labels import differing, distinct_labels
 from rlbench.store.records import FINAL_STATUSES
 from rlbench.store.schema import ROW_ORDER, digest_rows, run_digest
 from rlbench.store.slices import rows_by_run
@@ -35,9 +36,7 @@ RUN_COLUMNS = [
     "env_steps",
     "updates",
     "episodes",
-    "final_return",
-    "auc",
-    "train_return_last100",
+    *MEASURES,
     "wall_s",
     "digest",
     "version",
@@ -48,8 +47,8 @@ RUN_COLUMNS = [
     "trial",
     "error",
 ]
-FINAL_WINDOW = 5  # evaluation points, unless the experiment's definition says otherwise
-LAST_EPISODES = 100
+FRAMES = ("runs", "curves", "episodes", "evaluations", "diagnostics")
+IDENTITY = ["experiment", "variant", "env", "seed"]
 _TEXT_OF_THE_END = ["digest", "version", "platform", "launcher", "error"]
 
 
@@ -62,16 +61,33 @@ def load(path: str | os.PathLike[str], experiment: str | None = None) -> Results
     return results if experiment is None else results.experiment(experiment)
 
 
+def untyped_runs(facts: Iterable[Mapping[str, Any]], measured: pd.DataFrame) -> pd.DataFrame:
+    """The table `runs`, still indexed by run_id: what is known of each run, and its measures."""
+    import pandas as pd
+
+    runs = pd.DataFrame(facts, index=measured.index, columns=RUN_COLUMNS)
+    runs[[*MEASURES]] = measured
+    return runs
+
+
+def typed_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """The table `runs` with the type of each column, which even an empty one has."""
+    counts = dict.fromkeys(["seed", "env_steps", "updates", "episodes"], "int64")
+    measures = dict.fromkeys([*MEASURES, "wall_s"], "float64")
+    return runs.astype({**counts, **measures, "trial": "Int64"}).reset_index(drop=True)
+
+
 class Results:
     """What a store held at one moment.
 
-    runs: one row a run, by the order of experiments and the position within. A run of several experiments stands under
-        the first that recorded it, unless the results are those of one experiment. Where a variant's name was used for several
-        configurations within an experiment, `variant` says in what they differ: "soft_huber (budget.steps=50000)".
-        Of an unfinished run `env_steps` is
-        the state from which it would go on, `updates` and `episodes` what its published rows show.
-    episodes, evaluations, diagnostics: rows sorted by run_id and then in the order in which the run made them; those
-        of failed and diverged runs stay.
+    Attributes:
+        runs: one row a run, by the order of experiments and the position within. A run of several experiments stands under
+            the first that recorded it, unless the results are those of one experiment. Where a variant's name was used for
+            several configurations within an experiment, `variant` says in what they differ: "soft_huber
+            (budget.steps=50000)". Of an unfinished run `env_steps` is the state from which it would go on, `updates` and
+            `episodes` what its published rows show.
+        episodes, evaluations, diagnostics: rows sorted by run_id and then in the order in which the run made them; those
+            of failed and diverged runs stay.
     """
 
     def __init__(self, store: Store, experiment: str | None = None, snapshot: Mapping[str, Any] | None = None) -> None:
@@ -143,6 +159,77 @@ class Results:
         return self._rows("diagnostics")
 
     @cached_property
+    def curves(self) -> pd.DataFrame:
+        """One row a run and evaluation point, the mean of its episodes: run_id, experiment, variant, env, seed, env_steps, episode_return.
+
+        `sns.relplot(data=results.curves, x="env_steps", y="episode_return", hue="variant", col="env", kind="line")` draws them.
+        """
+        points = self.evaluations.groupby(["run_id", "env_steps"], as_index=False)["episode_return"].mean()
+        return self._identified(points)
+
+    def frame(self, table: str, *, config: bool = False) -> pd.DataFrame:
+        """A table in which every row says what it is of: experiment, variant, env and seed of its run.
+
+        table: runs, curves, episodes, evaluations or diagnostics. With `config`, a column more for each setting in which these runs
+        differ, by its dotted name. Raises ConfigError for an unknown table.
+        """
+        if table not in FRAMES:
+            near = difflib.get_close_matches(table, FRAMES, n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise ConfigError(f"unknown table '{table}'{hint} (one of: {', '.join(FRAMES)})")
+        rows: pd.DataFrame = getattr(self, table)
+        rows = rows if table in ("runs", "curves") else self._identified(rows)
+        if not config:
+            return rows
+        settings = differing({row["run_id"]: self._snapshot["specs"][row["run_id"]] for row in self._members})
+        return rows.assign(**{key: rows["run_id"].map(values) for key, values in settings.items() if key not in rows})
+
+    def _identified(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows with the columns that say what their runs are, behind run_id."""
+        runs = self.runs.set_index("run_id")[IDENTITY]
+        told = {column: rows["run_id"].map(runs[column]) for column in IDENTITY}
+        return rows.assign(**told)[["run_id", *IDENTITY, *(name for name in rows if name != "run_id")]]
+
+    def network(self, run_id: str) -> torch.nn.Module:
+        """The run's network as a plain PyTorch module with its final weights, in evaluation mode.
+
+        Raises StoreError for an unknown run, and for one that is not done or has no network.
+        """
+        from rlbench.config import run_of
+        from rlbench.playing.choosing import plain_module
+
+        self._check_known(run_id)
+        weights = self.weights(run_id)
+        if not weights:
+            raise StoreError(f"run {run_id} has no weights: it is not done, or it acts at random")
+        module = plain_module(run_of(self.specs([run_id])[run_id]))
+        module.load_state_dict(weights)
+        return module.eval()
+
+    def _check_known(self, run_id: str) -> None:
+        known = [row["run_id"] for row in self._members]
+        if run_id not in known:
+            near = difflib.get_close_matches(run_id, known, n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else f"; `.runs` lists its {len(known)} runs"
+            raise StoreError(f"no run '{run_id}' in these results{hint}")
+
+    def __repr__(self) -> str:
+        of = f" of experiment {self.name!r}" if self.name else f" of all experiments ({len(self.experiments)})"
+        return f"<Results{of} in {str(self.path)!r}: {self._counted()}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how the runs stand, and each variant's mean and spread over seeds."""
+        from html import escape
+
+        told = self.runs.groupby(["env", "variant"], sort=False)["final_return"].agg(["count", "mean", "std"])
+        return f"<p>{escape(repr(self))}</p>{told.round(1).to_html()}"
+
+    def _counted(self) -> str:
+        """How many runs there are, by status."""
+        counts = self.runs["status"].value_counts()
+        return f"{len(self._members)} runs ({', '.join(f'{count} {status}' for status, count in counts.items())})"
+
+    @cached_property
     def recorded_names(self) -> dict[str, str]:
         """run_id -> the variant's name as it was recorded, which several configurations may share."""
         return {row["run_id"]: row["variant"] for row in self._members}
@@ -165,31 +252,20 @@ class Results:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        import pandas as pd
-
         run_ids = [row["run_id"] for row in self._members]
-        runs = pd.DataFrame([self._facts(row) for row in self._members], index=run_ids, columns=RUN_COLUMNS)
-        by_run = self.episodes.groupby("run_id")
-        seen = by_run.size()
+        windows = {row["run_id"]: self._final_window(row["experiment"]) for row in self._members}
+        measured = of_runs(self.evaluations, self.episodes, windows)
+        runs = untyped_runs([self._facts(row) for row in self._members], measured)
+        seen = self.episodes.groupby("run_id").size()
         updates = self.diagnostics.groupby("run_id")["updates"].max()
         unfinished = [run_id for run_id in run_ids if run_id not in self._snapshot["outcomes"]]
         for column, shown in (("episodes", seen), ("updates", updates)):
             runs.loc[unfinished, column] = shown.reindex(unfinished, fill_value=0)
-        runs["train_return_last100"] = by_run.tail(LAST_EPISODES).groupby("run_id")["episode_return"].mean()
-        points = self.evaluations.groupby(["run_id", "env_steps"])["episode_return"].mean()
-        runs["auc"] = points.groupby("run_id").mean()
-        windows = pd.Series({row["run_id"]: self._final_window(row["experiment"]) for row in self._members}, dtype=int)
-        for window in windows.unique():
-            own = windows.index[windows == window]
-            last = points[points.index.get_level_values("run_id").isin(own)].groupby("run_id").tail(window)
-            runs.loc[own, "final_return"] = last.groupby("run_id").mean().reindex(own)
-        counts = dict.fromkeys(["seed", "env_steps", "updates", "episodes"], "int64")
-        measures = dict.fromkeys(["final_return", "auc", "train_return_last100", "wall_s"], "float64")
         lost = self.runs_with_lost_rows()
-        runs.loc[lost, [*measures]] = float("nan")
+        runs.loc[lost, [*MEASURES, "wall_s"]] = float("nan")
         runs.loc[lost, "status"] = "failed"
         runs.loc[lost, "error"] = "its stored rows are damaged"
-        return runs.astype({**counts, **measures, "trial": "Int64"}).reset_index(drop=True)
+        return typed_runs(runs)
 
     def runs_with_lost_rows(self) -> list[str]:
         """The finished runs whose rows are not all there; nobody looks for them where every part was read."""

@@ -16,6 +16,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rlbench.rows import TABLES
+
 Columns = Mapping[str, Any]  # column name -> list, array or tensor, all of one length
 
 
@@ -24,27 +26,15 @@ def _required(**columns: pa.DataType) -> pa.Schema:
 
 
 _TEXT, _INT, _FLOAT, _BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+_ARROW = {int: _INT, float: _FLOAT, bool: _BOOL}
 
 # Deterministic tables: one row per event of a run, in the order in which the run produced them.
 ROW_TABLES: dict[str, pa.Schema] = {
-    "episodes": _required(
-        run_id=_TEXT, episode=_INT, env_steps=_INT, length=_INT, episode_return=_FLOAT, terminated=_BOOL
-    ),
-    "evaluations": _required(run_id=_TEXT, env_steps=_INT, episode=_INT, episode_return=_FLOAT, length=_INT),
-    "diagnostics": _required(
-        run_id=_TEXT,
-        env_steps=_INT,
-        updates=_INT,
-        loss=_FLOAT,
-        q_mean=_FLOAT,
-        q_max=_FLOAT,
-        grad_norm=_FLOAT,
-        epsilon=_FLOAT,
-        target_distance=_FLOAT,
-    ),
+    table: _required(run_id=_TEXT, **{column.name: _ARROW[column.kind] for column in kind.columns})
+    for table, kind in TABLES.items()
 }
-# The order of a run's rows within each of them.
-ROW_ORDER = {"episodes": ["episode"], "evaluations": ["env_steps", "episode"], "diagnostics": ["env_steps"]}
+ROW_ORDER = {table: list(kind.order) for table, kind in TABLES.items()}
+_LATER = {table: {column.name for column in kind.columns if column.later} for table, kind in TABLES.items()}
 
 RECORD_TABLES: dict[str, pa.Schema] = {
     "outcomes": _required(
@@ -75,7 +65,7 @@ RECORD_TABLES: dict[str, pa.Schema] = {
     "experiments": _required(name=_TEXT, definition=_TEXT),
     "plans": _required(experiment=_TEXT, state=_TEXT),
     # A run's beginning, with how many rows each table had: rows of the run before the latest of its beginnings do not count.
-    "starts": _required(run_id=_TEXT, attempt=_TEXT, episodes=_INT, evaluations=_INT, diagnostics=_INT),
+    "starts": _required(run_id=_TEXT, attempt=_TEXT, **dict.fromkeys(ROW_TABLES, _INT)),
 }
 
 SCHEMAS: dict[str, pa.Schema] = {**ROW_TABLES, **RECORD_TABLES}
@@ -118,9 +108,9 @@ def _canonical_nan(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def packed_rows(table: str, columns: Columns) -> NDArray[np.void]:
-    """Rows as packed little-endian records of the deterministic columns, in the schema's order, without `run_id`."""
+    """Rows as packed little-endian records of what a digest covers, in the schema's order: no `run_id`, no later column."""
     arrays = row_arrays(table, columns)
-    arrays.pop("run_id", None)
+    arrays = {name: values for name, values in arrays.items() if name not in {"run_id", *_LATER[table]}}
     layout = np.dtype([(name, values.dtype.newbyteorder("<")) for name, values in arrays.items()])
     records = np.empty(len(next(iter(arrays.values()))), layout)
     for name, values in arrays.items():
@@ -195,6 +185,20 @@ def run_digest(row_digest: RowDigest, weights: Mapping[str, Any], end: Mapping[s
     whole.update(canonical_json(row_digest.state()).encode())
     whole.update(canonical_json([end[name] for name in ENDS]).encode())
     return whole.hexdigest()
+
+
+def as_declared(table: str, rows: pa.Table) -> pa.Table:
+    """Stored rows with the columns that came later than they did, without a number there. Raises ValueError for other columns."""
+    schema = SCHEMAS[table]
+    if rows.schema.equals(schema):
+        return rows
+    absent = _LATER.get(table, set()) - set(rows.column_names)
+    for place, column in enumerate(schema):
+        if column.name in absent:
+            rows = rows.add_column(place, column, pa.array(np.full(len(rows), np.nan), column.type))
+    if not rows.schema.equals(schema):
+        raise ValueError(f"its columns are not those of the table {table}")
+    return rows
 
 
 def record_table(table: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:

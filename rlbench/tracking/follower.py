@@ -1,13 +1,13 @@
-"""The follower: a process that mirrors a store to W&B until it is told to stop, and then what is left.
+"""The follower: a process that mirrors a store to a tracker until it is told to stop, and then what is left.
 
-In: a store's path and what is tracked. Out: W&B runs, lines in `<store>/wandb/follower.log`, an exit code: 0 when all
-that is published has been mirrored, 1 where something of the store is damaged, 2 for input that cannot work, 3 when W&B
-could not be reached or another follower is at it, 4 where W&B's files cannot be written. It is told to stop
+In: a store's path and a tracker's settings. Out: runs at the tracker, lines in `<store>/<tracker>/follower.log`, an exit code:
+0 when all that is published has been mirrored, 1 where something of the store is damaged, 2 for input that cannot work, 3 when
+the tracker could not be reached or another follower is at it, 4 where its files cannot be written. It is told to stop
 by anything on its standard input, by its end, or by the end of its parent. It can be killed and paused at any moment.
 Must never hold up a training program: beside one it has the lowest priority, it takes none of the store's locks, and
 nobody waits for it.
 
-    python -m rlbench.tracking.follower STORE --mode online --project rlbench
+    python -m rlbench.tracking.follower STORE --settings '{"tracker": "wandb", "mode": "online"}'
 """
 
 from __future__ import annotations
@@ -25,20 +25,18 @@ from pathlib import Path
 
 from rlbench.errors import EXIT_CANNOT_WRITE, EXIT_DIFFERENCE, EXIT_OK, RlbenchError
 from rlbench.store import Store
-from rlbench.tracking.client import Client
-from rlbench.tracking.environment import client_environment, scratch_environment
-from rlbench.tracking.ledger import Ledger, Lock, destination_folder, remember, remove_folder, wandb_folder
+from rlbench.tracking.ledger import Ledger, Lock, destination_folder, remember, remove_folder, tracker_folder
 from rlbench.tracking.mirror import Mirror
-from rlbench.tracking.server import TrackingError
-from rlbench.tracking.settings import MODES, TrackingSettings
+from rlbench.tracking.tracker import Tracker, TrackerSettings, TrackingError
+from rlbench.tracking.trackers import from_text, name_of, new_tracker
 
 EXIT_LEFT = TrackingError.exit_code
 _POLL_SECONDS = 3.0
-_FIRST_PAUSE_SECONDS = 5.0  # after W&B could not be reached; doubled each time
+_FIRST_PAUSE_SECONDS = 5.0  # after the tracker could not be reached; doubled each time
 _LONGEST_PAUSE_SECONDS = 60.0
 _TELL_SECONDS = 5.0  # between two words on how far the work is
 _HANDOVER_SECONDS = 30.0  # how long to wait, when told to stop, for another follower that may be ending too
-_SETTLE_SECONDS = 2.0  # for what a killed follower's service had sent to get through the server
+_SETTLE_SECONDS = 2.0  # for what a killed follower had sent to get through the server
 
 
 class Stop:
@@ -87,9 +85,9 @@ def follow(
             while True:
                 mirror.advance()
                 if lost.is_set():
-                    raise TrackingError("the W&B server takes nothing more")
+                    raise TrackingError("the server takes nothing more")
                 if failures:
-                    log.write("W&B takes rows again")
+                    log.write("the tracker takes rows again")
                     failures = 0
                 if is_last:
                     mirror.finish()
@@ -134,46 +132,40 @@ def _take(lock: Lock, stop: Stop, handover_seconds: float, tell: Callable[[str],
     return True
 
 
-def _parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, TrackingSettings]:
+def _parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, TrackerSettings]:
     parser = argparse.ArgumentParser(prog="python -m rlbench.tracking.follower", description=__doc__.splitlines()[0])
     parser.add_argument("store", type=Path)
-    parser.add_argument("--mode", choices=MODES, default="offline")
-    parser.add_argument("--project", default="rlbench")
-    parser.add_argument("--entity")
-    parser.add_argument("--tag", action="append", default=[])
-    parser.add_argument("--artifacts", action="store_true")
+    parser.add_argument("--settings", required=True, help="of the tracker, as JSON")
     parser.add_argument("--poll-seconds", type=float, default=_POLL_SECONDS)
     parser.add_argument("--handover-seconds", type=float, default=_HANDOVER_SECONDS)
     parser.add_argument("--background", action="store_true", help="take the lowest priority")
     parser.add_argument("--check", action="store_true", help="only see whether there is a key where one is needed")
     given = parser.parse_args(argv)
-    settings = TrackingSettings(given.mode, given.project, given.entity, tuple(given.tag), given.artifacts)
-    return given, settings
+    return given, from_text(given.settings)
 
 
 def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None], tell: Callable[[str], None]) -> int:
     """say: for what came of it. tell: for what is going on meanwhile, and what was found damaged."""
     given, settings = _parse(argv)
-    if settings.mode == "disabled":
+    if not settings.is_enabled:
         return EXIT_OK
     if given.background:
-        os.nice(19)  # W&B's service inherits it
-    root = given.store.absolute()
-    is_online = settings.mode == "online"
-    environment = client_environment(os.environ, online=is_online)
+        os.nice(19)  # a tracker's own processes inherit it
+    root, name = given.store.absolute(), name_of(settings)
+    environment = settings.variables(os.environ)
     os.environ.clear()
     os.environ.update(environment)
     lost = threading.Event()
 
-    def make_client() -> Client:
-        return Client(settings, root, on_lost=lost.set)
+    def make_tracker() -> Tracker:
+        return new_tracker(settings, root, on_lost=lost.set)
 
-    base_url = make_client().base_url if is_online else ""
+    tracker = make_tracker()
     if given.check:
         return EXIT_OK
     store = Store.open(root, create=False, say=lambda line: tell(f"damage: {line}"))
     store.note_strays()
-    folder = destination_folder(root, settings, base_url)
+    folder = destination_folder(root, name, tracker.destination)
     lock = Lock(folder)
     if not _take(lock, stop, given.handover_seconds, tell):
         say(
@@ -181,13 +173,11 @@ def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None], tel
         )
         return EXIT_LEFT
     lock.hand_to_children()
-    if lock.mark() and is_online:
+    if lock.mark() and tracker.is_remote:
         time.sleep(_SETTLE_SECONDS)
-    scratch = folder / "scratch"
-    remove_folder(scratch, wandb_folder(root))
-    os.environ.update(scratch_environment(scratch))
+    remove_folder(folder / "scratch", tracker_folder(root, name))
     remember(root, settings)
-    log = Log(wandb_folder(root) / "follower.log")
+    log = Log(tracker_folder(root, name) / "follower.log")
 
     def make_mirror() -> Mirror:
         ledger = Ledger(folder)
@@ -195,20 +185,20 @@ def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None], tel
             tell(
                 f"{ledger.num_bad_lines} lines of {folder / 'mirrored.jsonl'} are not to be read; their runs are mirrored again"
             )
-        return Mirror(store, settings, ledger, make_client, Ticker(tell))
+        return Mirror(store, ledger, make_tracker(), Ticker(tell))
 
     left = follow(make_mirror, stop=stop, lost=lost, log=log, poll_seconds=given.poll_seconds)
     if left:
         say(f"not everything has been mirrored: {left}; the same command goes on where this one stopped")
         return EXIT_LEFT
-    remove_folder(scratch, wandb_folder(root))
+    remove_folder(folder / "scratch", tracker_folder(root, name))
     lock.unmark()
-    say(f"{settings.mode}: {len(Ledger(folder).runs)} complete runs at W&B project {settings.project}")
+    say(settings.told(len(Ledger(folder).runs)))
     return EXIT_DIFFERENCE if store.damage.lines else EXIT_OK
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The process. Its standard streams become others: W&B's service inherits them, and prints."""
+    """The process. Its standard streams become others: a tracker's own processes inherit them, and print."""
     stop = Stop(os.dup(0))
     out, err = (os.fdopen(os.dup(stream), "w") for stream in (1, 2))
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -225,16 +215,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"rlbench: {error}", file=err, flush=True)
         return error.exit_code
     except OSError as error:
-        print(f"rlbench: cannot write W&B's files: {error}", file=err, flush=True)
+        print(f"rlbench: cannot write the tracker's files: {error}", file=err, flush=True)
         return EXIT_CANNOT_WRITE
     except Exception:
-        # The interpreter's own report would go where that of W&B's service goes.
+        # The interpreter's own report would go where that of the tracker's processes goes.
         traceback.print_exc(file=err)
         return 1
 
 
 if __name__ == "__main__":
-    # Not sys.exit: at exit the client would wait for a server that may be gone.
+    # Not sys.exit: at exit a client may wait for a server that is gone.
     code = main()
     sys.stdout.flush()
     os._exit(code)

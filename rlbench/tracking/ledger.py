@@ -1,16 +1,14 @@
 """What has been mirrored to one destination, and who is mirroring.
 
-In: runs that were finished at W&B. Out: the same, after any crash. A text of sealed JSON lines that is only ever appended
+In: runs that were finished at a tracker. Out: the same, after any crash. A text of sealed JSON lines that is only ever appended
 to; a line that was cut off or altered does not count, and its run is mirrored again. What a line names is a folder that we
 make, or it does not count: folders are removed by what stands here. The lock is held by the follower and by the
-client's service process, which inherits it: nobody can begin before both are gone.
+processes of its client, which inherit it: nobody can begin before all are gone.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
 import os
 import re
 import shutil
@@ -22,15 +20,10 @@ from rlbench.errors import RlbenchError
 from rlbench.store.holders import read_holder, sign
 from rlbench.store.names import is_run_id
 from rlbench.store.sealed import sealed_line, unseal
-from rlbench.tracking.settings import TrackingSettings
+from rlbench.tracking.tracker import TrackerSettings
+from rlbench.tracking.trackers import TRACKERS, from_values, name_of
 
-_RUN_FOLDER = re.compile(r"(?:offline-)?run-\d{8}_\d{6}-([0-9a-f]{16})")
-
-
-def run_of_folder(name: str) -> str | None:
-    """The run of a folder that W&B's client made for us; None where the name is of anything else."""
-    matched = _RUN_FOLDER.fullmatch(name)
-    return matched[1] if matched else None
+_PLACE = re.compile(r"[\w-]{1,64}")  # no path
 
 
 def remove_folder(path: Path, within: Path) -> None:
@@ -39,18 +32,14 @@ def remove_folder(path: Path, within: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def wandb_folder(store: Path) -> Path:
-    """Where W&B's own files and the follower's lie."""
-    return store / "wandb"
+def tracker_folder(store: Path, tracker: str) -> Path:
+    """Where a tracker's own files and its follower's lie."""
+    return store / tracker
 
 
-def destination_folder(store: Path, settings: TrackingSettings, base_url: str = "") -> Path:
-    """The follower's files for one destination. All offline folders are one; the server's address is only hashed."""
-    name = "offline"
-    if settings.mode == "online":
-        where = json.dumps([base_url.rstrip("/"), settings.entity, settings.project])
-        name = f"online-{hashlib.sha256(where.encode()).hexdigest()[:12]}"
-    return wandb_folder(store) / "follower" / name
+def destination_folder(store: Path, tracker: str, destination: str) -> Path:
+    """The follower's files for one destination."""
+    return tracker_folder(store, tracker) / "follower" / destination
 
 
 @dataclass(frozen=True)
@@ -58,7 +47,7 @@ class Mirrored:
     """A run that is complete at the destination.
 
     outcome: which of the run's outcomes it shows. is_final: whether there cannot be another one, because it did not
-    fail. folder: W&B's own, when offline.
+    fail. folder: what the tracker calls its place (`OpenRun.place`).
     """
 
     run_id: str
@@ -72,7 +61,8 @@ class Mirrored:
         kinds = {"outcome": str, "is_final": bool, "num_rows": int, "folder": str}
         if not is_run_id(self.run_id) or any(type(getattr(self, name)) is not kind for name, kind in kinds.items()):
             raise ValueError("no mirrored run")
-        if self.num_rows < 0 or (self.folder and run_of_folder(self.folder) != self.run_id):
+        is_place = _PLACE.fullmatch(self.folder) and self.folder.endswith(self.run_id)
+        if self.num_rows < 0 or (self.folder and not is_place):
             raise ValueError(f"{self.folder!r} is no folder of run {self.run_id}")
 
 
@@ -137,23 +127,26 @@ class Lock:
         os.ftruncate(self._file, 0)
 
     def hand_to_children(self) -> None:
-        """Make the lock this process's standard input, which W&B's service process inherits and keeps open."""
+        """Make the lock this process's standard input, which a tracker's own processes inherit and keep open."""
         os.dup2(self._file, 0, inheritable=True)
 
 
-def remember(store: Path, settings: TrackingSettings) -> None:
+def _settings_path(store: Path, tracker: str) -> Path:
+    return tracker_folder(store, tracker) / "follower" / "settings.json"
+
+
+def remember(store: Path, settings: TrackerSettings) -> None:
     """Write down what this store was last mirrored with; holds no key and no address."""
-    path = wandb_folder(store) / "follower" / "settings.json"
+    path = _settings_path(store, name_of(settings))
     temp = path.with_name(f"{path.name}.{os.getpid()}")
     temp.write_bytes(sealed_line(asdict(settings)))
     temp.replace(path)
 
 
-def recall(store: Path) -> TrackingSettings | None:
-    """What this store was last mirrored with; None where it never was, or where that is not to be read any more."""
+def recall(store: Path, tracker: str) -> TrackerSettings | None:
+    """What this store was last mirrored to a tracker with; None where it never was, or where that is not to be read any more."""
     try:
-        text = (wandb_folder(store) / "follower" / "settings.json").read_bytes()
-        found = unseal(text, is_required=False)
-        return TrackingSettings(**{**found, "tags": tuple(found["tags"])})
+        found = unseal(_settings_path(store, tracker).read_bytes(), is_required=False)
+        return from_values(TRACKERS[tracker][0], found)
     except (OSError, ValueError, TypeError, KeyError, RecursionError, RlbenchError):
         return None

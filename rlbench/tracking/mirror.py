@@ -1,26 +1,23 @@
 """One stretch of mirroring: from what the ledger says is complete to what the store holds now.
 
-In: a store, the ledger, a client. Out: W&B runs. It starts from the ledger and the store alone, so going on after a
-crash, after an outage and for the first time are the same thing. Offline, a run that was not complete is made anew;
-online, it goes on behind the rows that have arrived. Only reads the store.
+In: a store, the ledger, a tracker. Out: the runs as the tracker shows them. It starts from the ledger and the store alone,
+so going on after a crash, after an outage and for the first time are the same thing. Only reads the store.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
+from rlbench.metrics import FINAL_WINDOW
 from rlbench.store import Store
 from rlbench.store.records import FINAL_STATUSES
-from rlbench.store.results import FINAL_WINDOW, Results
-from rlbench.tracking.client import Client, OpenRun, RunHeader
-from rlbench.tracking.ledger import Ledger, Mirrored, remove_folder, run_of_folder, wandb_folder
+from rlbench.store.results import Results
+from rlbench.tracking.ledger import Ledger, Mirrored
 from rlbench.tracking.reading import PartReader
 from rlbench.tracking.rows import RunRows
-from rlbench.tracking.server import TrackingError
-from rlbench.tracking.settings import TrackingSettings
+from rlbench.tracking.tracker import OpenRun, RunHeader, Tracker, TrackingError
 
 _CLOSERS = 8  # runs that end at the server at once: each takes a few round trips
 
@@ -31,29 +28,24 @@ class Mirror:
     def __init__(
         self,
         store: Store,
-        settings: TrackingSettings,
         ledger: Ledger,
-        client: Callable[[], Client],
+        tracker: Tracker,
         told: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
-        """client: makes the client when there is something to mirror; importing it costs half a second.
-
-        told: called with how many of how many runs have been handed over, again and again.
-        """
+        """told: called with how many of how many runs have been handed over, again and again."""
         self._told = told
         self._store = store
-        self._settings = settings
-        self._is_online = settings.mode == "online"
         self._ledger = ledger
-        self._make_client = client
-        self._client: Client | None = None
+        self._tracker = tracker
         self._parts = PartReader(store)
         self._rows: dict[str, RunRows] = {}
         self._members: dict[str, dict[str, Any]] = {}
         self._open: dict[str, OpenRun] = {}
         self._closing: dict[str, tuple[Mirrored, Future[None]]] = {}
         self._closers = ThreadPoolExecutor(_CLOSERS)
-        self._clear()
+        complete = {run.run_id: run.folder for run in ledger.runs.values()}
+        for run_id in tracker.settle(complete, store.specs()):
+            del ledger.runs[run_id]
 
     def advance(self) -> None:
         """Hand over everything that has been published and is not there yet."""
@@ -75,36 +67,17 @@ class Mirror:
         self._collect(wait=True)
         unfinished = list(self._open.values())
         if unfinished:
-            interrupt = self._connected().interrupt
-            list(self._closers.map(interrupt, unfinished) if self._is_online else map(interrupt, unfinished))
+            interrupt = self._tracker.interrupt
+            list(self._closers.map(interrupt, unfinished) if self._tracker.is_remote else map(interrupt, unfinished))
         self._open.clear()
         self._closers.shutdown()
-        if self._client:
-            self._client.close()
+        self._tracker.close()
         return len(unfinished)
 
     def abandon(self) -> None:
         """Drop everything that is under way; the next mirror starts from the ledger."""
-        if self._client:
-            self._client.close()
+        self._tracker.close()
         self._closers.shutdown()
-
-    def _connected(self) -> Client:
-        self._client = self._client or self._make_client()
-        return self._client
-
-    def _clear(self) -> None:
-        """Remove what an earlier follower left incomplete, and forget what somebody removed."""
-        wandb = wandb_folder(self._store.root)
-        if not self._is_online:
-            for run in list(self._ledger.runs.values()):
-                if not run.folder or not (wandb / run.folder).is_dir():
-                    del self._ledger.runs[run.run_id]
-        complete = {run.folder for run in self._ledger.runs.values()}
-        known = self._store.specs()
-        for folder in wandb.glob("run-*-*" if self._is_online else "offline-run-*-*"):
-            if run_of_folder(folder.name) in known and folder.name not in complete:
-                remove_folder(folder, wandb)
 
     def _is_mirrored(self, run_id: str, outcome: Mapping[str, Any] | None) -> bool:
         done = self._ledger.runs.get(run_id)
@@ -143,46 +116,36 @@ class Mirror:
         if not ready and outcome is None:
             return
         if run_id not in self._open:
-            self._make_way(run_id)
-            self._open[run_id] = self._connected().open(self._header(run_id))
+            done = self._ledger.runs.pop(run_id, None)
+            if done is not None and done.folder:  # it failed, was tried again, and has another outcome now
+                self._tracker.remove(done.folder)
+            self._open[run_id] = self._tracker.open(self._header(run_id))
         self._open[run_id].log(ready, first_step)
         if outcome is not None:
             self._close(run_id, outcome)
 
-    def _make_way(self, run_id: str) -> None:
-        """Remove the offline folder of a run that failed, was tried again, and now has another outcome."""
-        done = self._ledger.runs.pop(run_id, None)
-        if done is not None and done.folder:
-            wandb = wandb_folder(self._store.root)
-            remove_folder(wandb / done.folder, wandb)
-
     def _close(self, run_id: str, outcome: Mapping[str, Any]) -> None:
         opened, rows = self._open.pop(run_id), self._rows.pop(run_id)
-        folder = "" if self._is_online else opened.folder.name
-        record = Mirrored(run_id, _stamp(outcome), outcome["status"] in FINAL_STATUSES, rows.num_rows, folder)
+        record = Mirrored(run_id, _stamp(outcome), outcome["status"] in FINAL_STATUSES, rows.num_rows, opened.place)
         summary = {"status": outcome["status"], "digest": outcome["digest"], **rows.measures()}
-        work = (opened, rows.num_rows, summary, self._weights(run_id))
-        client = self._connected()
-        if self._is_online:
-            self._closing[run_id] = (record, self._closers.submit(client.finish, *work))
+        weights = self._store.layout.weights(run_id)
+        work = (opened, rows.num_rows, summary, weights if weights.exists() else None)
+        if self._tracker.is_remote:
+            self._closing[run_id] = (record, self._closers.submit(self._tracker.finish, *work))
         else:
-            client.finish(*work)
+            self._tracker.finish(*work)
             self._ledger.add(record)
         if not record.is_final:  # if it is tried again, it is mirrored from its first row
             for table, columns in self._parts.rows_again(run_id):
                 self._rows_of(run_id).add(table, columns)
 
     def _collect(self, *, wait: bool) -> None:
-        """Write down the runs that have ended at the server."""
+        """Write down the runs that have ended at a server."""
         for run_id, (record, work) in list(self._closing.items()):
             if wait or work.done():
                 work.result()
                 self._ledger.add(record)
                 del self._closing[run_id]
-
-    def _weights(self, run_id: str) -> Path | None:
-        path = self._store.layout.weights(run_id)
-        return path if self._settings.artifacts and path.exists() else None
 
     def _header(self, run_id: str) -> RunHeader:
         spec = self._store.spec(run_id)

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from rlbench.rows import TABLES
 from rlbench.store import Store
 from rlbench.store.schema import split_rows
-from rlbench.tracking.rows import TABLES
 
 Rows = tuple[str, dict[str, list[Any]]]
 

@@ -1,6 +1,6 @@
 """One run's rows in the one order in which W&B gets them, and the numbers of its summary.
 
-In: pieces of the tables `episodes`, `evaluations` and `diagnostics` of one run, as they are published. Out: W&B rows,
+In: pieces of the row tables of one run, as they are published. Out: rows under the names that a tracker shows,
 sorted by env_steps and then by table, each exactly once; row n is step n of the W&B run. The order depends on what is
 stored only, never on when it was seen: the rows at a run's last known env_steps are held back until the run has ended
 or gone on, because another one may still join them. Knows nothing of W&B's client.
@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from rlbench.store.results import FINAL_WINDOW, LAST_EPISODES
+from rlbench.metrics import FINAL_WINDOW, LAST_EPISODES, of_run
+from rlbench.rows import TABLES
 
 Row = dict[str, int | float]
-TABLES = ("episodes", "evaluations", "diagnostics")  # also the order of rows at equal env_steps
-_DIAGNOSTICS = ("updates", "loss", "q_mean", "q_max", "grad_norm", "epsilon", "target_distance")
+_PLACES = {table: place for place, table in enumerate(TABLES)}  # of rows at equal env_steps
+_KEYS = {table: kind.tracked_keys() for table, kind in TABLES.items()}
+_RETURN = {table: _KEYS[table]["episode_return"] for table in ("episodes", "evaluations")}
 
 
 class RunRows:
@@ -26,7 +28,7 @@ class RunRows:
     def __init__(self, final_window: int = FINAL_WINDOW) -> None:
         self.num_rows = 0  # rows that `ready` has given so far
         self._final_window = final_window
-        self._waiting: list[tuple[int, int, int, Row]] = []  # env_steps, table, episode; and the row
+        self._waiting: list[tuple[int, int, Row]] = []  # env_steps, table; and the row
         self._points: dict[int, list[float]] = {}  # env_steps -> returns of an evaluation that is not complete yet
         self._latest = -1
         self._point_means: list[float] = []
@@ -39,23 +41,16 @@ class RunRows:
         if table == "evaluations":
             for at, value in zip(steps, columns["episode_return"], strict=True):
                 self._points.setdefault(at, []).append(value)
-        elif table == "episodes":
-            names = ("episode", "length", "episode_return", "terminated")
-            for at, episode, length, value, terminated in zip(steps, *(columns[name] for name in names), strict=True):
-                row = {
-                    "env_steps": at,
-                    "episode/index": episode,
-                    "episode/return": value,
-                    "episode/length": length,
-                    "episode/terminated": int(terminated),
-                }
-                self._waiting.append((at, TABLES.index(table), episode, row))
-        elif table == "diagnostics":
-            keys = ["env_steps", *(f"diagnostics/{name}" for name in _DIAGNOSTICS)]
-            for values in zip(steps, *(columns[name] for name in _DIAGNOSTICS), strict=True):
-                self._waiting.append((values[0], TABLES.index(table), 0, dict(zip(keys, values, strict=True))))
+        elif table in TABLES:
+            given = [
+                [int(value) for value in columns[column.name]] if column.kind is bool else columns[column.name]
+                for column in TABLES[table].columns
+            ]
+            for values in zip(*given, strict=True):
+                row = dict(zip(_KEYS[table].values(), values, strict=True))
+                self._waiting.append((row["env_steps"], _PLACES[table], row))
         else:
-            raise ValueError(f"unknown table {table!r}; it is one of {TABLES}")
+            raise ValueError(f"unknown table {table!r}; it is one of {tuple(TABLES)}")
 
     def ready(self, *, is_final: bool) -> list[Row]:
         """The next rows in order: all that nothing can come before any more, or, of a run that ended, all."""
@@ -64,28 +59,22 @@ class RunRows:
             returns = self._points.pop(at)
             row: Row = {
                 "env_steps": at,
-                "evaluation/return": fmean(returns),
-                "evaluation/return_min": min(returns),
-                "evaluation/return_max": max(returns),
+                (key := _RETURN["evaluations"]): fmean(returns),
+                f"{key}_min": min(returns),
+                f"{key}_max": max(returns),
             }
-            self._waiting.append((at, TABLES.index("evaluations"), 0, row))
-        self._waiting.sort(key=lambda entry: entry[:3])
-        rows = [row for at, _, _, row in self._waiting if at < frontier]
+            self._waiting.append((at, _PLACES["evaluations"], row))
+        self._waiting.sort(key=lambda entry: entry[:2])
+        rows = [row for at, _, row in self._waiting if at < frontier]
         del self._waiting[: len(rows)]
         self.num_rows += len(rows)
         for row in rows:
-            if "evaluation/return" in row:
-                self._point_means.append(row["evaluation/return"])
-            elif "episode/return" in row:
-                self._last_returns.append(row["episode/return"])
+            if _RETURN["evaluations"] in row:
+                self._point_means.append(row[_RETURN["evaluations"]])
+            elif _RETURN["episodes"] in row:
+                self._last_returns.append(row[_RETURN["episodes"]])
         return rows
 
     def measures(self) -> dict[str, float]:
         """final_return, auc and train_return_last100 of the rows given so far; what has no rows is left out."""
-        means, returns = self._point_means, self._last_returns
-        found: dict[str, float] = {}
-        if means:
-            found |= {"final_return": fmean(means[-self._final_window :]), "auc": fmean(means)}
-        if returns:
-            found["train_return_last100"] = fmean(returns)
-        return found
+        return of_run(self._point_means, list(self._last_returns), self._final_window)

@@ -12,18 +12,29 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import optuna
-from optuna.distributions import (
+from rlbench.tuning.optuna_names import (
     BaseDistribution,
+    BasePruner,
+    BaseSampler,
     CategoricalDistribution,
+    CmaEsSampler,
     FloatDistribution,
+    FrozenTrial,
+    GPSampler,
+    GridSampler,
+    HyperbandPruner,
+    InMemoryStorage,
     IntDistribution,
+    MedianPruner,
+    NopPruner,
+    OptunaStudy,
+    RandomSampler,
+    SuccessiveHalvingPruner,
+    TPESampler,
+    TrialState,
+    WilcoxonPruner,
+    create_study,
 )
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner, WilcoxonPruner
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, GridSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState
-
-from rlbench.tuning import quiet  # noqa: F401
 from rlbench.tuning.space import Parameter, Space, Value, grid_values
 from rlbench.tuning.study_file import PrunerSettings, SamplerSettings
 
@@ -162,7 +173,7 @@ def decide(
                 return decisions
 
 
-def _asked(study: optuna.Study, number: int) -> Decision:
+def _asked(study: OptunaStudy, number: int) -> Decision:
     trial = study._storage.get_trial(number)
     before = dict(trial.system_attrs)
     prune = study.pruner.prune(study, trial)
@@ -190,10 +201,10 @@ def _by_seed(trial: FrozenTrial, values: Sequence[float]) -> FrozenTrial:
 
 def _copied(
     trials: Sequence[FrozenTrial], name: str, sampler: BaseSampler | None = None, pruner: BasePruner | None = None
-) -> optuna.Study:
+) -> OptunaStudy:
     """The study in memory. Its trial ids are the trials' numbers."""
-    storage = optuna.storages.InMemoryStorage()
-    study = optuna.create_study(
+    storage = InMemoryStorage()
+    study = create_study(
         study_name=name,
         storage=storage,
         direction="maximize",

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
-
-from rlbench.config import spec_of
-from rlbench.reports.text import number, signed
-from rlbench.runner.rung_pool import Interrupted
-from rlbench.store import Member, Store, load, passes_audit
+from rlbench.config.yaml_files import with_checksum
+from rlbench.runner.pool import Interrupted
+from rlbench.store import Store, load, passes_audit
+from rlbench.text import number, signed
 from rlbench.tuning.confirmation import SUPPORTED, Compared, Confirmation, Fresh, compare, confirm
 from rlbench.tuning.finalists import Finalists, FreshRuns, finalists_of, fresh_runs, fresh_values
 from rlbench.tuning.importance import importances
 from rlbench.tuning.ledger import REASON, TWIN
+from rlbench.tuning.optuna_names import FrozenTrial, TrialState
 from rlbench.tuning.record import compared_record, finite, study_record, write_file, write_record
 from rlbench.tuning.request import TuneRequest, composer_of
 from rlbench.tuning.winner import variant_yaml
@@ -97,11 +96,8 @@ def conclude(request: TuneRequest, outcomes: Sequence[Sequence[FrozenTrial]], st
 
 def _train(request: TuneRequest, finalists: Sequence[Finalists], fresh: FreshRuns, store: Store) -> None:
     """Train the finalists on fresh seeds, as any experiment is trained."""
-    from rlbench.runner.job import Settings
-    from rlbench.runner.launch import launch
-    from rlbench.runner.machine import machine
-    from rlbench.runner.plan import Task
-    from rlbench.runner.progress import Progress
+    from rlbench.runner.experiments import recorded
+    from rlbench.runner.launch import pool_of, train_runs
 
     planned = fresh.planned
     cells = list(dict.fromkeys((run.variant, run.run.env.id) for run in planned))
@@ -115,13 +111,8 @@ def _train(request: TuneRequest, finalists: Sequence[Finalists], fresh: FreshRun
         "confirms": request.tuning_experiment,
         "command": ["python", "-m", "rlbench.tune", *request.argv],
     }
-    members = [Member(run.run_id, run.variant, run.position) for run in planned]
-    store.record_experiment(
-        request.name, {**definition, "machine": machine()}, members, {run.run_id: spec_of(run.run) for run in planned}
-    )
-    settings = Settings(request.lanes, request.checkpoint_seconds, launcher="local")
-    tasks = [Task(run.run_id, run.variant, run.run) for run in planned]
-    if launch(store, tasks, num_workers=request.workers, settings=settings, progress=Progress()).interrupted:
+    store.record_experiment(request.name, *recorded(planned, definition))
+    if train_runs(store, planned, pool_of(request)):
         raise Interrupted
 
 
@@ -187,7 +178,7 @@ def _export(
             else "Not confirmed on fresh seeds.",
             *(f"{key}: {value!r}" for key, value in cell.overrides.items()),
         ]
-        text = variant_yaml(cell.variant, header)
+        text = with_checksum(variant_yaml(cell.variant, header))
         write_file(path, text)
         written.append((score, text))
     best = folder / f"{request.name}.yaml"

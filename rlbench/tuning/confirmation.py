@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rlbench.reports.text import number, place_of, signed
 from rlbench.stats import holm, iqm, minimum_detectable_effect, paired_permutation_test, pilot_sd, student_interval
+from rlbench.text import number, place_of, signed
 from rlbench.tuning.study_file import LEVEL
 
 SUPPORTED, OPPOSITE, INCONCLUSIVE = "supported", "opposite", "inconclusive"

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from optuna.trial import FrozenTrial, TrialState
-
-from rlbench.config import Cell, PlannedRun, check_cell, run_id_of, spec_of
+from rlbench.config import Cell, PlannedRun
 from rlbench.config.composing import Composer
+from rlbench.config.plan import runs_of_cell
 from rlbench.envs.scores import normalisation
 from rlbench.errors import ConfigError
 from rlbench.tuning.confirmation import score
 from rlbench.tuning.ledger import CURVES, TWIN
+from rlbench.tuning.optuna_names import FrozenTrial, TrialState
 from rlbench.tuning.study import Study
 
 if TYPE_CHECKING:
@@ -80,12 +80,10 @@ def fresh_runs(cells: Sequence[Cell], seeds: Sequence[int]) -> FreshRuns:
     planned: dict[str, PlannedRun] = {}
     run_ids: dict[str, list[str]] = {}
     for cell in cells:
-        first = check_cell(cell)
-        spec = spec_of(first)
-        run_ids[cell.label] = [run_id_of({**spec, "seed": seed}) for seed in seeds]
-        for seed, run_id in zip(seeds, run_ids[cell.label], strict=True):
-            run = dataclasses.replace(first, seed=seed)
-            planned.setdefault(run_id, PlannedRun(run, cell.label, len(planned), run_id))
+        runs = runs_of_cell(cell, seeds)
+        run_ids[cell.label] = [one.run_id for one in runs]
+        for one in runs:
+            planned.setdefault(one.run_id, dataclasses.replace(one, position=len(planned)))
     return FreshRuns(tuple(planned.values()), run_ids)
 
 

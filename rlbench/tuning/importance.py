@@ -11,12 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import optuna
-from optuna.importance import BaseImportanceEvaluator, FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
-from optuna.trial import FrozenTrial, TrialState
 
-from rlbench.tuning import quiet  # noqa: F401
 from rlbench.tuning.ledger import TWIN
+from rlbench.tuning.optuna_names import (
+    BaseImportanceEvaluator,
+    FanovaImportanceEvaluator,
+    FrozenTrial,
+    InMemoryStorage,
+    PedAnovaImportanceEvaluator,
+    TrialState,
+    create_study,
+    create_trial,
+)
 
 REPEATS = 10
 LEAST_TRIALS = 10
@@ -62,10 +68,8 @@ def _evaluator(name: str, seed: int) -> BaseImportanceEvaluator:
 def _shares(trials: Sequence[FrozenTrial], evaluator: BaseImportanceEvaluator) -> dict[str, float]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        study = optuna.create_study(storage=optuna.storages.InMemoryStorage(), direction="maximize")
-        study.add_trials(
-            [optuna.trial.create_trial(value=t.value, params=t.params, distributions=t.distributions) for t in trials]
-        )
+        study = create_study(storage=InMemoryStorage(), direction="maximize")
+        study.add_trials([create_trial(value=t.value, params=t.params, distributions=t.distributions) for t in trials])
         try:
             found = evaluator.evaluate(study)
         except (ValueError, RuntimeError):  # a draw in which nothing varies

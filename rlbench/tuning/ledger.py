@@ -10,13 +10,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from optuna.exceptions import DuplicatedStudyError
-from optuna.storages import BaseStorage
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
-
 from rlbench.errors import ConfigError
 from rlbench.tuning.asking import Proposal
+from rlbench.tuning.optuna_names import BaseStorage, DuplicatedStudyError, FrozenTrial, StudyDirection, TrialState
 from rlbench.tuning.study import Study, differences
 
 DEFINITION, PENDING = "definition", "pending"

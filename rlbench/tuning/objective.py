@@ -8,9 +8,9 @@ import math
 from collections.abc import Sequence
 
 from rlbench.errors import ConfigError
+from rlbench.metrics import FINAL_WINDOW, METRICS, of_curve
 from rlbench.stats import iqm, student_interval
 
-METRICS = ("final_return", "auc")
 STATISTICS = ("iqm", "mean", "lower_bound")
 
 
@@ -23,13 +23,13 @@ class Objective:
 
     metric: str = "final_return"
     statistic: str = "iqm"
-    window: int = 5
+    window: int = FINAL_WINDOW
     level: float = 0.8
 
     def check(self, num_seeds: int) -> None:
         """Raise ConfigError for impossible values."""
         for name, value, allowed in (
-            ("metric", self.metric, METRICS),
+            ("metric", self.metric, tuple(METRICS)),
             ("statistic", self.statistic, STATISTICS),
         ):
             if value not in allowed:
@@ -43,8 +43,7 @@ class Objective:
 
     def of_seed(self, curve: Sequence[float]) -> float:
         """One seed's number."""
-        points = curve[-self.window :] if self.metric == "final_return" else curve
-        return math.fsum(points) / len(points)
+        return of_curve(self.metric, curve, self.window)
 
     def of_trial(self, curves: Sequence[Sequence[float]]) -> float:
         """The trial's number: `statistic` over its seeds."""

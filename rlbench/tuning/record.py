@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from optuna.trial import FrozenTrial
-
 from rlbench.errors import WriteError
 from rlbench.store.sealed import seal
 from rlbench.tuning.confirmation import Compared, Confirmation
 from rlbench.tuning.importance import Importance
+from rlbench.tuning.optuna_names import FrozenTrial
 from rlbench.tuning.study import Study
 
 

@@ -15,13 +15,13 @@ from rlbench.config.arguments import user_path, whole_number
 from rlbench.config.cadence import DEFAULT_STEPS, yielding
 from rlbench.config.cells import expand
 from rlbench.config.composing import Composer, composing
-from rlbench.config.keys import keys_of
+from rlbench.config.keys import trackers_of
 from rlbench.config.request import command_options
 from rlbench.config.seeds import LARGEST_COUNT
-from rlbench.config.settings import WandbOptions
 from rlbench.config.words import Setting, merged, parse_words, split_flags
 from rlbench.errors import ConfigError
 from rlbench.plain_text import as_message
+from rlbench.tracking.tracker import TrackerSettings
 from rlbench.tuning.masking import shown_words
 from rlbench.tuning.space import grid_values, read_space
 from rlbench.tuning.study import NAMESPACE, Study, check_space
@@ -56,7 +56,7 @@ class TuneRequest:
     workers: int
     lanes: int
     checkpoint_seconds: float
-    tracking: WandbOptions
+    tracking: tuple[TrackerSettings, ...]
     config_dir: Path | None
     dry_run: bool
     argv: tuple[str, ...]
@@ -135,9 +135,7 @@ def _resolve(argv: Sequence[str]) -> TuneRequest:
         workers=options.workers,
         lanes=options.lanes,
         checkpoint_seconds=options.checkpoint_seconds,
-        tracking=WandbOptions(
-            **{name.removeprefix("wandb."): command[name] for name in keys_of(WandbOptions(), "wandb.")}
-        ),
+        tracking=trackers_of(command),
         config_dir=flags.config_dir,
         dry_run=flags.dry_run,
         argv=shown_words(argv),

@@ -7,11 +7,10 @@ the values that were handed in.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from optuna.trial import FrozenTrial, TrialState
-
 from rlbench.tuning import ledger as log
 from rlbench.tuning.asking import decide
 from rlbench.tuning.ledger import CURVES, OWNER, REASON, STOPPED, TWIN, Operation
+from rlbench.tuning.optuna_names import FrozenTrial, TrialState
 from rlbench.tuning.study import Study
 from rlbench.tuning.trial_lanes import End, TrialLanes
 

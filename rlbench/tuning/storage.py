@@ -13,14 +13,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from optuna.exceptions import StorageInternalError
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
-
 from rlbench.config.arguments import user_path
 from rlbench.errors import ConfigError, RlbenchError
-from rlbench.tuning import quiet  # noqa: F401
 from rlbench.tuning.masking import MASK, secrets_of, without_secrets
+from rlbench.tuning.optuna_names import (
+    BaseStorage,
+    JournalFileBackend,
+    JournalStorage,
+    RDBStorage,
+    StorageInternalError,
+)
 
 LOCK_POLL_SECONDS = 0.1
 MOST_MEETINGS = 10

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rlbench.config import Cell, PlannedRun, check_cell, run_id_of, spec_of
+from rlbench.config import Cell, PlannedRun, check_cell, spec_of
 from rlbench.config.cells import expand
 from rlbench.config.composing import Composer
 from rlbench.config.keys import show
+from rlbench.config.plan import runs_of_cell
 from rlbench.config.words import Setting
 from rlbench.errors import ConfigError
 from rlbench.lanes.variant import Run
@@ -61,12 +62,7 @@ class Study:
     def runs(self, params: Mapping[str, Value], label: str, composer: Composer) -> list[PlannedRun]:
         """The runs of a trial, one a seed. Raises ConfigError as `cell` does."""
         cell = self.cell(params, label, composer)
-        first = check_cell(cell, namespace=NAMESPACE)
-        spec = spec_of(first)
-        return [
-            PlannedRun(dataclasses.replace(first, seed=seed), label, index, run_id_of({**spec, "seed": seed}))
-            for index, seed in enumerate(self.seeds)
-        ]
+        return runs_of_cell(cell, self.seeds, namespace=NAMESPACE)
 
     def definition(self) -> dict[str, Any]:
         """What must not change while a study goes on, as JSON."""

@@ -6,11 +6,9 @@ point that all seeds of the trial have passed. Knows nothing of Optuna's storage
 
 from dataclasses import dataclass, field
 
-from optuna.trial import TrialState
-
 from rlbench.config.plan import PlannedRun
-from rlbench.runner.plan import Task
 from rlbench.tuning.objective import Objective
+from rlbench.tuning.optuna_names import TrialState
 
 
 @dataclass(frozen=True)
@@ -34,11 +32,6 @@ class TrialLanes:
     points: dict[str, dict[int, float]] = field(default_factory=dict)
     ended: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def tasks(self) -> list[Task]:
-        """The runs as the runner knows them."""
-        return [Task(run.run_id, run.variant, run.run) for run in self.runs]
 
     @property
     def ids(self) -> list[str]:
@@ -71,11 +64,11 @@ class TrialLanes:
 
     @property
     def unexplained(self) -> list[str]:
-        """Runs that are done, but whose point at the next rung nobody has told."""
+        """Runs that are done, or stand at the next rung, but whose point there nobody has told: another program, or a worker that died."""
         return [
             run_id
             for run_id in self.ids
-            if self.ended.get(run_id) == "done" and self.rung not in self.points.get(run_id, {})
+            if self.ended.get(run_id, "done") == "done" and self.rung not in self.points.get(run_id, {})
         ]
 
     @property

@@ -12,17 +12,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, TrialState
-
 from rlbench.config.composing import Composer
-from rlbench.config.specification import spec_of
-from rlbench.errors import ConfigError
-from rlbench.runner.plan import Task
-from rlbench.runner.rung_pool import RungPool
+from rlbench.config.plan import PlannedRun
+from rlbench.errors import ConfigError, StoreError
+from rlbench.runner.homes import Homes
+from rlbench.runner.pool import WorkerPool
 from rlbench.store import Member, Store
 from rlbench.tuning.asking import propose, pruner_of
 from rlbench.tuning.ledger import ASKED_AT, CURVES, OWNER, REASON, RUNS, STOPPED, TWIN, Ledger, told
+from rlbench.tuning.optuna_names import BaseStorage, FrozenTrial, TrialState
 from rlbench.tuning.past_runs import past_runs
 from rlbench.tuning.settling import settle
 from rlbench.tuning.storage import Locks, answering
@@ -57,7 +55,7 @@ class Tuner:
         storage: BaseStorage,
         locks: Locks,
         store: Store,
-        pool: RungPool,
+        pool: WorkerPool,
         composer: Composer,
         *,
         experiment: str,
@@ -76,8 +74,8 @@ class Tuner:
         self._storage = storage
         self._ledger: Ledger | None = None
         self._mine: dict[int, TrialLanes] = {}
-        self._to_prune: dict[str, tuple[Task, int]] = {}
-        self._forget: list[str] = []
+        self._to_prune: dict[str, tuple[PlannedRun, int]] = {}
+        self._homes = Homes()
 
     def run(self) -> list[FrozenTrial]:
         """Work until as many trials have ended as the study asks for, by whichever tuner; returns them all.
@@ -158,13 +156,13 @@ class Tuner:
         self._seat(number, runs, None)
         return made
 
-    def _runs(self, trial: FrozenTrial) -> list[Any]:
+    def _runs(self, trial: FrozenTrial) -> list[PlannedRun]:
         return self.study.runs(trial.params, self._label(trial.number), self.composer)
 
     def _label(self, number: int) -> str:
         return f"{self.study.variant} trial {number}"
 
-    def _seat(self, number: int, runs: list[Any], curves: list[list[float]] | None) -> None:
+    def _seat(self, number: int, runs: list[PlannedRun], curves: list[list[float]] | None) -> None:
         lanes = TrialLanes(number, runs, self.study.period, self.study.steps, curves or [[] for _ in runs])
         lanes.points, lanes.ended = past_runs(self.store, lanes.ids)
         self._mine[number] = lanes
@@ -176,7 +174,7 @@ class Tuner:
             for run in lanes.runs:
                 position = lanes.number * len(lanes.runs) + run.position
                 members.append(Member(run.run_id, run.variant, position, self.study.name, lanes.number))
-                specs[run.run_id] = spec_of(run.run)
+                specs[run.run_id] = run.spec
         if members:
             self.store.record_experiment(self.experiment, self.definition, members, specs)
 
@@ -186,9 +184,11 @@ class Tuner:
         prune = {run_id: at for run_id, (_, at) in self._to_prune.items()}
         if not advance and not prune:
             return 0, 0.0
-        groups = [lanes.tasks for lanes in self._mine.values()] + [[task] for task, _ in self._to_prune.values()]
-        done = self.pool.run(groups, advance, prune, self._forget)
-        self._forget, self._to_prune = list(prune), {}
+        groups = [lanes.runs for lanes in self._mine.values()] + [[run] for run, _ in self._to_prune.values()]
+        done = self.pool.run(self._homes.rounds(self.pool.num_workers, groups, advance, prune))
+        for run_id, why in done.refused.items():
+            raise StoreError(f"run {run_id} of the study cannot go on here: {why}")
+        self._to_prune = {}
         for lanes in self._mine.values():
             for run_id in lanes.ids:
                 lanes.points.setdefault(run_id, {}).update(done.points.get(run_id, {}))
@@ -208,9 +208,9 @@ class Tuner:
         ledger.change(settled.operations)
         for number in settled.ends:
             lanes = self._mine.pop(number)
-            left = {task.run_id: (task, lanes.stands_at) for task in lanes.tasks if task.run_id not in lanes.ended}
-            self._to_prune |= left
-            self._forget += [run_id for run_id in lanes.ids if run_id not in left]
+            self._to_prune |= {
+                run.run_id: (run, lanes.stands_at) for run in lanes.runs if run.run_id not in lanes.ended
+            }
 
     def _prune_leftovers(self, trials: Sequence[FrozenTrial]) -> None:
         """End the runs that stopped trials have left: this tuner's own, and those of tuners that died."""
@@ -221,7 +221,7 @@ class Tuner:
                 continue
             for run in self._runs(trial):
                 if run.run_id not in final and run.run_id in known:
-                    self._to_prune[run.run_id] = Task(run.run_id, run.variant, run.run), int(trial.user_attrs[STOPPED])
+                    self._to_prune[run.run_id] = run, int(trial.user_attrs[STOPPED])
         self._train()
 
     def _standing(self, trials: Sequence[FrozenTrial], lane_steps: int, seconds: float) -> Standing:

@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 
 import rlbench
+from rlbench.config import run_id, spec_of
+from rlbench.config.plan import PlannedRun
 from rlbench.config.specification import resolved
 from rlbench.lanes.clipping import ClipValue
 from rlbench.lanes.compiling import prepare_process
@@ -23,9 +25,8 @@ from rlbench.lanes.optimizers import AdamW
 from rlbench.lanes.replay import Uniform
 from rlbench.lanes.targets import Periodic
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
-from rlbench.runner.job import JobRun, Settings
-from rlbench.runner.plan import Task
-from rlbench.runner.updates import VariantProgress
+from rlbench.runner.cohort import Cohort
+from rlbench.runner.worker import THE_END, WorkerSettings
 from rlbench.store import Member, Store
 
 HERE = Path(__file__).resolve().parents[2]  # this checkout
@@ -58,11 +59,11 @@ def run_of(shape: str, seed: int) -> Run:
 def lane_rate(shape: str, lanes: int, seconds: float) -> float:
     """Lane-steps a second of so many lanes, store on, compilation left out, measured for so many seconds."""
     runs = [run_of(shape, seed) for seed in range(lanes)]
-    tasks = tuple(Task(f"{seed:016x}", "bench", run) for seed, run in enumerate(runs))
+    planned = [PlannedRun(run, "bench", seed, run_id(run), spec_of(run)) for seed, run in enumerate(runs)]
     seen: list[tuple[float, int]] = []
 
-    def report(per_variant: dict[str, VariantProgress], running: int, speed: float) -> None:
-        done = per_variant["bench"].done_steps
+    def report(speed: float) -> None:
+        done = cohort.progress()["bench"].done_steps
         if done > UNTIMED_STEPS * lanes:
             seen.append((time.perf_counter(), done))
 
@@ -71,17 +72,24 @@ def lane_rate(shape: str, lanes: int, seconds: float) -> float:
 
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(Path(folder) / "store")
-        specs = {task.run_id: {"seed": task.run.seed} for task in tasks}
-        store.record_experiment("bench", {}, [Member(t.run_id, "bench", i) for i, t in enumerate(tasks)], specs)
-        settings = Settings(max_lanes=lanes, checkpoint_seconds=30.0, launcher="bench")
-        JobRun(store, tasks, settings, should_stop, report).run()
+        members = [Member(one.run_id, "bench", one.position) for one in planned]
+        store.record_experiment("bench", {}, members, {one.run_id: spec_of(one.run) for one in planned})
+        settings = WorkerSettings(store.root, max_lanes=lanes, checkpoint_seconds=30.0, launcher="bench")
+        cohort = Cohort(store, settings, should_stop, report)
+        cohort.add(planned)
+        cohort.advance(dict.fromkeys(cohort.runs, THE_END))
+        cohort.close()
     (begin, first), (end, last) = seen[0], seen[-1]
     return (last - first) / (end - begin)
 
 
 def rate_of(checkout: Path, shape: str, lanes: int, seconds: float) -> float:
-    """`lane_rate` of a checkout's engine, in a process of its own. Exits with a line where it cannot be measured."""
-    words = [sys.executable, "-P", __file__, shape, str(lanes), str(seconds)]
+    """`lane_rate` of a checkout's engine, in a process of its own. Exits with a line where it cannot be measured.
+
+    A checkout is measured by its own copy of this file: between versions the way to train in process may differ.
+    """
+    own = checkout / "tests/benchmarks/lane_rate.py"
+    words = [sys.executable, "-P", str(own if own.exists() else __file__), shape, str(lanes), str(seconds)]
     done = subprocess.run(words, env=os.environ | {"PYTHONPATH": str(checkout)}, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{checkout} cannot be measured: {(done.stderr.splitlines() or ['no message'])[-1]}")

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from rlbench.config import resolve
 from rlbench.envs.frames import frame_renderer
 from rlbench.envs.window import Window
+from rlbench.lanes.chunks import stored_columns
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.drawing import drawing
 from rlbench.lanes.lane import Lane
@@ -152,7 +153,7 @@ def bench_updates() -> dict[str, float]:
     trainer = Trainer([Lane(run, initial_state(run))])
     trainer.advance(run.variant.replay.warmup + 2)
     plain = PlainUpdate(network, (channels, rows, columns), run.variant.batch_size)
-    stored = trainer.state["replay"][:, : run.variant.replay.warmup]
+    stored = trainer.state["replay.float32"][:, : run.variant.replay.warmup]
 
     places = torch.arange(stored.shape[1])[None]
 
@@ -173,8 +174,7 @@ def bench_updates() -> dict[str, float]:
     multiplications = network.multiplications((channels, rows, columns), 2)
     first = network.channels[0] * channels * network.kernels[0] ** 2 * 18 * 38
     roof = 2 * run.variant.batch_size * (4 * multiplications - first) / gflops / 1e6
-    row = initial_state(run)["replay"][0, 0]
-    size = row.numel() * row.element_size()
+    size = stored_columns(run).bytes
     print(
         f"pixel updates a second (128 x 3x40x80): lane {1e3 / milliseconds['lane']:.1f}, plain {1e3 / milliseconds['plain']:.1f}:"
         f" {milliseconds['plain'] / milliseconds['lane']:.2f}x (goal 1.7x); {100 * roof / milliseconds['lane']:.0f} % of the roof of"

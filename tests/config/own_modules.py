@@ -48,11 +48,9 @@ class Scaled(MLP):
 
     gain: float = number(1.0, "factor of the values", "> 0")
 
-    def q_values(self, params, obs):
-        return super().q_values(params, obs) * torch.as_tensor(self.gain)[..., None]
-
-    def q_values_acting(self, params, obs):
-        return super().q_values_acting(params, obs) * self.gain
+    def outputs(self, params, statistics, obs, role):
+        outputs, statistics = super().outputs(params, statistics, obs, role)
+        return outputs * torch.as_tensor(self.gain)[..., None], statistics
 
 
 @dataclasses.dataclass(frozen=True)

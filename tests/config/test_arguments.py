@@ -25,7 +25,7 @@ def test_defaults_and_given_values() -> None:
     [
         (["stroe=x"], "unknown key 'stroe'; did you mean 'store'? (see: prog --help)"),
         (["qqq=x"], "unknown key 'qqq' (see: prog --help)"),
-        (["--store", "x"], "expected key=value, got '--store'; did you mean 'store'? (see: prog --help)"),
+        (["--store", "x"], "'--store' is written key=value; did you mean store=x? (see: prog --help)"),
         (["store="], "'store=' has no value (see: prog --help)"),
         (["store=a", "store=b"], "'store' is given twice: store=a and store=b"),
         (["format=cvs"], "unknown format 'cvs'; did you mean 'csv'? (one of: csv, table)"),

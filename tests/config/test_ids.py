@@ -65,6 +65,8 @@ IDS = {
     "validation=episode": "34ca648058ec9401",
     "observation=state": "2661428925f83970",
     "observation=pixel": "25fc5ac842db9d96",
+    "estimator=scalar": "2661428925f83970",
+    "returns=one_step": "2661428925f83970",
 }
 COMPANIONS = {
     "network=conv": ["observation=pixel"],

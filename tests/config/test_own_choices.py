@@ -294,7 +294,7 @@ def test_wrong_names_and_values_are_refused_in_one_line(write: Write) -> None:
         ("loss=..own_loss:LogCosh",): "a class of your own is written module:Class",
         ("loss=own_loss:LogCosh:1",): "a class of your own is written module:Class",
         (f"clip={name}",): "clip=own_loss:LogCosh is no clip: it has to derive from rlbench.Clip",
-        (f"network={name}",): "is no network: it has to derive from rlbench.lanes.networks.MLP or",
+        (f"network={name}",): "is no network: it has to derive from rlbench.Network",
         (f"loss={name}", "loss.scael=2"): "unknown key 'loss.scael'; did you mean 'scale'? (keys: loss.scale)",
         (f"loss={name}", "loss.scale=wide"): "loss.scale must be a finite number; got wide",
         (f"loss={name}", "loss.scale=0"): "loss.scale must be > 0; got 0.0",

@@ -12,10 +12,11 @@ import torch
 from rlbench.config import resolve, run_id, run_of, spec_of
 from rlbench.envs.registry import describe
 from rlbench.errors import ConfigError
+from rlbench.lanes.chunks import bytes_per_lane
 from rlbench.lanes.clipping import ClipValue
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.exploration import Exponential
-from rlbench.lanes.lane_state import bytes_per_lane, final_weights, initial_state
+from rlbench.lanes.lane_state import final_weights, initial_state
 from rlbench.lanes.losses import Huber
 from rlbench.lanes.observations import Pixel
 from rlbench.lanes.observing import observed
@@ -91,13 +92,13 @@ def test_the_head_has_the_size_of_the_source(recipe: str, features: int) -> None
     params = [v for k, v in initial_state(run).items() if k.startswith("online.")]
     statistics = network.init_statistics()
     module.eval()
-    found, _ = network.forward(params, statistics, obs[None], "evaluation")
+    found, _ = network.outputs(params, statistics, obs[None], "evaluation")
     torch.testing.assert_close(found[0], module(obs), rtol=1e-4, atol=1e-5)
 
 
 def test_a_pixel_transition_costs_what_a_state_transition_costs() -> None:
     state, pixel = run_for("variant=hard_mse"), run_for("variant=hard_mse_pixel")
-    row = [initial_state(run)["replay"][0, 0] for run in (state, pixel)]
+    row = [initial_state(run)["replay.float32"][0, 0] for run in (state, pixel)]
     assert [r.numel() * r.element_size() for r in row] == [44, 44]
     assert bytes_per_lane(pixel) < 430e6 / 100  # 10 000 transitions of two stored frames each
 

@@ -14,12 +14,14 @@ from rlbench.config.settings import Settings
 from rlbench.envs.registry import describe
 from rlbench.lanes.choice import stack
 from rlbench.lanes.clipping import ClipNorm, ClipValue, NoClip
+from rlbench.lanes.estimators import Scalar
 from rlbench.lanes.exploration import Exponential, Linear, Multiplicative
 from rlbench.lanes.losses import Huber, Squared
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.observations import State
 from rlbench.lanes.optimizers import Adam, AdamW, RMSprop
 from rlbench.lanes.replay import Uniform
+from rlbench.lanes.returns import OneStep
 from rlbench.lanes.targets import Periodic
 from rlbench.lanes.validation import EpisodeValidation, NoValidation
 from rlbench.lanes.variant import Budget, Environment, Run
@@ -46,6 +48,8 @@ PLAIN = {
     "bootstrap_on_truncation": True,
     "bootstrap_on_termination": False,
     "validation": NoValidation(),
+    "estimator": Scalar(),
+    "returns": OneStep(),
     "loss_over": "taken",
     "steps_per_minibatch": 1,
     "detach_target": True,

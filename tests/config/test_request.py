@@ -14,11 +14,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlbench.config import Cell, WandbOptions, composing, parse_seeds, planned_runs, resolve, run_id
+from rlbench.config import Cell, composing, parse_seeds, planned_runs, resolve, run_id
 from rlbench.errors import ConfigError
 from rlbench.lanes.exploration import Linear
 from rlbench.lanes.losses import Huber
 from rlbench.lanes.variant import Budget, Environment, Variant
+from rlbench.tracking import TrackingSettings
 
 
 def cells_of(*words: str) -> list[tuple[str, str]]:
@@ -129,7 +130,7 @@ def test_the_settings_of_the_command_have_their_defaults() -> None:
     request = resolve([])
     assert (request.store, request.lanes, request.checkpoint_seconds) == (Path("results"), 64, 30.0)
     assert request.workers == len(os.sched_getaffinity(0))
-    assert request.tracking == WandbOptions("offline", "rlbench", None, (), False)
+    assert request.tracking == (TrackingSettings("offline", "rlbench", None, (), False),)
     assert (request.dry_run, request.argv, request.name) == (False, (), "adhoc")
     assert request.definition["seeds"] == list(range(10))
     assert request.definition["final_window"] == 5
@@ -153,7 +154,7 @@ def test_the_settings_of_the_command_are_taken_and_change_no_run() -> None:
     request = resolve(words)
     assert (request.store, request.workers, request.lanes) == (Path("/tmp/a=b,c (d)"), 3, 8)
     assert (request.checkpoint_seconds, request.definition["final_window"]) == (0.5, 2)
-    assert request.tracking == WandbOptions("disabled", "p1", "me", ("a", "2"), True)
+    assert request.tracking == (TrackingSettings("disabled", "p1", "me", ("a", "2"), True),)
     assert (request.dry_run, request.argv, request.name) == (True, tuple(words), "first_try")
     assert request.definition["command"] == ["python", "-m", "rlbench.run", *words[1:]]
     assert request.planned == resolve([]).planned

@@ -119,7 +119,7 @@ def test_sizes_and_limit(env_id: str) -> None:
     assert theirs.spec is not None
     assert ours.env_id == theirs.spec.id
     assert ours.max_episode_steps == theirs.spec.max_episode_steps
-    assert (ours.obs_size,) == theirs.observation_space.shape
+    assert ours.obs_shape == theirs.observation_space.shape
     assert isinstance(theirs.action_space, gymnasium.spaces.Discrete)
     assert ours.num_actions == theirs.action_space.n
     assert theirs.action_space.start == 0

@@ -65,7 +65,7 @@ def test_drawing_stays_on_the_device_of_its_input(env_id: str, window: Window) -
     here = FramedEnv(env, frame_renderer(env_id, window), 2)
     before, action = states(env_id, 70), torch.arange(70) % env.num_actions
     with Elsewhere():
-        renderer = DRAWN_BY_TENSORS[env_id](window, DEVICE)
+        renderer = frame_renderer(env_id, window, DEVICE)
         there = FramedEnv(env, renderer, 2)
         uniforms = torch.rand(70, env.num_reset_uniforms, dtype=torch.float64)
         begun = there.reset(uniforms.to(DEVICE))

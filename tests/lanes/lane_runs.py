@@ -13,8 +13,8 @@ from rlbench.lanes.lane import Events, Lane
 from rlbench.lanes.lane_state import initial_state
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.replay import Uniform
+from rlbench.lanes.tensors import Tensors
 from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.update import Tensors
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
 
 # Two episodes in three are cut at 12 steps, the others end by falling.
@@ -22,8 +22,8 @@ CARTPOLE = Environment("CartPole-v1", max_env_steps=12)
 SMALL = Variant(
     network=MLP(units=(16,)), batch_size=8, exploration=Constant(0.5), replay=Uniform(capacity=200, warmup=20)
 )
-# A lane that has ended goes on stepping its environment, unrecorded, while its neighbours run.
-GOES_ON_AFTER_THE_END = ("env", "obs", "length", "episode_return", "replay", "active", "due", "frames", "frames_stored")
+# A lane that has ended goes on stepping its environment, unrecorded, while its neighbours run; and storing those steps (`replay.`).
+GOES_ON_AFTER_THE_END = ("env", "obs", "length", "episode_return", "active", "due", "frames", "frames_stored")
 
 
 def small_run(
@@ -74,7 +74,11 @@ class Outcome:
     @property
     def kept(self) -> Tensors:
         """The state without what goes on after the end: weights, optimiser, counters."""
-        return {name: tensor for name, tensor in self.state.items() if name not in GOES_ON_AFTER_THE_END}
+        return {
+            name: tensor
+            for name, tensor in self.state.items()
+            if name not in GOES_ON_AFTER_THE_END and not name.startswith("replay.")
+        }
 
     @property
     def digest(self) -> str:

@@ -83,7 +83,7 @@ class PlainDQN:
     ) -> None:
         assert isinstance(variant.network, MLP)
         self.variant, self.seed, self.namespace = variant, seed, namespace
-        self.online = variant.network.module(obs_size=obs_size, num_actions=num_actions)
+        self.online = variant.network.module(obs_shape=(obs_size,), num_actions=num_actions)
         self.online.load_state_dict(dict(weights))
         self.target = copy.deepcopy(self.online) if isinstance(variant.target, Periodic) else self.online
         self.optimizer = torch_optimizer(variant.optimizer, list(self.online.parameters()))
@@ -94,8 +94,9 @@ class PlainDQN:
         self.last = dict.fromkeys(("loss", "q_mean", "q_max", "grad_norm"), math.nan)
 
     def store(self, transition: Tensor) -> None:
-        """Keep a transition (observation, next observation, action, reward, masked) in the place of the oldest."""
+        """Keep a transition (observation, next observation, action, reward, discount) in the place of the oldest."""
         place = self.env_steps % self.variant.replay.capacity
+        assert float(transition[-1]) in (0.0, float(torch.tensor(self.variant.discount)))
         self.memory[place : place + 1] = [transition.clone()]
         self.env_steps += 1
 
@@ -130,13 +131,13 @@ class PlainDQN:
         rows = torch.stack([self.memory[i] for i in chosen])
         features = (rows.shape[1] - 3) // 2
         obs_tm1, obs_t = rows[:, :features], rows[:, features : 2 * features]
-        a_tm1, r_t, masked = rows[:, -3].long(), rows[:, -2], rows[:, -1]
+        a_tm1, r_t, discount_t = rows[:, -3].long(), rows[:, -2], rows[:, -1]
         with torch.no_grad():
             q_t = self.target(obs_t)
             preferred = self.online(obs_t).argmax(1)
             self.disagreements += int((preferred != q_t.argmax(1)).sum())
             best = preferred if variant.double else q_t.argmax(1)
-            goal = r_t + variant.discount * (1 - masked) * q_t[torch.arange(len(best)), best]
+            goal = r_t + discount_t * q_t[torch.arange(len(best)), best]
         q_tm1 = self.online(obs_tm1)
         taken = q_tm1[torch.arange(len(a_tm1)), a_tm1]
         loss = self.loss(taken, goal)

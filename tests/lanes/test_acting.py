@@ -26,7 +26,7 @@ def test_a_lane_does_what_a_plain_loop_does(seed: int) -> None:
     assert isinstance(network, MLP)
     run = small_run(variant, seed=seed, steps=1000, env=Environment("CartPole-v1", max_env_steps=LIMIT))
     trainer = Trainer([fresh(run), fresh(small_run(variant, seed=99, steps=1000, env=run.env))])
-    module = network.module(obs_size=4, num_actions=2)
+    module = network.module(obs_shape=(4,), num_actions=2)
     env = gymnasium.make("CartPole-v1", max_episode_steps=LIMIT)
 
     def reset(episode: int) -> np.ndarray:
@@ -48,10 +48,10 @@ def test_a_lane_does_what_a_plain_loop_does(seed: int) -> None:
             action = int(module(torch.from_numpy(obs)).argmax())
         obs_t, reward, terminated, truncated, _ = env.step(action)
         length += 1
-        row = trainer.state["replay"][0, step]
+        row = trainer.state["replay.float32"][0, step]
         torch.testing.assert_close(row[:4], torch.from_numpy(obs), rtol=0, atol=1e-6)
         torch.testing.assert_close(row[4:8], torch.from_numpy(obs_t), rtol=0, atol=1e-6)
-        assert row[8:].tolist() == [action, reward, float(terminated)]
+        assert row[8:].tolist() == [action, reward, float(np.float32(0.0 if terminated else variant.discount))]
         obs = obs_t
         if terminated or truncated:
             expected_episodes.append((episode, step + 1, length, float(length), terminated))
@@ -94,10 +94,10 @@ def test_greedy_lanes_ignore_the_drawn_actions() -> None:
     random = with_fields(greedy, exploration=Constant(1.0))
     trainer = Trainer([fresh(small_run(variant, seed=4, steps=1000)) for variant in (greedy, random)])
     trainer.advance(60)
-    rows = trainer.state["replay"][:, :60]
+    rows = trainer.state["replay.float32"][:, :60]
     network = greedy.network
     assert isinstance(network, MLP)
-    module = network.module(obs_size=4, num_actions=2)
+    module = network.module(obs_shape=(4,), num_actions=2)
     module.load_state_dict(weights_of(trainer.state, network))
     assert torch.equal(rows[0, :, 8].long(), module(rows[0, :, :4]).argmax(1))
     picks = [stream_words(seed=4, namespace=1, stream=EXPLORATION, step=step, index=0)[1] >> 31 for step in range(60)]

@@ -49,7 +49,7 @@ def first_infinite_loss(variant: Variant, run: Run) -> int:
     trainer = Trainer([lane])
     for step in range(1, 60):
         trainer.advance(1)
-        learner.store(trainer.state["replay"][0, step - 1])
+        learner.store(trainer.state["replay.float32"][0, step - 1])
         learner.learn(episode_ended=False)
         if learner.updates and not math.isfinite(learner.last["loss"]):
             return step

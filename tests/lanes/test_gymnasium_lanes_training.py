@@ -60,16 +60,16 @@ def test_rows_follow_the_chain(chain: Environment) -> None:
     run = chain_run(chain, 6, with_fields(SMALL, exploration__value=1.0), steps=1000)
     trainer = Trainer([fresh(run)])
     trainer.advance(100)
-    rows = trainer.state["replay"][0, :100].numpy()
+    rows = trainer.state["replay.float32"][0, :100].numpy()
     generators = (np.random.default_rng(reset_seed(6, 1, episode)) for episode in range(100))
     place, length = int(next(generators).integers(NUM_PLACES)), 0
     for row in rows:
-        obs, obs_t, action, reward, masked = row[:5], row[5:10], row[10], row[11], row[12]
+        obs, obs_t, action, reward, discount = row[:5], row[5:10], row[10], row[11], row[12]
         assert obs.argmax() == place
         after, length = (max(0, place - 1) if action == 0 else place + 1), length + 1
         assert obs_t.argmax() == min(after, NUM_PLACES - 1)
         is_over = after == NUM_PLACES
-        assert (reward, masked) == (np.float32(1.0 if is_over else -0.1), float(is_over))
+        assert (reward, discount) == (np.float32(1.0 if is_over else -0.1), np.float32(0.0 if is_over else 0.99))
         place = after
         if is_over or length == TIME_LIMIT:
             place, length = int(next(generators).integers(NUM_PLACES)), 0

@@ -90,7 +90,7 @@ def test_evaluation_is_greedy_from_its_own_resets() -> None:
     for ordinal in (1, 2, 3):
         events = trainer.advance(period)
         for slot, run in enumerate(runs):
-            module = network.module(obs_size=4, num_actions=2)
+            module = network.module(obs_shape=(4,), num_actions=2)
             module.load_state_dict(weights_of(trainer.state, network, lane=slot))
             expected = [rollout(first_state(run.seed, ordinal, episode), module) for episode in range(3)]
             assert [row[2:] for row in events[slot].evaluations] == expected

@@ -9,7 +9,7 @@ from chain_env import registered_chain
 from lane_runs import CARTPOLE, SMALL, fresh, small_run, train, with_fields
 
 from rlbench.envs.gymnasium_lanes import GymnasiumLanes
-from rlbench.lanes import evaluation
+from rlbench.lanes import player
 from rlbench.lanes.choice import stack
 from rlbench.lanes.exploration import Constant
 from rlbench.lanes.lane_state import join
@@ -36,7 +36,7 @@ def first_observations(variant: Variant, seed: int, namespace: str = "train") ->
     roomy = with_fields(variant, replay__capacity=100)
     trainer = Trainer([fresh(small_run(roomy, seed=seed, steps=1000, namespace=namespace))])
     ends = [row[1] for row in trainer.advance(90)[0].episodes]
-    return trainer.state["replay"][0, [0, *ends[:-1]], :4]
+    return trainer.state["replay.float32"][0, [0, *ends[:-1]], :4]
 
 
 @pytest.mark.parametrize("variant", list(VARIANTS)[1:])
@@ -59,7 +59,7 @@ def test_variants_of_one_seed_that_only_explore_live_the_same_life(variant: str)
         )
         episodes = trainer.advance(90)[0].episodes
         assert int(trainer.state["updates"][0]) > 10
-        rows.append((episodes, trainer.state["replay"][0, :90].tolist()))
+        rows.append((episodes, trainer.state["replay.float32"][0, :90].tolist()))
     assert rows[0] == rows[1]
 
 
@@ -94,7 +94,7 @@ def test_no_two_seeds_of_a_cell_share_weights_or_curves(variant: str) -> None:
             assert not torch.equal(outcomes[one].state[name], outcomes[other].state[name])
         assert not torch.equal(states[one]["env"], states[other]["env"])
         assert outcomes[one].rows.diagnostics != outcomes[other].rows.diagnostics
-        assert not torch.equal(outcomes[one].state["replay"], outcomes[other].state["replay"])
+        assert not torch.equal(outcomes[one].state["replay.float32"], outcomes[other].state["replay.float32"])
     assert len({repr(outcome.rows.episodes) for outcome in outcomes}) == 8
 
 
@@ -118,19 +118,19 @@ def test_an_unknown_namespace_is_refused() -> None:
 def test_evaluation_never_begins_where_training_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """No coordinate of any first state of an evaluation is one of a training episode; and all evaluations differ."""
     seen: list[torch.Tensor] = []
-    original = evaluation.first_states
+    original = player.first_states
 
     def spy(*arguments: Any) -> torch.Tensor:
         seen.append(original(*arguments).clone())
         return seen[-1]
 
-    monkeypatch.setattr(evaluation, "first_states", spy)
+    monkeypatch.setattr(player, "first_states", spy)
     variant = with_fields(SMALL, replay__capacity=1000)
     run = small_run(variant, steps=400, evaluation=Evaluation(period=40, episodes=4))
     trainer = Trainer([fresh(run)])
     ends = [row[1] for row in trainer.advance(400)[0].episodes]
     evaluated = torch.stack(seen).reshape(-1, 4).float()
-    trained = trainer.state["replay"][0, [0, *ends[:-1]], :4]
+    trained = trainer.state["replay.float32"][0, [0, *ends[:-1]], :4]
     assert evaluated.shape == (40, 4)
     assert len(evaluated.unique(dim=0)) == 40
     assert len(trained) > 30

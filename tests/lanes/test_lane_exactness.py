@@ -154,12 +154,12 @@ def test_an_ended_lane_keeps_its_bits_while_others_run() -> None:
 def test_products_have_the_same_bits_at_any_place(units: tuple[int, ...], batch: int) -> None:
     """Values and gradients of nine lanes at once and of each alone: matrices of odd sizes begin at any address."""
     network = MLP(units=units)
-    alone = [network.init_params(seed=seed, namespace=1, obs_size=12, num_actions=7) for seed in range(9)]
+    alone = [network.init_params(seed=seed, namespace=1, obs_shape=(12,), num_actions=7) for seed in range(9)]
     obs = torch.randn(9, batch, 12, generator=torch.Generator().manual_seed(0))
 
     def results(params: list[torch.Tensor], obs: torch.Tensor) -> list[torch.Tensor]:
         own = [p.clone().requires_grad_() for p in params]
-        values = network.q_values(own, obs)
+        values = network.outputs(own, [], obs, "evaluation")[0]
         gradients = torch.autograd.grad(values.square().sum(), own)
         return [values.detach(), *gradients]
 

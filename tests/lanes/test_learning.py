@@ -47,7 +47,7 @@ def test_action_values_of_a_chain_come_out_right(variant: Variant) -> None:
         outcomes = train(runs)
     expected = best_values(0.8)
     for outcome in outcomes:
-        module = network.module(obs_size=NUM_PLACES, num_actions=2)
+        module = network.module(obs_shape=(NUM_PLACES,), num_actions=2)
         module.load_state_dict(weights_of(outcome.state, network))
         found = module(torch.eye(NUM_PLACES)).detach().double().numpy()
         assert np.abs(found - expected).max() < 0.005

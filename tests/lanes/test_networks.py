@@ -31,7 +31,7 @@ SHAPES = [
 def lanes_of(network: MLP, obs_size: int, num_actions: int) -> list[torch.Tensor]:
     """Parameters of three lanes with different seeds."""
     alone = [
-        network.init_params(seed=seed, namespace=1, obs_size=obs_size, num_actions=num_actions)
+        network.init_params(seed=seed, namespace=1, obs_shape=(obs_size,), num_actions=num_actions)
         for seed in range(NUM_LANES)
     ]
     return [torch.cat(tensors) for tensors in zip(*alone, strict=True)]
@@ -41,7 +41,7 @@ def modules_of(network: MLP, params: list[torch.Tensor], obs_size: int, num_acti
     """Each lane as the plain module that the stored weights load into."""
     modules = []
     for lane in range(NUM_LANES):
-        modules.append(network.module(obs_size=obs_size, num_actions=num_actions))
+        modules.append(network.module(obs_shape=(obs_size,), num_actions=num_actions))
         state = {f"online.{i}": p for i, p in enumerate(params)}
         modules[-1].load_state_dict(weights_of(state, network, lane=lane))
     return modules
@@ -55,12 +55,12 @@ def test_both_forms_are_the_plain_module(
     network = MLP(units=units, activation=activation)
     params = lanes_of(network, obs_size, num_actions)
     obs = torch.randn(NUM_LANES, 7, obs_size, generator=torch.Generator().manual_seed(1))
-    q = network.q_values(params, obs)
+    q = network.outputs(params, [], obs, "evaluation")[0]
     assert q.shape == (NUM_LANES, 7, num_actions)
     for lane, module in enumerate(modules_of(network, params, obs_size, num_actions)):
         torch.testing.assert_close(q[lane], module(obs[lane]).detach(), rtol=1e-5, atol=1e-5)
     for row in range(7):
-        assert torch.equal(network.q_values(params, obs[:, row : row + 1])[:, 0], q[:, row])
+        assert torch.equal(network.outputs(params, [], obs[:, row : row + 1], "evaluation")[0][:, 0], q[:, row])
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
@@ -68,7 +68,7 @@ def test_gradients_are_the_plain_modules(activation: str) -> None:
     network = MLP(units=(10, 9), activation=activation)
     params = [p.requires_grad_() for p in lanes_of(network, 4, 2)]
     obs = torch.randn(NUM_LANES, 6, 4, generator=torch.Generator().manual_seed(1))
-    network.q_values(params, obs).square().sum().backward()
+    network.outputs(params, [], obs, "evaluation")[0].square().sum().backward()
     gradients = {f"online.{i}": p.grad for i, p in enumerate(params) if p.grad is not None}
     for lane, module in enumerate(modules_of(network, [p.detach() for p in params], 4, 2)):
         module(obs[lane]).square().sum().backward()
@@ -80,7 +80,7 @@ def test_gradients_are_the_plain_modules(activation: str) -> None:
 @pytest.mark.parametrize("init", ["torch", "glorot"])
 def test_initial_weights_fill_their_declared_bounds(init: str) -> None:
     """With 64 x 64 numbers and more, the largest comes within 1 % of the bound, and their spread is a uniform distribution's."""
-    params = MLP(units=(64, 64), init=init).init_params(seed=0, namespace=1, obs_size=32, num_actions=64)
+    params = MLP(units=(64, 64), init=init).init_params(seed=0, namespace=1, obs_shape=(32,), num_actions=64)
     for layer, fan_in in enumerate((32, 64, 64)):
         weight, bias = params[2 * layer], params[2 * layer + 1]
         bound = 1 / math.sqrt(fan_in) if init == "torch" else math.sqrt(6 / (fan_in + 64))
@@ -97,9 +97,10 @@ def test_initial_weights_have_the_distribution_of_nn_linear() -> None:
     """Same bounds as a freshly made layer, weights and biases: compared by their spread over 40 seeds."""
     network, seeds = MLP(units=(50,)), range(40)
     ours = [
-        network.named_weights(network.init_params(seed=seed, namespace=1, obs_size=10, num_actions=3)) for seed in seeds
+        network.named_weights(network.init_params(seed=seed, namespace=1, obs_shape=(10,), num_actions=3))
+        for seed in seeds
     ]
-    theirs = [network.module(obs_size=10, num_actions=3).state_dict() for _ in seeds]
+    theirs = [network.module(obs_shape=(10,), num_actions=3).state_dict() for _ in seeds]
     for name in ("0.weight", "0.bias", "2.weight", "2.bias"):
         assert ours[0][name].shape == theirs[0][name].shape
         spread = torch.stack([one[name] for one in ours]).std()
@@ -108,9 +109,9 @@ def test_initial_weights_have_the_distribution_of_nn_linear() -> None:
 
 def test_equal_shapes_get_equal_weights_in_any_variant() -> None:
     """Activation does not matter, and a layer of the same shape at the same depth is the same."""
-    relu = MLP((8, 6)).init_params(seed=3, namespace=1, obs_size=4, num_actions=2)
-    tanh = MLP((8, 6), activation="tanh").init_params(seed=3, namespace=1, obs_size=4, num_actions=2)
-    deeper = MLP((8, 6, 5)).init_params(seed=3, namespace=1, obs_size=4, num_actions=2)
+    relu = MLP((8, 6)).init_params(seed=3, namespace=1, obs_shape=(4,), num_actions=2)
+    tanh = MLP((8, 6), activation="tanh").init_params(seed=3, namespace=1, obs_shape=(4,), num_actions=2)
+    deeper = MLP((8, 6, 5)).init_params(seed=3, namespace=1, obs_shape=(4,), num_actions=2)
     assert all(torch.equal(a, b) for a, b in zip(relu, tanh, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(relu[:4], deeper[:4], strict=True))
 
@@ -139,14 +140,14 @@ def test_tanh_passes_on_what_is_not_a_number() -> None:
 
 
 def test_the_plain_module_has_the_declared_layers() -> None:
-    module = MLP((8, 6), activation="tanh").module(obs_size=4, num_actions=2)
+    module = MLP((8, 6), activation="tanh").module(obs_shape=(4,), num_actions=2)
     assert [type(layer) for layer in module] == [nn.Linear, nn.Tanh, nn.Linear, nn.Tanh, nn.Linear]
     assert [tuple(p.shape) for p in module.parameters()] == [(8, 4), (8,), (6, 8), (6,), (2, 6), (2,)]
 
 
 def test_named_weights_are_copies() -> None:
     network = MLP((8,))
-    params = network.init_params(seed=0, namespace=1, obs_size=4, num_actions=2)
+    params = network.init_params(seed=0, namespace=1, obs_shape=(4,), num_actions=2)
     named = network.named_weights(params)
     before = {name: tensor.clone() for name, tensor in named.items()}
     for p in params:
@@ -156,7 +157,7 @@ def test_named_weights_are_copies() -> None:
 
 def test_a_uniform_policy_has_no_weights() -> None:
     policy = UniformPolicy()
-    assert policy.init_params(seed=0, namespace=1, obs_size=4, num_actions=2) == []
+    assert policy.init_params(seed=0, namespace=1, obs_shape=(4,), num_actions=2) == []
     assert policy.named_weights([]) == {}
     assert (policy.learns, MLP.learns) == (False, True)
 

@@ -44,8 +44,8 @@ def test_pixels_and_state_of_one_seed_share_resets_and_exploration() -> None:
             life.append(trainer.state["env"][0, :4].clone())
     assert torch.equal(torch.stack(lives[0]), torch.stack(lives[1]))
     assert torch.equal(
-        pixels.state["replay"][0, 79 % 40, -3:], state.state["replay"][0, 79, -3:]
-    )  # action, reward, masked
+        pixels.state["replay.float32"][0, 79 % 40, -3:], state.state["replay.float32"][0, 79, -3:]
+    )  # action, reward, discount
     assert int(pixels.state["episodes"]) == int(state.state["episodes"]) > 3
 
 

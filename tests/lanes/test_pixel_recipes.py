@@ -9,22 +9,24 @@ from torch import Tensor, nn
 
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import stack
+from rlbench.lanes.chunks import bytes_per_lane, stored_columns
 from rlbench.lanes.clipping import ClipNorm
 from rlbench.lanes.convolution import Conv
 from rlbench.lanes.exploration import Constant
-from rlbench.lanes.lane_state import bytes_per_lane, final_weights, initial_state
+from rlbench.lanes.lane_state import final_weights, initial_state
 from rlbench.lanes.losses import Huber
 from rlbench.lanes.noise import first_states, replay_places
 from rlbench.lanes.observations import Pixel
 from rlbench.lanes.observing import observed, observed_env
 from rlbench.lanes.optimizers import SGD
-from rlbench.lanes.pixel_lanes import PixelLanes
 from rlbench.lanes.replay import Uniform
+from rlbench.lanes.sight import sight_of
 from rlbench.lanes.targets import Periodic
+from rlbench.lanes.tensors import group
 from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.update import group, update
-from rlbench.lanes.validating import RESET_INDEX
+from rlbench.lanes.update import minibatch, update
 from rlbench.lanes.validation import EpisodeValidation
+from rlbench.lanes.validations import RESET_INDEX
 from rlbench.lanes.variant import Environment, Evaluation, Run, Variant, check_run
 
 NETWORK = Conv(channels=(5, 7), kernels=(5, 3), strides=(3, 2), hidden=(9,))
@@ -64,12 +66,12 @@ def plain_update(
     """One step of SGD in plain PyTorch, in place; `piles` [by parameter] are what the target's gradients were before and become."""
     variant, network = run.variant, conv_of(run)
     before, after = pixels
-    action, reward, masked = rows[:, -3].long()[:, None], rows[:, -2], rows[:, -1]
+    action, reward, discount = rows[:, -3].long()[:, None], rows[:, -2], rows[:, -1]
     online.train(network.norm_learning == "training")
     target.train(network.norm_target == "training")
     q_t = target(after)
     best = online(after).argmax(1, keepdim=True) if variant.double else q_t.argmax(1, keepdim=True)
-    goal = reward + variant.discount * (1 - masked) * q_t.gather(1, best)[:, 0]
+    goal = reward + discount * q_t.gather(1, best)[:, 0]
     q_tm1 = online(before)
     if variant.loss_over == "all":
         goal = target(before).scatter(1, action, goal[:, None])
@@ -116,12 +118,12 @@ def test_an_update_is_that_of_plain_modules(
     target.load_state_dict(named(run, state, "target", "target_norm"), strict=False)
     statistics = [s.clone() for s in group(state, "target_norm")]
     piles = {} if detach_target else named(run, state, "target_gradient", "target_norm")
-    rows = torch.randn(6, state["replay"].shape[2], generator=generator)
+    rows = torch.randn(6, state["replay.float32"].shape[2], generator=generator)
     rows[:, -3] = torch.tensor([0.0, 1, 1, 0, 1, 0])
-    rows[:, -1] = torch.tensor([0.0, 1, 0, 0, 0, 1])
+    rows[:, -1] = variant.discount * torch.tensor([1.0, 0, 1, 1, 1, 0])
     pixels = [torch.rand(6, 3, 20, 33, generator=generator) for _ in range(2)]
     start = named(run, state, "online", "online_norm")
-    update(state, stack([variant]), rows[None], pixels[0][None], pixels[1][None])
+    update(state, stack([variant]), *rows[None, :, -3:].unbind(2), pixels[0][None], pixels[1][None])
     plain_update(run, online, target, piles, rows, pixels)
     found = named(run, state, "online", "online_norm")
     for name, value in online.state_dict().items():
@@ -148,12 +150,12 @@ def test_minibatches_in_parts_are_updates_one_after_the_other() -> None:
     # The 10th minibatch of six transitions, in parts of two; the engine's own tick left the transition in its memory.
     places = replay_places(begin, stack([variant]), torch.tensor([[9]]).numpy(), torch.tensor([[21]]).numpy())[0, 0]
     assert len(places) == 6
-    pixels = trainer.blocks[0].pixels
-    assert isinstance(pixels, PixelLanes)
+    pixels = sight_of(observed(run))
     state = {name: tensor.clone() for name, tensor in begin.items()}
     state["env_steps"] += 1
-    for part in trainer.state["replay"][0, places].split(2):
-        update(state, stack([variant]), part[None], *pixels.transitions(part[None]))
+    for part in trainer.state["replay.float32"][0, places].split(2):
+        found = stored_columns(run).unpacked([part[None]])
+        update(state, stack([variant]), *minibatch(found)[:3], *pixels.of_transitions(found, None))
     for name in ("online", "online_norm"):
         for own, engine in zip(group(state, name), group(trainer.state, name), strict=True):
             assert torch.equal(own, engine)
@@ -168,8 +170,7 @@ def test_validation_plays_on_pixels_and_keeps_weights_with_their_statistics() ->
     trainer, env, seen = Trainer([fresh(run)]), observed_env(run, 25), observed(run)
     assert env is not None
     assert env.max_episode_steps == 25
-    pixels = trainer.blocks[0].pixels
-    assert isinstance(pixels, PixelLanes)
+    pixels = sight_of(observed(run))
     module = conv_of(run).module(obs_shape=seen.shape, num_actions=2)  # type: ignore[arg-type]
     state, actions = trainer.state, set()
     lengths: list[int] = []

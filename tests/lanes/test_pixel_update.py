@@ -22,8 +22,8 @@ from rlbench.lanes.lane_state import final_weights
 from rlbench.lanes.losses import Huber
 from rlbench.lanes.observing import observed
 from rlbench.lanes.optimizers import RMSprop
+from rlbench.lanes.tensors import group
 from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.update import group
 from rlbench.lanes.variant import Environment, Evaluation, Run
 
 # The bias of a convolution ahead of a batch norm changes nothing, so that its gradient is rounding error, which the tutorial's own eps
@@ -108,8 +108,8 @@ def replayed(trainer: Trainer, plain: PlainPixelDQN, steps: int, greedy_share: f
         state = trainer.state["env"].clone()
         place = step % run.variant.replay.capacity
         collect(trainer, 1, outcomes)
-        row = trainer.state["replay"][0, place]
-        action, reward, masked = int(row[-3]), float(row[-2]), bool(row[-1])
+        row = trainer.state["replay.float32"][0, place]
+        action, reward, masked = int(row[-3]), float(row[-2]), float(row[-1]) == 0.0
         draw, pick, _, _ = stream_words(seed=run.seed, namespace=1, stream=3, step=step, index=0)
         assert isinstance(run.variant.exploration, Constant)
         if draw < math.floor(run.variant.exploration.value * 2**32):

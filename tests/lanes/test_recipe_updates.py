@@ -281,9 +281,9 @@ def test_every_update_is_that_of_the_source(recipe: str) -> None:
     network = run.variant.network
     assert isinstance(network, MLP)
     lane = fresh(run)
-    features = (lane.state["replay"].shape[2] - 3) // 2
+    features = (lane.state["replay.float32"].shape[2] - 3) // 2
     num_actions = lane.state[f"online.{2 * len(network.units)}"].shape[2]
-    net = network.module(obs_size=features, num_actions=num_actions)
+    net = network.module(obs_shape=(features,), num_actions=num_actions)
     first = weights_of(lane.state, network)
     net.load_state_dict(first)
     plain = kind(net, run.seed)
@@ -291,7 +291,7 @@ def test_every_update_is_that_of_the_source(recipe: str) -> None:
     step_of_episode, validated = 0, 0
     for number in range(num_steps):
         events = trainer.advance(1)[0]
-        row = trainer.state["replay"][0, number % plain.capacity].clone()
+        row = trainer.state["replay.float32"][0, number % plain.capacity].clone()
         step_of_episode += 1
         ended = events.episodes[-1] if events.episodes else None
         plain.step(

@@ -97,7 +97,7 @@ def test_the_memory_keeps_the_last_transitions_in_a_ring() -> None:
     for variant in (small, large):
         trainer = Trainer([fresh(small_run(variant, steps=1000))])
         trainer.advance(70)
-        memory[variant.replay.capacity] = trainer.lane(0).state["replay"][0]
+        memory[variant.replay.capacity] = trainer.lane(0).state["replay.float32"][0]
     order = [(n - 1) % 30 for n in range(41, 71)]
     assert torch.equal(memory[30][order], memory[70][40:])
     assert bool(memory[70].any(1).all())

@@ -77,7 +77,7 @@ def test_stored_frames_are_those_of_the_environment(time_limit: int) -> None:
     rows: list[torch.Tensor] = []
     for step in range(100):
         trainer.advance(1)
-        rows.append(trainer.state["replay"][1, step % 30].clone())
+        rows.append(trainer.state["replay.float32"][1, step % 30].clone())
     expected = list(transitions(3, torch.stack(rows)))[-30:]
     assert trainer.blocks[0].pixels is not None
     stored = torch.stack(rows[-30:])[None]

@@ -8,9 +8,8 @@ from rlbench.errors import ConfigError
 from rlbench.lanes.choice import check
 from rlbench.lanes.lane_state import initial_state
 from rlbench.lanes.registry import CLASSES
-from rlbench.lanes.targets import NoTarget, Periodic
+from rlbench.lanes.targets import NoTarget, Periodic, is_multiple
 from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.update import is_multiple
 from rlbench.lanes.variant import Variant
 
 

@@ -8,15 +8,16 @@ import torch
 from lane_runs import SMALL, fresh, small_run, train, weights_of, with_fields
 from plain_dqn import PlainDQN
 
+from rlbench.lanes.bases import Minibatch
 from rlbench.lanes.clipping import ClipNorm, ClipValue
 from rlbench.lanes.exploration import Constant
+from rlbench.lanes.learning import Passes, TakenAction
 from rlbench.lanes.losses import Huber
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
 from rlbench.lanes.replay import Uniform
 from rlbench.lanes.targets import NoTarget, Periodic
 from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.update import bootstrap_values
 from rlbench.lanes.variant import Diagnostics, Environment, Variant
 
 NUM_STEPS = 60
@@ -95,7 +96,7 @@ def test_every_update_is_that_of_plain_pytorch(case: str) -> None:
     for step in range(NUM_STEPS):
         ended = {slot for slot, events in trainer.advance(1).items() if events.episodes}
         for slot, (learner, network) in enumerate(zip(plain, networks, strict=True)):
-            learner.store(trainer.state["replay"][slot, step % learner.variant.replay.capacity])
+            learner.store(trainer.state["replay.float32"][slot, step % learner.variant.replay.capacity])
             learner.learn(episode_ended=slot in ended)
             for which, module in (("online", learner.online), ("target", learner.target)):
                 if which == "target" and isinstance(learner.variant.target, NoTarget):
@@ -165,21 +166,21 @@ def stored_rows(variant: Variant, steps: int = 100) -> torch.Tensor:
     events = trainer.advance(steps)[0]
     endings = {at: terminated for _, at, _, _, terminated in events.episodes}
     assert set(endings.values()) == {True, False}
-    rows = trainer.state["replay"][0, :steps]
+    rows = trainer.state["replay.float32"][0, :steps]
     kind = torch.tensor([float(endings[at]) if at in endings else math.nan for at in range(1, steps + 1)])
     return torch.cat([rows, kind[:, None]], 1)
 
 
 def test_truncation_bootstraps_and_termination_does_not() -> None:
     rows = stored_rows(SMALL)
-    masked, ending = rows[:, -2], rows[:, -1]
-    assert torch.equal(masked, (ending == 1.0).float())
+    discount, ending = rows[:, -2], rows[:, -1]
+    assert torch.equal(discount, torch.where(ending == 1.0, 0.0, SMALL.discount))
 
 
 def test_the_switch_masks_truncation_too() -> None:
     rows = stored_rows(with_fields(SMALL, bootstrap_on_truncation=False))
-    masked, ending = rows[:, -2], rows[:, -1]
-    assert torch.equal(masked, (~ending.isnan()).float())
+    discount, ending = rows[:, -2], rows[:, -1]
+    assert torch.equal(discount, torch.where(ending.isnan(), SMALL.discount, 0.0))
 
 
 def test_both_flags_at_once_are_a_termination() -> None:
@@ -191,7 +192,7 @@ def test_both_flags_at_once_are_a_termination() -> None:
         trainer = Trainer([fresh(small_run(variant, seed=seed, steps=1000, env=env)) for seed in range(8)])
         for slot, events in trainer.advance(150).items():
             for _, at, length, _, terminated in events.episodes:
-                assert float(trainer.state["replay"][slot, at - 1, -1]) == float(terminated)
+                assert (float(trainer.state["replay.float32"][slot, at - 1, -1]) == 0.0) == terminated
                 found += terminated and length == limit
     assert found > 3
 
@@ -228,5 +229,9 @@ def test_double_dqn_values_the_online_networks_choice_by_the_target_network() ->
     target = [torch.tensor([[[10.0, 30.0, 70.0]]]), bias]
     obs_t = torch.tensor([[[1.0], [-1.0]]])
     plain, double = (with_fields(SMALL, network=network, double=switch) for switch in (False, True))
-    assert bootstrap_values(plain, online, target, obs_t).tolist() == [[70.0, -10.0]]
-    assert bootstrap_values(double, online, target, obs_t).tolist() == [[30.0, -70.0]]
+    lanes = {
+        f"{name}.{i}": p for name, params in (("online", online), ("target", target)) for i, p in enumerate(params)
+    }
+    batch = Minibatch(obs_t, torch.zeros(1, 2, dtype=torch.int64), torch.zeros(1, 2), torch.ones(1, 2), obs_t)
+    goals = [TakenAction().goal(Passes(lanes, variant), target, batch).tolist() for variant in (plain, double)]
+    assert goals == [[[70.0, -10.0]], [[30.0, -70.0]]]

@@ -41,7 +41,7 @@ def play_again(run: Run, weights: dict[str, torch.Tensor], number: int, drawn: i
     """Return and length of validation episode `number`, a step at a time: `drawn` validation steps before it, `draws` of the schedule."""
     env, network = CartPole(), run.variant.network
     assert isinstance(network, MLP)
-    module = network.module(obs_size=4, num_actions=2)
+    module = network.module(obs_shape=(4,), num_actions=2)
     module.load_state_dict(weights)
     at = {"seed": run.seed, "namespace": 1}
     uniforms = [word / 2**32 for word in stream_words(**at, stream=RESET_STREAM, step=number, index=1)]

@@ -12,10 +12,10 @@ import pytest
 from written_runs import PlannedRun, write_store
 
 import rlbench
-import rlbench.run as run_command
+from rlbench import from_python
 from rlbench.reports.report import write_report
-from rlbench.reports.text import command_line
 from rlbench.store import load
+from rlbench.text import command_line
 
 RUNS = [PlannedRun("a", seed, {500: [1.0 + seed], 1000: [2.0 + seed]}) for seed in range(4)]
 
@@ -75,7 +75,7 @@ def test_a_store_that_knows_one_command_only_prints_it(tmp_path: Path) -> None:
 def test_a_call_from_python_is_a_command_too(monkeypatch: pytest.MonkeyPatch) -> None:
     variant = rlbench.Variant(discount=0.9)
     words = ["env=CartPole-v1", "env.max_env_steps=null", "store=/somewhere/results", "seeds=[0,3]", "steps=5000"]
-    request = run_command._request(variant, words, "it's mine")
+    request = from_python._request(variant, words, "it's mine")
     line = command_line(request.definition["command"], "results")
     told = shlex.split(line)
     assert told[:2] == ["python", "-c"]

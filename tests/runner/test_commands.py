@@ -62,7 +62,7 @@ def test_stored_weights_load_into_a_plain_module(trained: Path) -> None:
     chosen = results.runs[results.runs["variant"] == "soft_huber"].iloc[0]
     network = run_of(store.spec(chosen.run_id)).variant.network
     assert isinstance(network, MLP)
-    module = network.module(obs_size=4, num_actions=2)
+    module = network.module(obs_shape=(4,), num_actions=2)
     module.load_state_dict(safetensors.torch.load_file(trained / "weights" / f"{chosen.run_id}.safetensors"))
     assert module(torch.zeros(1, 4)).shape == (1, 2)
     assert not (

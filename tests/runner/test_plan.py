@@ -6,20 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlbench.config.plan import PlannedRun
 from rlbench.lanes.chunks import chunks
 from rlbench.lanes.losses import Huber, Squared
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
-from rlbench.runner.plan import Task, cohorts, expected_seconds, forecast, share_out
+from rlbench.runner.plan import cohorts, expected_seconds, forecast, share_out
 
 BASE = Run(Variant(), Environment(), Budget(), Evaluation(), Diagnostics(), seed=0)
 
 
-def tasks(num_mse: int, num_huber: int) -> list[Task]:
+def tasks(num_mse: int, num_huber: int) -> list[PlannedRun]:
     made = []
     for number in range(num_mse + num_huber):
         loss = Squared() if number < num_mse else Huber()
         run = dataclasses.replace(BASE, seed=number, variant=dataclasses.replace(BASE.variant, loss=loss))
-        made.append(Task(str(number), "mse" if number < num_mse else "huber", run))
+        made.append(PlannedRun(run, "mse" if number < num_mse else "huber", number, str(number), {}))
     return made
 
 

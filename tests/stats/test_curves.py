@@ -3,27 +3,10 @@
 import numpy as np
 import pytest
 
-from rlbench.stats import align_previous, area_under_curve, final_window, iqm, simultaneous_band, student_interval
+from rlbench.stats import align_previous, iqm, simultaneous_band, student_interval
 from rlbench.stats import welch_test as welch
 
 CURVES = np.cumsum(np.random.default_rng(0).normal(size=(12, 15)), axis=1)
-
-
-def test_area_is_the_mean_over_the_grid_of_each_run() -> None:
-    assert area_under_curve([[0.0, 2.0, 4.0], [1.0, 1.0, 4.0]]).tolist() == [2.0, 2.0]
-
-
-def test_final_window_is_the_mean_of_the_last_points_of_each_run() -> None:
-    curves = [[9.0, 1.0, 2.0, 3.0], [9.0, 4.0, 5.0, 6.0]]
-    assert final_window(curves, points=3).tolist() == [2.0, 5.0]
-    assert final_window(curves, points=1).tolist() == [3.0, 6.0]
-    assert final_window(np.arange(10.0)[np.newaxis]).tolist() == [7.0]
-
-
-@pytest.mark.parametrize("points", [0, 5])
-def test_final_window_has_to_fit(points: int) -> None:
-    with pytest.raises(ValueError, match=f"window of {points} points does not fit a curve of 4"):
-        final_window(np.zeros((2, 4)), points=points)
 
 
 def test_alignment_takes_the_previous_value_and_never_the_next() -> None:

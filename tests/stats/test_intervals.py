@@ -11,7 +11,6 @@ from scipy import stats as scipy_stats
 from rlbench.stats import (
     bootstrap_interval,
     bootstrap_intervals,
-    pointwise_band,
     run_interval,
     simultaneous_band,
     student_interval,
@@ -136,43 +135,6 @@ def test_results_are_frozen() -> None:
         run_interval([1.0, 2.0]).low = 0.0  # type: ignore[misc]
 
 
-def test_band_below_ten_runs_is_student_at_each_point_around_the_mean() -> None:
-    curves = SCORES[:6]
-    band = pointwise_band(curves)
-    assert band.method == "Student t"
-    for point in range(8):
-        single = student_interval(curves[:, point])
-        assert band.low[point] == pytest.approx(single.low, rel=1e-12)
-        assert band.high[point] == pytest.approx(single.high, rel=1e-12)
-        assert band.estimate[point] == pytest.approx(single.estimate, rel=1e-12)
-    assert band.statistic == "mean"
-
-
-def test_band_from_ten_runs_is_the_bootstrap_of_each_point() -> None:
-    band = pointwise_band(SCORES, resamples=20_000)
-    assert band.method == "percentile bootstrap"
-    for point in range(8):
-        single = bootstrap_interval(SCORES[:, point], resamples=20_000, seed=9)
-        assert band.low[point] == pytest.approx(single.low, abs=0.02)
-        assert band.high[point] == pytest.approx(single.high, abs=0.02)
-        assert band.estimate[point] == single.estimate
-
-
-def test_band_of_one_run_is_its_curve_without_an_interval() -> None:
-    band = pointwise_band(SCORES[:1])
-    assert band.estimate.tolist() == SCORES[0].tolist()
-    assert np.isnan(band.low).all()
-    assert np.isnan(band.high).all()
-
-
-def test_band_refuses_nan_and_leaves_its_input() -> None:
-    curves = np.asfortranarray(SCORES)
-    pointwise_band(curves, resamples=10)
-    assert (curves == SCORES).all()
-    with pytest.raises(ValueError, match="NaN"):
-        pointwise_band([[1.0, np.nan], [2.0, 3.0]])
-
-
 @pytest.mark.parametrize(("count", "least"), [(3, 0.93), (5, 0.93), (9, 0.93), (10, 0.90), (30, 0.92)])
 def test_coverage_of_run_interval(count: int, least: float) -> None:
     # 600 data sets from a normal law: Monte-Carlo error 0.009. The IQM of a symmetric law is its mean.
@@ -287,8 +249,6 @@ def test_scores_at_the_ends_of_the_floats_have_the_same_intervals(power: int) ->
         )
         assert np.allclose(large_band.low / scale, plain_band.low, rtol=1e-12)
         assert np.allclose(large_band.estimate / scale, plain_band.estimate, rtol=1e-12)
-    small, big = (pointwise_band(SCORES[:9] * factor) for factor in (1.0, scale))
-    assert np.allclose(big.high / scale, small.high, rtol=1e-12)
 
 
 def test_a_band_is_cut_where_no_score_can_be() -> None:

@@ -214,7 +214,7 @@ def test_two_followers_make_no_doubles(toy: ToyStore, followers: Followers, unti
 
 def test_while_another_one_has_the_lock_it_does_nothing(toy: ToyStore, followers: Followers) -> None:
     toy.train([1000])
-    folder = destination_folder(toy.path, TrackingSettings())
+    folder = destination_folder(toy.path, "wandb", "offline")
     folder.mkdir(parents=True)
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -230,7 +230,7 @@ def test_the_end_of_the_parent_is_the_word_to_stop(toy: ToyStore, until: Until) 
     toy.train([1000])
     code = (
         "import sys, os; from pathlib import Path; from rlbench.tracking import Follower, TrackingSettings\n"
-        "follower = Follower(Path(sys.argv[1]), TrackingSettings()); print(follower.pid, flush=True); os._exit(9)"
+        "follower = Follower(Path(sys.argv[1]), TrackingSettings()); print(follower.pids[0], flush=True); os._exit(9)"
     )
     parent = subprocess.run([sys.executable, "-c", code, toy.path], capture_output=True, text=True, check=False)
     assert parent.returncode == 9
@@ -249,9 +249,9 @@ def is_running(pid: int) -> bool:
 def test_a_program_starts_and_stops_it(toy: ToyStore, until: Until) -> None:
     with Follower(toy.path, TrackingSettings()) as follower:
         toy.train([500, 1000])
-        assert follower.pid is not None
-        assert os.getsid(follower.pid) == follower.pid  # out of the reach of the terminal's Ctrl-C
-        until(lambda: os.getpriority(os.PRIO_PROCESS, follower.pid) == 19)
+        (pid,) = follower.pids
+        assert os.getsid(pid) == pid  # out of the reach of the terminal's Ctrl-C
+        until(lambda: os.getpriority(os.PRIO_PROCESS, pid) == 19)
     follower.stop()
     assert follower.wait(60) == 0
     assert_complete(toy)
@@ -261,7 +261,7 @@ def test_disabled_is_no_process_and_no_file(toy: ToyStore) -> None:
     require_login(TrackingSettings("disabled"))
     with Follower(toy.path, TrackingSettings("disabled")) as follower:
         toy.train([1000])
-    assert follower.pid is None
+    assert follower.pids == []
     assert follower.wait(0) == 0
     assert not (toy.path / "wandb").exists()
 

@@ -17,7 +17,9 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 import wandb
-from rlbench.tracking import TrackingSettings, client
+from rlbench.tracking import TrackingSettings
+from rlbench.tracking.tracker import RunHeader
+from rlbench.tracking.wandb import tracker
 
 def never(*args, **kwargs):
     raise AssertionError("not this way")
@@ -25,15 +27,15 @@ def never(*args, **kwargs):
 if sys.argv[2] == "bulk":
     wandb.Run.log = never
 else:
-    client._bulk_entrance = lambda run: None
+    tracker._bulk_entrance = lambda run: None
 rows = [
     {"env_steps": 7, "episode/return": 1 / 3, "episode/length": 2**53 - 1, "episode/terminated": 0},
     {"env_steps": 8, "diagnostics/loss": float("nan"), "diagnostics/q_max": float("inf")},
     {"env_steps": 8, "diagnostics/loss": 1e-300, "diagnostics/q_max": -float("inf"), "diagnostics/q_mean": -0.0},
 ]
 rows += [{"env_steps": 10 + i, "episode/return": i * 0.1} for i in range(1500)]
-mine = client.Client(TrackingSettings(), Path(sys.argv[1]))
-run = mine.open(client.RunHeader("abc", "name", "group", {"variant": "v"}))
+mine = tracker.WandbTracker(TrackingSettings(), Path(sys.argv[1]))
+run = mine.open(RunHeader("abc", "name", "group", {"variant": "v"}))
 run.log(rows[:2], 0)
 run.log(rows[2:], 2)
 mine.finish(run, len(rows), {"status": "done", "digest": "d"}, None)
@@ -60,7 +62,7 @@ def test_many_at_once_is_the_same_as_one_by_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arrived", [0, 3, 5, 9, 20])
 def test_rows_that_have_arrived_are_left_out(monkeypatch: pytest.MonkeyPatch, arrived: int) -> None:
-    from rlbench.tracking import client
+    from rlbench.tracking.wandb import tracker
 
     sent: list[int] = []
 
@@ -71,8 +73,8 @@ def test_rows_that_have_arrived_are_left_out(monkeypatch: pytest.MonkeyPatch, ar
             assert row["env_steps"] == 10 * step
             sent.append(step)
 
-    monkeypatch.setattr(client, "_bulk_entrance", lambda run: None)
-    opened = client.OpenRun(Run(), arrived)  # type: ignore[arg-type]
+    monkeypatch.setattr(tracker, "_bulk_entrance", lambda run: None)
+    opened = tracker.WandbRun(Run(), arrived)  # type: ignore[arg-type]
     rows = [{"env_steps": 10 * step} for step in range(12)]
     opened.log(rows[:4], 0)
     opened.log(rows[4:], 4)

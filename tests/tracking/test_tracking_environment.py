@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rlbench.tracking.environment import client_environment
+from rlbench.tracking.wandb.environment import client_environment
 
 SHELL = {
     "PATH": "/bin",

@@ -50,7 +50,8 @@ def test_a_line_that_was_cut_off_does_not_count_and_harms_no_other(tmp_path: Pat
 
 def test_one_destination_has_one_folder(tmp_path: Path) -> None:
     def folder(mode: str, base_url: str = "", **values: str) -> Path:
-        return destination_folder(tmp_path, TrackingSettings(mode, **values), base_url)  # type: ignore[arg-type]
+        settings = TrackingSettings(mode, **values)  # type: ignore[arg-type]
+        return destination_folder(tmp_path, "wandb", settings.destination(base_url))
 
     online = {
         folder("online", "http://a:1"),
@@ -96,10 +97,10 @@ def test_the_lock_tells_whether_the_one_before_came_to_an_end(tmp_path: Path) ->
 
 
 def test_what_a_store_was_mirrored_with_is_remembered(tmp_path: Path) -> None:
-    assert recall(tmp_path) is None
+    assert recall(tmp_path, "wandb") is None
     (tmp_path / "wandb" / "follower").mkdir(parents=True)
     settings = TrackingSettings("online", "p", "e", ("a", "b"), artifacts=True)
     remember(tmp_path, settings)
-    assert recall(tmp_path) == settings
+    assert recall(tmp_path, "wandb") == settings
     (tmp_path / "wandb" / "follower" / "settings.json").write_text("{")
-    assert recall(tmp_path) is None
+    assert recall(tmp_path, "wandb") is None

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from tracking_toy import ToyStore
 
+from rlbench.rows import TABLES
 from rlbench.store import Store, compaction, files, parts
 from rlbench.tracking.reading import PartReader
-from rlbench.tracking.rows import TABLES
 
 
 def counts(reader: PartReader) -> Counter[str]:

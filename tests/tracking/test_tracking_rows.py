@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tracking_toy import ToyStore
 
+from rlbench.rows import TABLES
 from rlbench.store import load
 from rlbench.store.schema import ROW_TABLES
-from rlbench.tracking.rows import TABLES, Row, RunRows
+from rlbench.tracking.rows import Row, RunRows
 
 EPISODES = {
     "episode": [0, 1, 2],

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from rlbench.tracking.server import Server, TrackingError
+from rlbench.tracking.tracker import TrackingError
+from rlbench.tracking.wandb.server import Server
 
 KEY = "k" * 40
 

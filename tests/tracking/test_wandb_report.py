@@ -15,10 +15,9 @@ from tracking_toy import ToyStore
 import rlbench.report
 from rlbench.errors import EXIT_BAD_INPUT, EXIT_OK, StoreError
 from rlbench.store import load
-from rlbench.tracking import wandb_report
 from rlbench.tracking.follower import EXIT_LEFT
-from rlbench.tracking.settings import TrackingSettings
-from rlbench.tracking.wandb_report import (
+from rlbench.tracking.wandb import report as wandb_report
+from rlbench.tracking.wandb.report import (
     MirroredRuns,
     Section,
     build,
@@ -27,6 +26,7 @@ from rlbench.tracking.wandb_report import (
     read_story,
     write_specification,
 )
+from rlbench.tracking.wandb.settings import TrackingSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore:Pydantic V1 style")  # raised inside wandb_workspaces
 
@@ -218,7 +218,7 @@ def test_a_saved_report_is_of_the_entity_that_the_artifact_went_to(
 ) -> None:
     from wandb_workspaces.reports.v2 import Report
 
-    from rlbench.tracking import client
+    from rlbench.tracking.wandb import tracker
 
     sent: list[Any] = []
 
@@ -242,7 +242,7 @@ def test_a_saved_report_is_of_the_entity_that_the_artifact_went_to(
 
     monkeypatch.setenv("WANDB_PROJECT", "of the shell")
     monkeypatch.delenv("WANDB_MODE", raising=False)
-    monkeypatch.setattr(client, "Client", Account)
+    monkeypatch.setattr(tracker, "WandbTracker", Account)
     monkeypatch.setattr(Report, "save", save)
     monkeypatch.setattr(Report, "url", property(lambda report: f"https://example.org/{report.entity}/{report.id}"))
     said = publish(load(toy.path), "toy", folder, TrackingSettings(project="mine"))

@@ -1,13 +1,17 @@
 """The winner as a file: every variant comes back from it exactly; and what is said of which parameters mattered."""
 
 import math
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rlbench import verify
 from rlbench.config import resolve
-from rlbench.errors import ConfigError
+from rlbench.config.yaml_files import check_checksum, with_checksum
+from rlbench.errors import ConfigError, DamagedError
+from rlbench.store import Store
 from rlbench.tuning.importance import LEAST_TRIALS, importances
 from rlbench.tuning.winner import variant_yaml
 from tests.tuning.toy_study import tune
@@ -47,6 +51,37 @@ def test_a_winner_takes_keys_like_any_variant(tmp_path: Path) -> None:
     (tmp_path / "studies" / "broken.yaml").write_text("nothing: here")
     with pytest.raises(ConfigError, match="is not the winner of a study"):
         resolved(f"variant=study:broken store={tmp_path}")
+
+
+def test_a_damaged_winner_is_never_taken(tmp_path: Path) -> None:
+    path = tmp_path / "studies" / "tuned.yaml"
+    path.parent.mkdir()
+    variant = resolved("variant=soft_mse optimizer.lr=0.0123")
+    whole = with_checksum(variant_yaml(variant, ["Winner of the study x: trial 3."])).encode()
+    path.write_bytes(whole)
+    assert resolved(f"variant=study:tuned store={tmp_path}") == variant
+    rng = random.Random(0)
+    marker = 8 * len(b"# sha256: ")  # damage there hides the checksum of a file that is otherwise as it was
+    for bit in rng.sample(range(marker, 8 * len(whole)), 200):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        with pytest.raises(DamagedError, match=r"tuned\.yaml is damaged"):
+            check_checksum(path)
+    for length in rng.sample(range(marker // 8, len(whole)), 40):
+        path.write_bytes(whole[:length])
+        with pytest.raises(DamagedError):
+            check_checksum(path)
+    with pytest.raises(DamagedError, match="does not give its checksum"):
+        resolved(f"variant=study:tuned store={tmp_path}")
+
+
+def test_verify_names_a_damaged_winner(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "tuned.yaml").write_text(with_checksum("a: 1\n").replace("a: 1", "a: 2"))
+    verify._check_studies(store)
+    assert [line for line in store.damage.lines if "tuned.yaml is damaged" in line]
 
 
 def test_what_matters_has_the_larger_share_for_both_evaluators_with_its_spread() -> None:

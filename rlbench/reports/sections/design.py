@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlbench.reports import text
+from rlbench import text
 from rlbench.reports.cells import STATUSES, Cell
 from rlbench.reports.comparisons import Family
 from rlbench.reports.configuration import (
@@ -63,7 +63,7 @@ def design_section(summary: Summary, design: Design, families: Sequence[Family],
         )
     blocks += _lost_runs(summary)
     blocks += _comparability(summary, design, families)
-    return Section("design", "Design and completeness", tuple(blocks))
+    return Section("design", "Design and completeness", tuple(blocks), is_reference=True)
 
 
 def warnings_of(summary: Summary) -> list[str]:

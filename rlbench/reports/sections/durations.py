@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from rlbench.reports import text
+from rlbench import text
 from rlbench.reports.canvas import GRID, HEIGHT, STYLE, Drawing, colour_of, panel, render
 from rlbench.reports.cells import Cell
 from rlbench.reports.document import (
@@ -100,6 +100,16 @@ def _draw(runs: Sequence[NDArray[np.float64]], style: int, *, name: str, variant
         ends = [float(mean[-1]) for mean in map(mean_of_last, runs) if len(mean)]
         told = f"; their {WINDOW}-episode means end at {', '.join(text.number(end) for end in ends)}" if ends else ""
         return render(figure, name, f"Durations of the training episodes of {variant}, {len(runs)} runs{told}")
+
+
+def film_links(summary: Summary, out: Path) -> dict[str, str]:
+    """run_id -> where its film is from the report's folder `out`; nothing for a page outside the store."""
+    if summary.films is None or not summary.films.is_dir():
+        return {}
+    if not out.resolve().is_relative_to(summary.films.parent.resolve()):
+        return {}
+    paths = {path.stem: path for path in sorted(summary.films.iterdir()) if path.suffix in (".gif", ".mp4")}
+    return {name: Path(os.path.relpath(path.resolve(), out.resolve())).as_posix() for name, path in paths.items()}
 
 
 def films_section(summary: Summary, out: Path) -> Section | None:

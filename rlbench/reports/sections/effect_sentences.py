@@ -33,14 +33,15 @@ def effect_sentence(analysis: Effects, effect: Effect, ledger: Ledger) -> Paragr
     """One contrast as a sentence with its verdict."""
     key, word = effect_key(analysis, effect), analysis.word(effect)
     where = f" over {len(analysis.envs)} environments" if analysis.scope == "all" else f" on {analysis.scope}"
+    claim = effect_claim(analysis, effect)
     parts: list[str | Part] = [
         badge(word, TONES[word]),
         " ",
-        strong(effect_claim(analysis, effect)),
+        strong(claim) if word == SUPPORTED else claim,
         f"{where}: effect ",
     ]
     parts += [
-        ledger.show(key, "estimate", "signed", "strong"),
+        ledger.show(key, "estimate", "signed", "text" if word == INCONCLUSIVE else "strong"),
         " ",
         *ledger.span(key, "paired_low", "paired_high", "signed"),
     ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rlbench import text
 from rlbench.envs.scores import normalisation
-from rlbench.reports import text
 from rlbench.reports.across import AGGREGATES, Across, Improvement
 from rlbench.reports.document import Block, Content, Figures, Picture, Section, line, note, strong, table
 from rlbench.reports.forests import Row, draw_forest

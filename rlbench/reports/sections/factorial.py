@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from rlbench.reports import text
+from rlbench import text
 from rlbench.reports.configuration import Design
 from rlbench.reports.document import (
     Block,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlbench.reports import text
+from rlbench import text
 from rlbench.reports.comparisons import LEVEL, POWER, Family, Pairwise
 from rlbench.reports.document import Block, Content, Section, note, table
 from rlbench.reports.ledger import Ledger
@@ -19,7 +19,12 @@ def power_section(summary: Summary, families: Sequence[Family], ledger: Ledger) 
     """For each comparison the smallest effect found now, and the seeds that the declared one, if any, would take."""
     members = [m for family in families for m in family.members if m.test is not None]
     if not members:
-        return Section("power", "What these seeds can show", (note("No comparison has two done runs on each side."),))
+        return Section(
+            "power",
+            "What these seeds can show",
+            (note("No comparison has two done runs on each side."),),
+            is_reference=True,
+        )
     cost = minutes_a_run(summary)
     groups: dict[str, list[list[Content]]] = {}
     is_declared = any(m.smallest_effect is not None for m in members)
@@ -46,7 +51,7 @@ def power_section(summary: Summary, families: Sequence[Family], ledger: Ledger) 
     else:
         says += "No smallest effect of interest is declared, so that how many seeds are enough cannot be said."
     blocks: tuple[Block, ...] = (table("What these seeds can show", titles, groups, name="power"), note(says))
-    return Section("power", "What these seeds can show", blocks)
+    return Section("power", "What these seeds can show", blocks, is_reference=True)
 
 
 def minutes_a_run(summary: Summary) -> dict[str, float]:

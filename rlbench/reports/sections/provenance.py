@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import pandas as pd
 
-from rlbench.reports import text
+from rlbench import text
 from rlbench.reports.comparisons import LEVEL
 from rlbench.reports.document import Commands, Heading, Section, Terms, code, line, note
 from rlbench.reports.summary import Summary
@@ -40,7 +40,12 @@ def methods_section(summary: Summary) -> Section:
             "contrasts of a grid"
         ),
     }
-    return Section("methods", "How the numbers are made", (Terms(tuple((k, line(v)) for k, v in entries.items())),))
+    return Section(
+        "methods",
+        "How the numbers are made",
+        (Terms(tuple((k, line(v)) for k, v in entries.items())),),
+        is_reference=True,
+    )
 
 
 def provenance_section(summary: Summary) -> Section:
@@ -73,6 +78,7 @@ def provenance_section(summary: Summary) -> Section:
                 "curves; figures/ the figures as SVG and PNG."
             ),
         ),
+        is_reference=True,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rlbench.reports import text
+from rlbench import text
 from rlbench.reports.document import Block, Content, Paragraph, Section, badge, line, note, paragraph, table
 from rlbench.reports.sections.design import name_of
 from rlbench.reports.summary import Summary

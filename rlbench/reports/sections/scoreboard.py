@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from rlbench import text
 from rlbench.envs.scores import normalisation
 from rlbench.errors import ConfigError
-from rlbench.reports import text
 from rlbench.reports.cells import MIN_RUNS_FOR_BAND, STATUSES, Cell, Metric
 from rlbench.reports.comparisons import Family
-from rlbench.reports.curves import MOST_TOGETHER, draw_curves
+from rlbench.reports.curves import MOST_TOGETHER, draw_curves, panels_of
 from rlbench.reports.document import Block, Content, Figures, Part, Picture, Section, badge, line, note, strong, table
-from rlbench.reports.figures import draw_final_returns
+from rlbench.reports.figures import draw_final_returns, marks_of
 from rlbench.reports.ledger import Ledger
 from rlbench.reports.sections.design import LOST, name_of
 from rlbench.reports.summary import Summary
 from rlbench.stats import ALL_EQUAL, simultaneous_band
 
 SCORES = ("final_return", "auc")
+MOST_BESIDE = 2  # figures beside the answer
 STATISTICS = {"mean": "mean", "iqm": "IQM"}
 
 
-def scoreboard_section(summary: Summary, env: str, slug: str, families: Sequence[Family], ledger: Ledger) -> Section:
+def scoreboard_section(
+    summary: Summary, env: str, slug: str, families: Sequence[Family], ledger: Ledger, films: Mapping[str, str]
+) -> Section:
     """How good each variant is on one environment."""
     place = summary.envs.index(env)
     cells = summary.cells_of(env)
@@ -32,11 +35,21 @@ def scoreboard_section(summary: Summary, env: str, slug: str, families: Sequence
     for cell in cells:
         for name in SCORES:
             record_metric(cell, name, ledger)
-    curves = draw_curves(cells, styles, baseline, name=f"curves{place}", kind=summary.kind_of_return)
+    kind = summary.kind_of_return
+    curves = draw_curves(cells, styles, baseline, name=f"curves{place}", kind=kind)
+    wide = draw_curves(cells, styles, baseline, name=f"wide-curves{place}", kind=kind, is_wide=True)
     dots = draw_final_returns(cells, styles, baseline, name=f"final{place}")
     pictures = (
-        Picture(curves, f"curves-{slug}", line(_curves_caption(summary, cells, baseline))),
-        Picture(dots, f"final_returns-{slug}", line(_dots_caption(cells))),
+        Picture(
+            curves,
+            f"curves-{slug}",
+            line(_curves_caption(summary, cells, baseline)),
+            wide,
+            panels_of(cells, f"curves{place}"),
+        ),
+        Picture(
+            dots, f"final_returns-{slug}", line(_dots_caption(cells)), None, marks_of(cells, f"final{place}", films)
+        ),
     )
     blocks: list[Block] = []
     if not any(cell.done for cell in cells):
@@ -55,6 +68,19 @@ def scoreboard_section(summary: Summary, env: str, slug: str, families: Sequence
             )
         )
     return Section(f"env{place}", env, tuple(blocks))
+
+
+def answer_pictures(summary: Summary, films: Mapping[str, str]) -> tuple[Picture, ...]:
+    """What stands beside the answer: every run's final return on the first environments with a done run."""
+    found: list[Picture] = []
+    for env in summary.envs:
+        cells = summary.cells_of(env)
+        if any(cell.done for cell in cells) and len(found) < MOST_BESIDE:
+            styles = [summary.variants.index(cell.variant) for cell in cells]
+            name = f"answer{len(found)}"
+            drawing = draw_final_returns(cells, styles, random_return(env), name=name)
+            found.append(Picture(drawing, name, line(_dots_caption(cells)), None, marks_of(cells, name, films)))
+    return tuple(found)
 
 
 def random_return(env: str) -> float | None:
@@ -191,7 +217,7 @@ def _dots_caption(cells: Sequence[Cell]) -> list[str | Part]:
     says = f"Dot: a run's final return; diamond: {of}; bar: 95 % interval of it."
     if any(cell.counts[status] for cell in cells for status in LOST):
         says += " Cross: a run that diverged or failed, at its last returns; it is in no mean and no IQM."
-    return [strong("Every run. "), says]
+    return [strong(f"Every run on {cells[0].env}. " if cells else "Every run. "), says]
 
 
 def _where_curves_differ(env: str, families: Sequence[Family], summary: Summary, ledger: Ledger) -> list[list[Content]]:
@@ -203,9 +229,10 @@ def _where_curves_differ(env: str, families: Sequence[Family], summary: Summary,
         x, y = (cell.curve if (cell := summary.cell(v, env)) else None for v in (member.x, member.y))
         if x is None or y is None or not np.array_equal(x.env_steps, y.env_steps):
             continue
-        shared = [seed for seed in x.seeds if seed in y.seeds]
+        places = {seed: place for place, seed in enumerate(y.seeds)}
+        shared = [(place, places[seed]) for place, seed in enumerate(x.seeds) if seed in places]
         if member.is_paired and len(shared) >= MIN_RUNS_FOR_BAND:
-            one, other = (c.values[[c.seeds.index(seed) for seed in shared]] for c in (x, y))
+            one, other = (c.values[list(own)] for c, own in zip((x, y), zip(*shared, strict=True), strict=True))
             band = simultaneous_band(one - other, resamples=1_000, possible=possible)
         elif not member.is_paired and min(len(x.values), len(y.values)) >= MIN_RUNS_FOR_BAND:
             band = simultaneous_band(x.values, y.values, resamples=1_000, possible=possible)

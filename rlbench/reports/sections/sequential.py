@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rlbench import text
 from rlbench.deciding.plan_state import PlanState, Watched, described, sentence
-from rlbench.reports import text
 from rlbench.reports.comparisons import INCONCLUSIVE, UNDECIDED
 from rlbench.reports.document import Block, Content, Paragraph, Section, badge, line, note, table
 from rlbench.reports.ledger import Ledger

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlbench.reports import text
+from rlbench import text
 from rlbench.reports.across import arrivals, threshold_of
 from rlbench.reports.document import Block, Content, Figures, Part, Picture, Section, line, note, strong, table
 from rlbench.reports.learning import LAST_ROWS, overestimations, traces, training_traces
@@ -95,7 +95,10 @@ def threshold_section(summary: Summary, ledger: Ledger) -> Section:
             "Not declared: 0.8 of the way from random actions to the reference. An experiment file declares threshold: RETURN."
         )
     return Section(
-        "threshold", "Time to threshold", (*blocks, *(note(one) for one in says or ["No run has an evaluation."]))
+        "threshold",
+        "Time to threshold",
+        (*blocks, *(note(one) for one in says or ["No run has an evaluation."])),
+        is_reference=True,
     )
 
 
@@ -138,7 +141,9 @@ def diagnostics_section(summary: Summary, ledger: Ledger) -> Section:
                 )
             )
     if not groups:
-        return Section("diagnostics", "Diagnostics", (note("There are no diagnostics of done runs."),))
+        return Section(
+            "diagnostics", "Diagnostics", (note("There are no diagnostics of done runs."),), is_reference=True
+        )
     titles = [
         "Variant",
         "n",
@@ -166,6 +171,7 @@ def diagnostics_section(summary: Summary, ledger: Ledger) -> Section:
             table("Diagnostics at the end of training", titles, groups, name="diagnostics"),
             note(says),
         ),
+        is_reference=True,
     )
 
 
@@ -216,4 +222,4 @@ def training_section(summary: Summary, ledger: Ledger) -> Section:
             "with published training curves only."
         )
     )
-    return Section("training", "Appendix: training returns", tuple(blocks))
+    return Section("training", "Appendix: training returns", tuple(blocks), is_reference=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rlbench.reports import text
+from rlbench import text
 from rlbench.reports.document import (
     Block,
     Content,

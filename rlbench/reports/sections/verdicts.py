@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from rlbench.reports import text
+from rlbench import text
 from rlbench.reports.comparisons import (
     EQUIVALENT,
     INCONCLUSIVE,
     LEVEL,
+    SUPPORTED,
     Family,
     Pairwise,
     seeds_that_could_reject,
@@ -141,11 +142,12 @@ def _record(family: Family, ledger: Ledger) -> None:
 
 def _sentence(m: Pairwise, ledger: Ledger, exploratory: bool = False) -> Paragraph:
     key = key_of(m)
-    claim = strong(f"{m.x} is better than {m.y}")
+    claim = f"{m.x} is better than {m.y}"
+    claimed: str | Part = strong(claim) if m.word == SUPPORTED else claim
     head: list[str | Part] = [badge(m.word, TONES[m.word]), " "]
     if exploratory:
         head += [badge("exploratory"), " "]
-    head += [claim, f" on {m.env}: "]
+    head += [claimed, f" on {m.env}: "]
     if m.planned is not None:
         seen = f"after {m.planned.plan.history[-1].n} seeds" if m.planned.plan.history else "before its first look"
         return Paragraph(line([*head, f"by the sequential plan, {seen}; see its looks."]), "verdict")
@@ -155,7 +157,7 @@ def _sentence(m: Pairwise, ledger: Ledger, exploratory: bool = False) -> Paragra
         )
     body: list[str | Part] = [
         "difference ",
-        ledger.show(key, "estimate", "signed", "strong"),
+        ledger.show(key, "estimate", "signed", "text" if m.word == INCONCLUSIVE else "strong"),
         " ",
         *ledger.span(key, how="signed"),
         f" ({m.n_x} paired seeds), corrected p " if m.is_paired else f" ({m.n_x} + {m.n_y} runs), corrected p ",

@@ -1,0 +1,73 @@
+"""The answer of what was decided elsewhere: by a sequential plan, and by a study's confirmation on fresh seeds.
+
+In: a plan's comparisons, a study's record. Out: `Answer`s. Never: computes a statistic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rlbench import text
+from rlbench.deciding.plan_state import Watched, sentence
+from rlbench.reports.comparisons import INCONCLUSIVE
+from rlbench.reports.document import Answer, line
+
+
+def plan_answers(comparisons: Sequence[Watched], metric: str) -> list[Answer]:
+    """What a sequential plan has decided, in its own words."""
+    found = []
+    for one in comparisons:
+        if not one.plan.history:
+            told = (
+                f"{one.first} against {one.second} on {one.env}: not looked at yet; first at {one.plan.next_look} seeds"
+            )
+            found.append(Answer(line(f"{told}.")))
+        else:
+            found.append(Answer(line(f"{sentence(one, metric)}."), one.plan.history[-1].is_crossed))
+    return found
+
+
+def study_answers(record: Mapping[str, Any]) -> list[Answer]:
+    """Whether tuning helped, on seeds that it never saw; and which variant is better where all were tuned alike."""
+    found = []
+    for study in record["studies"]:
+        confirmed = study["confirmation"]
+        if confirmed is None:
+            done = [one["value"] for one in study["trials"] if one["state"] == "complete"]
+            best = (
+                f"the best of {text.plural(len(done), 'trial')} scored {text.number(max(done))}"
+                if done
+                else "no trial was completed"
+            )
+            told = f"{study['study']}: not confirmed; {best} on tuning seeds, which choose and cannot report."
+            found.append(Answer(line(told)))
+            continue
+        candidates = [one for one in confirmed["candidates"] if one["label"] == confirmed["winner"]]
+        compared = candidates[0]["against_default"] if candidates else None
+        if not compared:
+            found.append(Answer(line(f"{study['study']}: no tuned configuration finished all its fresh seeds.")))
+            continue
+        head = f"Tuning of {study['variant']}: "
+        found.append(_compared(compared, head, f"{candidates[0]['label']}", f"the untuned {study['variant']}"))
+    found += [_compared(one, "Tuned alike: ", one["first"], one["second"]) for one in record["between_variants"]]
+    return found
+
+
+def _compared(one: Mapping[str, Any], head: str, first: str, second: str) -> Answer:
+    low, high = one["low"], one["high"]
+    estimate = one["difference"]
+    if estimate < 0:
+        first, second, estimate, low, high = second, first, -estimate, -high, -low
+    place = text.place_of(low, high, estimate)
+    seen, p, n = text.span(low, high, place), text.p_value(one["adjusted_p"]), text.plural(one["n"], "fresh seed")
+    if one["verdict"] != INCONCLUSIVE:
+        told = f"{head}{first} beats {second} by {text.number(estimate, place)} {seen} on {n} (p {p})."
+        return Answer(line(told), is_decided=True)
+    least = one["smallest_effect"]
+    shows = (
+        f"could show {text.number(least)} or more" if least is not None and math.isfinite(least) else "cannot decide it"
+    )
+    told = f"{head}{first} against {second} is not decided ({text.signed(estimate, place)} {seen}, p {p}); {n} {shows}."
+    return Answer(line(told))

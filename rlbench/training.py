@@ -1,0 +1,110 @@
+"""Training what a request asks for, by command or from Python: what is refused before, the record of an experiment, and the mirror.
+
+In: a request, or runs and the definition of their experiment. Out: both in the store, the runs trained; whether it was interrupted.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlbench.plain_text import as_message
+
+if TYPE_CHECKING:
+    from rlbench.config import PlannedRun, Request
+    from rlbench.store import Store
+    from rlbench.tracking import Follower
+    from rlbench.tuning.request import TuneRequest
+
+MIRROR_PATIENCE_SECONDS = 60.0
+
+
+def open_store(path: Path) -> "Store":
+    """The store, which tells of damage on stderr."""
+    from rlbench.store import Store
+
+    return Store.open(path, say=lambda line: print(f"damage: {as_message(line)}", file=sys.stderr))
+
+
+def train_recorded(
+    name: str,
+    store: "Store",
+    runs: "Sequence[PlannedRun]",
+    definition: Mapping[str, Any],
+    request: "Request | TuneRequest",
+) -> bool:
+    """Record these runs as the experiment's and train those that are missing; True when interrupted."""
+    from rich.console import Console
+
+    from rlbench.config.changed_code import changed_code, changed_lines
+    from rlbench.runner.experiments import recorded
+
+    store.record_experiment(name, *recorded(runs, definition))
+    ids, final = {planned.run_id for planned in runs}, store.final_runs()
+    missing = ids - final
+    if missing:
+        under_way = len(missing & set(store.progress()))
+        resumed = f", {under_way} of them from their last checkpoint" if under_way else ""
+        Console(stderr=True).print(
+            f"{name}: {len(missing)} of {len(runs)} runs to train{resumed}, {request.workers} workers",
+            highlight=False,
+        )
+    for line in changed_lines(changed_code(store.specs(store.members(name).keys() - ids - final))):
+        Console(stderr=True).print(f"{name}: not continued: {line}", highlight=False, soft_wrap=True)
+    if not missing:
+        return False
+    from rlbench.runner.launch import pool_of, train_runs  # here and not above: with them comes the engine, and torch
+
+    return train_runs(store, runs, pool_of(request))
+
+
+def check(request: "Request") -> None:
+    """All that can be refused before anything is written, by a run and its dry run alike."""
+    from rlbench.runner.experiments import recorded
+    from rlbench.store import Store
+    from rlbench.tracking import require_login
+
+    require_login(*request.tracking)
+    store = Store.peek(request.store)
+    Store.check_writable(request.store)
+    runs, definition = request.planned, request.definition
+    if request.sequential is not None:
+        from rlbench.deciding import current_state, definition_of, runs_of
+
+        state = current_state(request, store)
+        runs, definition = tuple(runs_of(request, state)), definition_of(request, state)
+    if store is not None:
+        store.check_experiment(request.name, *recorded(runs, definition))
+
+
+def train(request: "Request") -> bool:
+    """Record the experiment and train what is missing, or what its plan asks for; True when interrupted."""
+    from rlbench.tracking import Follower
+
+    check(request)
+    store = open_store(request.store)
+
+    def train_these(runs: "Sequence[PlannedRun]", definition: dict[str, Any]) -> bool:
+        return train_recorded(request.name, store, runs, definition, request)
+
+    with Follower(request.store, *request.tracking) as follower:
+        if request.sequential is not None:
+            from rlbench.deciding import follow
+
+            interrupted = follow(request, store, train_these)
+        else:
+            interrupted = train_these(request.planned, request.definition)
+    await_mirror(follower, request.store, 0 if interrupted else MIRROR_PATIENCE_SECONDS)
+    return interrupted
+
+
+def await_mirror(follower: "Follower", store: Path, seconds: float = MIRROR_PATIENCE_SECONDS) -> None:
+    """Give the mirror so many seconds to end, and say what is left for it to do."""
+    mirrored = follower.wait(seconds)
+    if mirrored is None and seconds:
+        print("Weights & Biases is still being told, in the background", file=sys.stderr)
+    elif mirrored:
+        print(
+            f"not all was mirrored to Weights & Biases; python -m rlbench.sync store={store} catches up",
+            file=sys.stderr,
+        )

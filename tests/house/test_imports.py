@@ -1,0 +1,93 @@
+"""Imports point one way, each library of somebody else's that is optional or slow is imported in one place, and no circle."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+from import_graph import cycles, graph, imported, modules, unit
+
+# What stands later may import what stands earlier, and never the other way round.
+ORDER = [
+    *("errors", "deferred", "interrupts", "plain_text", "text", "metrics", "exact", "rows", "stats", "envs", "lanes"),
+    *("store", "tracking", "config", "runner", "deciding", "reports", "evidence", "playing", "tuning", "published"),
+    *(
+        "results",
+        "list",
+        "show",
+        "verify",
+        "play",
+        "sync",
+        "report",
+        "training",
+        "dry_run",
+        "from_python",
+        "run",
+        "tune",
+        "",
+        "__main__",
+    ),
+]
+# Beyond the order: who must know nothing of whom.
+STRANGERS = {
+    "stats": {"envs", "lanes"},
+    "store": {"envs", "lanes"},
+    "tracking": {"envs", "lanes"},
+    "reports": {"lanes", "runner", "tracking"},
+}
+# Modules that know of each other, if only for their annotations. This list can only shrink.
+KNOWN_CIRCLES = [
+    ["rlbench.lanes.bases", "rlbench.lanes.observations", "rlbench.lanes.validation"],
+    ["rlbench.store.program", "rlbench.store.store"],
+]
+# Who imports a library. A list of more than one can only shrink.
+HOMES = {
+    "wandb": {"tracking.wandb.tracker"},
+    "wandb_workspaces": {"tracking.wandb.report"},
+    "hydra": {"config.composing", "config.words", "evidence.columns"},
+    "omegaconf": {"config.composing"},
+    "optuna": {"tuning.optuna_names"},
+}
+
+
+def test_every_part_of_the_package_has_its_place_in_the_order() -> None:
+    assert {unit(name) for name in modules()} == set(ORDER)
+
+
+@pytest.mark.parametrize("part", ORDER)
+def test_imports_point_one_way(part: str) -> None:
+    later = set(ORDER[ORDER.index(part) + 1 :]) | STRANGERS.get(part, set())
+    wrong = [
+        f"{name} imports {other}"
+        for name, others in graph(typing=True).items()
+        for other in sorted(others)
+        if unit(name) == part and unit(other) in later
+    ]
+    assert wrong == []
+
+
+def test_no_module_leads_back_to_itself() -> None:
+    assert cycles(graph()) == []
+    assert [circle for circle in cycles(graph(typing=True)) if circle not in KNOWN_CIRCLES] == []
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_a_library_has_one_home(library: str) -> None:
+    importers = {
+        name.removeprefix("rlbench.")
+        for name, tree in modules().items()
+        if any(one.partition(".")[0] == library for one in imported(tree, typing=True))
+    }
+    assert importers <= HOMES[library]
+
+
+def test_a_circle_is_found() -> None:
+    assert cycles({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set()}) == [["a", "b", "c"]]
+    assert cycles({"a": {"b"}, "b": set()}) == []
+
+
+def test_imports_of_every_form_are_seen() -> None:
+    source = "import a.b\nif TYPE_CHECKING:\n    import t\ndef f():\n    from c import d\n"
+    tree = ast.parse(source)
+    assert imported(tree) == {"a.b", "c", "c.d"}
+    assert imported(tree, typing=True) == {"a.b", "c", "c.d", "t"}

@@ -1,0 +1,34 @@
+"""The `Worker` port's contract, for every implementation that there is."""
+
+import pytest
+
+from rlbench.runner.local import LocalLauncher, LocalWorker
+from rlbench.runner.worker import Worker
+from tests.runner.thread_workers import ThreadLauncher, ThreadWorker
+from tests.runner.worker_contract import RUNS, WorkerContract
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The digests of the runs, each trained as the only lane."""
+    from rlbench.verify import digest_alone
+
+    return {run.run_id: digest_alone(run.run) for run in RUNS}
+
+
+class TestThreads(WorkerContract):
+    def new_launcher(self) -> ThreadLauncher:
+        return ThreadLauncher()
+
+    def crash(self, worker: Worker) -> None:
+        assert isinstance(worker, ThreadWorker)
+        worker.crash()
+
+
+class TestProcesses(WorkerContract):
+    def new_launcher(self) -> LocalLauncher:
+        return LocalLauncher()
+
+    def crash(self, worker: Worker) -> None:
+        assert isinstance(worker, LocalWorker)
+        worker.process.kill()
