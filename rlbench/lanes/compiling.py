@@ -127,6 +127,7 @@ def _compiled(
     graph: GraphModule, inputs: Sequence[Tensor], options: dict[str, int]
 ) -> Callable[[list[Tensor]], Sequence[Tensor]]:
     from torch._functorch import config as functorch
+    from torch._inductor import config as inductor
     from torch._inductor.compile_fx import compile_fx, compile_fx_inner
 
     constants = _lifted(graph)
@@ -143,11 +144,14 @@ def _compiled(
         "cpp_wrapper": True,
         "size_asserts": False,
         "cpp.simdlen": VECTOR_BITS.get(torch.backends.cpu.get_cpu_capability()) if _is_x86() else None,
+        "cpp.cxx": (None, building.compiler() or "g++"),
         # What environment variables would change of the arithmetic.
         "cpp.enable_floating_point_contract_flag": "off",
         "cpp.enable_unsafe_math_opt_flag": False,
         "emulate_precision_casts": False,
     }
+    if building.march() and hasattr(inductor.cpp, "march"):
+        own["cpp.march"] = building.march()  # and not `native`: a cache may be shared by machines that differ
     # The cache of whole derivatives would answer without handing over what is called here: its callers cost 11 us a call.
     with functorch.patch(enable_autograd_cache=False):
         compile_fx(graph, [*inputs, *constants], inner_compile=keep, config_patches={**own, **options})
