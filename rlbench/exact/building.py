@@ -4,6 +4,7 @@ Which instructions are used follows PyTorch's own choice (`ATEN_CPU_CAPABILITY`)
 come from `emulation`, slowly. A compiler that is there and fails is an error.
 """
 
+import fcntl
 import functools
 import hashlib
 import os
@@ -16,11 +17,11 @@ from pathlib import Path
 
 import torch
 
-from rlbench.errors import ConfigError
+from rlbench.errors import ConfigError, first_line
 from rlbench.exact.waiting import waiting
 
 SOURCE = Path(__file__).with_name("products.cpp")
-INSTRUCTIONS = {"AVX512": ("-march=x86-64-v4",), "AVX2": ("-march=x86-64-v3",)}
+MARCHES = {"AVX512": "x86-64-v4", "AVX2": "x86-64-v3"}
 
 _LIBRARY = torch.library.Library("rlbench", "DEF")
 for _schema in (
@@ -36,10 +37,19 @@ for _schema in (
 
 
 def compiler() -> str | None:
-    """The C++ compiler: the one that `CXX` names, else g++ or clang++; None where there is none, or with `RLBENCH_COMPILER=none`."""
+    """The C++ compiler: the one that `CXX` names, else g++ or clang++; None where there is none, or with `RLBENCH_COMPILER=none`.
+
+    Raises ConfigError where `CXX` names none: without a compiler all is many times slower, which nobody asks for by a slip.
+    """
     if os.environ.get("RLBENCH_COMPILER") == "none":
         return None
-    found = (shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++"))
+    wanted = os.environ.get("CXX")
+    if wanted and shutil.which(wanted) is None:
+        raise ConfigError(
+            f"CXX is {wanted!r}, which is no program here; name one C++ compiler without options, unset CXX to use g++ or"
+            " clang++, or set RLBENCH_COMPILER=none (the same numbers, many times slower)"
+        )
+    found = (shutil.which(name) for name in ((wanted,) if wanted else ("g++", "clang++")))
     return next((path for path in found if path), None)
 
 
@@ -53,23 +63,48 @@ def load() -> None:
         for name in ("affine", "affine_backward", "layers", "layers_backward", "sqrt", "sums", "square_sums"):
             _LIBRARY.impl(name, getattr(emulation, name), "CPU")
         return
-    torch.ops.load_library(_built(cxx))
+    path = _path(cxx)
+    _build(cxx, path)
+    try:
+        torch.ops.load_library(str(path))
+    except OSError:  # what lies there is damaged, by a full disk, say
+        path.unlink(missing_ok=True)
+        _build(cxx, path)
+        try:
+            torch.ops.load_library(str(path))
+        except OSError as error:
+            raise ConfigError(f"{path}, which {cxx} has just made, cannot be loaded: {first_line(error)}") from error
 
 
-def _built(cxx: str) -> str:
-    """The path of the library, built if need be; processes that build it at once do so twice, and the last one stays."""
+def _path(cxx: str) -> Path:
+    """Where the library lies: its name says what it was made of and for."""
     command = [cxx, *_flags(), str(SOURCE)]
     version = subprocess.run([cxx, "--version"], capture_output=True, text=True).stdout
-    made_of = [SOURCE.read_text(), *command, version, torch.__version__]
+    made_of = [SOURCE.read_text(), *command, version, torch.__version__, platform.system(), platform.machine()]
     digest = hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:16]
-    path = cache_folder() / f"rlbench_products_{digest}.so"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+    return cache_folder() / f"rlbench_products_{digest}.so"
+
+
+def _build(cxx: str, path: Path) -> None:
+    """Build the library if it is not there. Processes that want it at once wait for the one that builds it."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.exists():
+            return
         with waiting(), tempfile.TemporaryDirectory(dir=path.parent) as folder:
             new = Path(folder) / path.name
-            _run([*command, "-o", str(new), *_linked()])
+            _run([cxx, *_flags(), str(SOURCE), "-o", str(new), *_linked()])
+            with open(new, "rb") as written:
+                os.fsync(written.fileno())
             new.replace(path)
-    return str(path)
+
+
+def march() -> str | None:
+    """The processors for which to compile, by PyTorch's own choice; None for what the compiler takes by itself."""
+    return MARCHES.get(torch.backends.cpu.get_cpu_capability())
 
 
 def cache_folder() -> Path:
@@ -81,7 +116,8 @@ def cache_folder() -> Path:
 
 def _flags() -> list[str]:
     # Without contraction a multiplication and an addition stay two roundings, as everywhere in the engine.
-    instructions = INSTRUCTIONS.get(torch.backends.cpu.get_cpu_capability(), ())
+    wanted = march()
+    instructions = [f"-march={wanted}"] if wanted else []
     include = Path(torch.__file__).with_name("include")
     return [
         "-O3",

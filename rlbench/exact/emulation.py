@@ -24,8 +24,24 @@ def fused(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
     return torch.where((error != 0) & is_even & total.isfinite(), odd, total).float()
 
 
+def _check(t: Tensor, *sizes: int) -> None:
+    if t.dtype != torch.float32 or tuple(t.shape) != sizes:
+        raise RuntimeError(f"expected {list(sizes)} of float32, got {list(t.shape)} of {t.dtype}")
+
+
+def _check_layer(x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    """Nothing broadcasts, as in products.cpp."""
+    if x.dim() != 3 or weight.dim() != 3:
+        raise RuntimeError(f"expected 3 axes, got {list(x.shape)} and {list(weight.shape)}")
+    _check(x, *x.shape)
+    _check(weight, x.shape[0], x.shape[2], weight.shape[2])
+    if bias is not None:
+        _check(bias, x.shape[0], 1, weight.shape[2])
+
+
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None, positive: bool) -> Tensor:
     """x [L, R, K] times weight [L, K, N], from bias [L, 1, N] or 0; with zeros in place of negative results if `positive`."""
+    _check_layer(x, weight, bias)
     start = torch.zeros(1) if bias is None else bias
     total = start.expand(x.shape[0], x.shape[1], weight.shape[2])
     for k in range(x.shape[2]):
@@ -37,6 +53,9 @@ def affine_backward(
     gradient: Tensor, x: Tensor, weight: Tensor, y: Tensor, positive: bool, wants_x: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The derivatives of `affine` in x (or no rows), weight and bias."""
+    _check_layer(x, weight, None)
+    _check(gradient, x.shape[0], x.shape[1], weight.shape[2])
+    _check(y, *gradient.shape)
     if positive:
         gradient = torch.where(y > 0, gradient, 0.0)
     of_bias = torch.zeros(gradient.shape[0], gradient.shape[2])
@@ -48,6 +67,8 @@ def affine_backward(
 
 def layers(x: Tensor, weights: list[Tensor], biases: list[Tensor], keeps: bool) -> Tensor:
     """Affine layers with zeros in place of negative results between them; the outputs of all, or of the last, [L, R * widths]."""
+    if not weights or len(weights) != len(biases):
+        raise RuntimeError(f"{len(weights)} weights and {len(biases)} biases")
     outputs: list[Tensor] = []
     for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         x = affine(x, weight, bias, i < len(weights) - 1)
@@ -60,6 +81,7 @@ def layers_backward(
 ) -> tuple[Tensor, Tensor]:
     """The derivatives of `layers` in x (or no rows), and in the weights and biases, [L, all of them]."""
     rows = x.shape[1]
+    _check(kept, len(x), rows * sum(weight.shape[2] for weight in weights))
     found: list[Tensor] = []
     outputs = [t.unflatten(1, (rows, -1)) for t in kept.split([rows * weight.shape[2] for weight in weights], 1)]
     for i in reversed(range(len(weights))):
@@ -99,6 +121,7 @@ def square_sums(xs: list[Tensor]) -> Tensor:
     """The sum of the squares of each lane over all tensors [L, ...] -> [L]."""
     part = xs[0].new_zeros(len(xs[0]), PARTS)
     for x in xs:
+        _check(x, len(part), *x.shape[1:])
         for row in _by_parts(x.flatten(1)).unbind(1):
             part = fused(row, row, part)
     return _in_halves(part)

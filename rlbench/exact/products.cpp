@@ -71,9 +71,11 @@ static Matrix of_lane(const at::Tensor& t, int64_t lane) {
 
 static Matrix transposed(Matrix m) { return {m.at, m.column, m.row}; }
 
-// What stands at the edges of a product: the bias, of which there is one row or none, and whether negative results become 0.
+// What stands at the edges of a product: the bias, of which there is one row, its numbers `apart` from each other, or none; and whether
+// negative results become 0.
 struct Ends {
   const float* bias;
+  int64_t apart;
   bool positive;
 };
 
@@ -144,7 +146,8 @@ static void product(int64_t rows, int64_t columns, int64_t depth, Matrix a, Matr
     const float* panel = b(0, n);
     int64_t ldb = b.row;
     float bias[PANEL] = {};
-    if (ends.bias) std::memcpy(bias, ends.bias + n, wanted * sizeof(float));
+    if (ends.bias)
+      for (int64_t j = 0; j < wanted; j++) bias[j] = ends.bias[(n + j) * ends.apart];
     if (b.column != 1 || wanted != width) {
       float* packed = scratch(0, depth * width);
       pack({panel, b.row, b.column}, depth, wanted, width, packed);
@@ -154,7 +157,7 @@ static void product(int64_t rows, int64_t columns, int64_t depth, Matrix a, Matr
     for (int64_t i = 0, m = 0; i < count; i++) {  // tiles of nearly equal height
       int64_t height = (rows - m + count - i - 1) / (count - i);
       Tile kind = wide ? WIDE[height - 1] : NARROW[height - 1];
-      kind({a(m, 0), a.row, a.column}, panel, ldb, {ends.bias ? bias : nullptr, ends.positive}, c + m * columns + n,
+      kind({a(m, 0), a.row, a.column}, panel, ldb, {ends.bias ? bias : nullptr, 1, ends.positive}, c + m * columns + n,
                         columns, depth, wanted);
       m += height;
     }
@@ -165,14 +168,26 @@ static void check(const at::Tensor& t, int64_t axes) {
   TORCH_CHECK(t.dim() == axes && t.scalar_type() == at::kFloat, "expected ", axes, " axes of float32, got ", t.sizes(), " of ", t.scalar_type());
 }
 
+// Of a layer: its weight is [lanes, depth, any], its bias, if it has one, [lanes, 1, columns]. Before the first number is read.
+static void check_layer(int64_t lanes, int64_t depth, const at::Tensor& weight, const at::Tensor* bias) {
+  check(weight, 3);
+  TORCH_CHECK(weight.size(0) == lanes && weight.size(1) == depth, "no product of ", lanes, " lanes of depth ", depth, " and ", weight.sizes());
+  if (!bias) return;
+  check(*bias, 3);
+  TORCH_CHECK(bias->size(0) == lanes && bias->size(1) == 1 && bias->size(2) == weight.size(2), "a bias of ", bias->sizes(), " for a weight of ", weight.sizes());
+}
+
+static void check_sizes(const at::Tensor& t, at::IntArrayRef wanted) {
+  check(t, wanted.size());
+  TORCH_CHECK(t.sizes() == wanted, "expected ", wanted, ", got ", t.sizes());
+}
+
 at::Tensor affine(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias, bool positive) {
-  check(x, 3), check(weight, 3);
+  check(x, 3), check_layer(x.size(0), x.size(2), weight, bias ? &*bias : nullptr);
   int64_t lanes = x.size(0), rows = x.size(1), depth = x.size(2), columns = weight.size(2);
-  TORCH_CHECK(weight.size(0) == lanes && weight.size(1) == depth, "no product of ", x.sizes(), " and ", weight.sizes());
-  if (bias) TORCH_CHECK(bias->dim() == 3 && bias->size(0) == lanes && bias->size(1) == 1 && bias->size(2) == columns && bias->stride(2) == 1, "a bias of ", bias->sizes());
   at::Tensor y = at::empty({lanes, rows, columns}, x.options());
   for (int64_t lane = 0; lane < lanes; lane++) {
-    Ends ends{bias ? of_lane(*bias, lane).at : nullptr, positive};
+    Ends ends{bias ? of_lane(*bias, lane).at : nullptr, bias ? bias->stride(2) : 1, positive};
     product(rows, columns, depth, of_lane(x, lane), of_lane(weight, lane), ends, y.data_ptr<float>() + lane * rows * columns);
   }
   return y;
@@ -194,12 +209,13 @@ static void cut(Matrix gradient, Matrix y, bool positive, int64_t rows, int64_t 
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor> affine_backward(const at::Tensor& gradient, const at::Tensor& x, const at::Tensor& weight,
                                                                const at::Tensor& y, bool positive, bool wants_x) {
-  check(gradient, 3), check(x, 3), check(weight, 3), check(y, 3);
+  check(x, 3), check_layer(x.size(0), x.size(2), weight, nullptr);
   int64_t lanes = x.size(0), rows = x.size(1), depth = x.size(2), columns = weight.size(2);
+  check_sizes(gradient, {lanes, rows, columns}), check_sizes(y, {lanes, rows, columns});
   at::Tensor of_x = at::empty({lanes, wants_x ? rows : 0, depth}, x.options());
   at::Tensor of_weight = at::empty({lanes, depth, columns}, x.options()), of_bias = at::empty({lanes, 1, columns}, x.options());
   float* kept = scratch(1, rows * columns);
-  Ends none{nullptr, false};
+  Ends none{nullptr, 1, false};
   for (int64_t lane = 0; lane < lanes; lane++) {
     cut(of_lane(gradient, lane), of_lane(y, lane), positive, rows, columns, kept, of_bias.data_ptr<float>() + lane * columns);
     Matrix own{kept, columns, 1};
@@ -214,8 +230,13 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> affine_backward(const at::Tensor&
 // cache. Kept are the outputs of all layers, a lane's one after the other; without `keeps`, of the last one only.
 at::Tensor layers(const at::Tensor& x, at::TensorList weights, at::TensorList biases, bool keeps) {
   check(x, 3);
-  int64_t lanes = x.size(0), rows = x.size(1), count = weights.size(), width = 0;
-  for (int64_t i = 0; i < count; i++) check(weights[i], 3), width = keeps || i == count - 1 ? width + weights[i].size(2) : 0;
+  int64_t lanes = x.size(0), rows = x.size(1), deep = x.size(2), count = weights.size(), width = 0;
+  TORCH_CHECK(count > 0 && weights.size() == biases.size(), count, " weights and ", biases.size(), " biases");
+  for (int64_t i = 0; i < count; i++) {
+    check_layer(lanes, deep, weights[i], &biases[i]);
+    deep = weights[i].size(2);
+    width = keeps || i == count - 1 ? width + deep : 0;
+  }
   at::Tensor kept = at::empty({lanes, rows * width}, x.options());
   for (int64_t lane = 0; lane < lanes; lane++) {
     Matrix in = of_lane(x, lane);
@@ -223,7 +244,7 @@ at::Tensor layers(const at::Tensor& x, at::TensorList weights, at::TensorList bi
     for (int64_t i = 0; i < count; i++) {
       int64_t depth = weights[i].size(1), columns = weights[i].size(2);
       float* to = keeps || i == count - 1 ? out : scratch(2 + i % 2, rows * columns);
-      product(rows, columns, depth, in, of_lane(weights[i], lane), {of_lane(biases[i], lane).at, i < count - 1}, to);
+      product(rows, columns, depth, in, of_lane(weights[i], lane), {of_lane(biases[i], lane).at, biases[i].stride(2), i < count - 1}, to);
       in = {to, columns, 1};
       out += keeps ? rows * columns : 0;
     }
@@ -234,10 +255,17 @@ at::Tensor layers(const at::Tensor& x, at::TensorList weights, at::TensorList bi
 // The derivatives of `layers` in x (or no rows), and in each layer's weight and bias, a lane's one after the other.
 std::tuple<at::Tensor, at::Tensor> layers_backward(const at::Tensor& gradient, const at::Tensor& x, at::TensorList weights,
                                                    const at::Tensor& kept, bool wants_x) {
-  int64_t lanes = x.size(0), rows = x.size(1), count = weights.size(), size = 0;
-  for (const at::Tensor& weight : weights) size += (weight.size(1) + 1) * weight.size(2);
+  check(x, 3);
+  int64_t lanes = x.size(0), rows = x.size(1), deep = x.size(2), count = weights.size(), size = 0, width = 0;
+  for (const at::Tensor& weight : weights) {
+    check_layer(lanes, deep, weight, nullptr);
+    deep = weight.size(2), width += deep;
+    size += (weight.size(1) + 1) * deep;
+  }
+  check_sizes(gradient, {lanes, rows, deep}), check_sizes(kept, {lanes, rows * width});
+  TORCH_CHECK(kept.is_contiguous(), "the outputs of layers are kept side by side");
   at::Tensor of_x = at::empty({lanes, wants_x ? rows : 0, x.size(2)}, x.options()), found = at::empty({lanes, size}, x.options());
-  Ends none{nullptr, false};
+  Ends none{nullptr, 1, false};
   for (int64_t lane = 0; lane < lanes; lane++) {
     Matrix next = of_lane(gradient, lane);
     const float* y = kept.const_data_ptr<float>() + (lane + 1) * kept.size(1);
@@ -300,8 +328,13 @@ at::Tensor sums(const at::Tensor& x) {
 
 // The sums of squares of each lane over all tensors [lanes, ...], which go on in the same partial sums, one after the other.
 at::Tensor square_sums(at::TensorList xs) {
+  TORCH_CHECK(xs.size() > 0, "no tensors to sum the squares of");
+  for (const at::Tensor& x : xs) {
+    TORCH_CHECK(x.dim() > 0 && x.scalar_type() == at::kFloat && x.size(0) == xs[0].size(0), "squares of ", x.sizes(), " of ", x.scalar_type(), " beside ", xs[0].sizes());
+  }
   int64_t lanes = xs[0].size(0);
   at::Tensor out = at::empty({lanes}, xs[0].options());
+  if (lanes == 0) return out;
   std::vector<at::Tensor> rows;
   for (const at::Tensor& x : xs) rows.push_back(x.select(0, 0).is_contiguous() ? x : x.contiguous());
   for (int64_t lane = 0; lane < lanes; lane++) {

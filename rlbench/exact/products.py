@@ -4,12 +4,30 @@ Every element is a chain of fused multiply-adds, or a sum, in an order that is p
 neighbours, on their number, on strides, or on the CPU.
 """
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from rlbench.exact import building
+
+FLOATS = (torch.float32, torch.float64)
+
+
+def applied(function: type[torch.autograd.Function], *arguments: Any) -> Tensor:
+    """The result of a differentiable function. RuntimeError under torch.func, through which it has no derivative."""
+    if torch._C._are_functorch_transforms_active():
+        raise RuntimeError("rlbench.exact has no derivatives under torch.func (grad, vmap): use torch.autograd.grad")
+    y: Tensor = function.apply(*arguments)
+    return y
+
+
+def check_dtype(name: str, x: Tensor, allowed: tuple[torch.dtype, ...] = FLOATS) -> None:
+    """Raise TypeError for numbers that a function has no bits for."""
+    if x.dtype not in allowed:
+        wanted = " or ".join(str(dtype).removeprefix("torch.") for dtype in allowed)
+        raise TypeError(f"exact.{name} takes {wanted}, got {str(x.dtype).removeprefix('torch.')}")
 
 
 @torch.library.register_fake("rlbench::affine")
@@ -63,8 +81,7 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, positive: b
     `positive` puts zeros in place of negative results (a ReLU). Differentiable once, in x, weight and bias.
     """
     building.load()
-    y: Tensor = _Affine.apply(x, weight, bias, positive)
-    return y
+    return applied(_Affine, x, weight, bias, positive)
 
 
 @torch.library.register_fake("rlbench::layers")
@@ -106,8 +123,7 @@ def layers(x: Tensor, params: list[Tensor]) -> Tensor:
     """
     building.load()
     if torch.is_grad_enabled() and any(t.requires_grad for t in (x, *params)):
-        y: Tensor = _Layers.apply(x, *params)
-        return y
+        return applied(_Layers, x, *params)
     last: Tensor = torch.ops.rlbench.layers(x, params[::2], params[1::2], False)
     return last.unflatten(1, (x.shape[1], -1))
 
@@ -116,7 +132,7 @@ class _Sums(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.shape = x.shape
-        total: Tensor = torch.ops.rlbench.sums(x.reshape(-1, x.shape[-1]))
+        total: Tensor = torch.ops.rlbench.sums(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]))
         return total.view(x.shape[:-1])
 
     @staticmethod
@@ -126,9 +142,11 @@ class _Sums(torch.autograd.Function):
 
 def sums(x: Tensor) -> Tensor:
     """The sums over the last axis, [..., n] -> [...], float32 or float64. Differentiable once."""
+    check_dtype("sums", x)
+    if x.dim() == 0:
+        raise TypeError("exact.sums takes tensors with an axis, got one number")
     building.load()
-    total: Tensor = _Sums.apply(x)
-    return total
+    return applied(_Sums, x)
 
 
 def square_sums(xs: list[Tensor]) -> Tensor:

@@ -6,6 +6,7 @@ compiled. So compiled code has the bits of the function itself, which runs where
 
 import dataclasses
 import os
+import platform
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -74,9 +75,11 @@ class Computation:
 
     def _eager(self, fixed: tuple[Any, ...]) -> Callable[..., Any]:
         def call(*given: Tensor) -> Any:
-            if self.exact and not self._programs and os.environ.get("RLBENCH_CHECK_EXACT", "1") != "0":
-                check_exact(_flat(self.function, (*fixed, *given))[0])
-                self._programs["checked"] = None
+            if self.exact and os.environ.get("RLBENCH_CHECK_EXACT", "1") != "0":
+                structure = tuple((t.shape, t.dtype) for t in tensors_of((fixed, given)))
+                if structure not in self._programs:
+                    check_exact(_flat(self.function, (*fixed, *given))[0])
+                    self._programs[structure] = None
             return self.function(*fixed, *given)
 
         return call
@@ -124,6 +127,7 @@ def _compiled(
     graph: GraphModule, inputs: Sequence[Tensor], options: dict[str, int]
 ) -> Callable[[list[Tensor]], Sequence[Tensor]]:
     from torch._functorch import config as functorch
+    from torch._inductor import config as inductor
     from torch._inductor.compile_fx import compile_fx, compile_fx_inner
 
     constants = _lifted(graph)
@@ -139,13 +143,24 @@ def _compiled(
     own = {
         "cpp_wrapper": True,
         "size_asserts": False,
-        "cpp.simdlen": VECTOR_BITS.get(torch.backends.cpu.get_cpu_capability()),
+        "cpp.simdlen": VECTOR_BITS.get(torch.backends.cpu.get_cpu_capability()) if _is_x86() else None,
+        "cpp.cxx": (None, building.compiler() or "g++"),
+        # What environment variables would change of the arithmetic.
+        "cpp.enable_floating_point_contract_flag": "off",
+        "cpp.enable_unsafe_math_opt_flag": False,
+        "emulate_precision_casts": False,
     }
+    if building.march() and hasattr(inductor.cpp, "march"):
+        own["cpp.march"] = building.march()  # and not `native`: a cache may be shared by machines that differ
     # The cache of whole derivatives would answer without handing over what is called here: its callers cost 11 us a call.
     with functorch.patch(enable_autograd_cache=False):
         compile_fx(graph, [*inputs, *constants], inner_compile=keep, config_patches={**own, **options})
     (run,) = made
     return (lambda tensors: run([*tensors, *constants])) if constants else run
+
+
+def _is_x86() -> bool:
+    return platform.machine().lower() in ("x86_64", "amd64")
 
 
 def _lifted(graph: GraphModule) -> list[Tensor]:

@@ -4,6 +4,7 @@ In: a store with a recorded experiment, its runs, and workers. Out: what became 
 another command is training on the same store are waited for, and taken over if that command dies.
 """
 
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rlbench.config.plan import PlannedRun
+from rlbench.exact import building
 from rlbench.runner.compile_time import Compiling
 from rlbench.runner.local import LocalLauncher
 from rlbench.runner.plan import expected_seconds, share_out, total_steps
@@ -63,7 +65,9 @@ class Asked(Protocol):
 
 
 def pool_of(asked: Asked) -> WorkerPool:
-    """The workers that a command asks for."""
+    """The workers that a command asks for. Says on stderr where they will be slow; raises ConfigError where `CXX` names no compiler."""
+    if building.compiler() is None:
+        print("no C++ compiler is used: the same numbers, many times slower", file=sys.stderr)
     return WorkerPool(
         LocalLauncher(),
         asked.store,

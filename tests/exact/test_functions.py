@@ -59,6 +59,41 @@ def test_powers() -> None:
     assert exact.power(torch.tensor(1.0, dtype=torch.float64), n).eq(1).all()
 
 
+def test_powers_at_the_ends() -> None:
+    base = torch.tensor([0.0, 0.0, -2.0, -2.0, INF, 2.0], dtype=torch.float64)
+    found = exact.power(base, torch.tensor([0.0, 2.0, 0.0, 2.0, 0.0, 10.0], dtype=torch.float64))
+    assert found[[0, 1, 2, 4]].tolist() == [1.0, 0.0, 1.0, 1.0]
+    assert found[3].isnan()
+    assert found[5].item() == pytest.approx(1024.0, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [exact.exp, exact.log, exact.sqrt, exact.sine, exact.cosine, exact.sine_cosine, exact.tanh, exact.softmax, exact.sums],
+)  # fmt: skip
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float16, torch.bfloat16, torch.complex64], ids=str)
+def test_numbers_of_other_types_are_refused(function: Callable[[Tensor], Tensor], dtype: torch.dtype) -> None:
+    with pytest.raises(TypeError, match=r"^exact\..* takes float32"):
+        function(torch.ones(3).to(dtype))
+
+
+def test_tanh_has_the_accuracy_of_float32_and_takes_nothing_else() -> None:
+    with pytest.raises(TypeError, match=r"^exact\.tanh takes float32, got float64$"):
+        exact.tanh(torch.ones(3, dtype=torch.float64))
+
+
+def test_the_sine_of_float32_is_as_near_as_it_says() -> None:
+    x = numbers(-1, 1).float()
+    assert float((exact.sine(x).double() - torch.sin(x.double())).abs().max()) < 1e-7
+    assert float((exact.cosine(x).double() - torch.cos(x.double())).abs().max()) < 1e-7
+
+
+@pytest.mark.parametrize("function", [exact.exp, exact.sqrt, exact.sums, exact.softmax])
+def test_torch_func_is_refused_in_one_line(function: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(RuntimeError, match=r"^rlbench\.exact has no derivatives under torch\.func .*$"):
+        torch.func.grad(lambda x: function(x).flatten()[0])(torch.ones(1, 3))
+
+
 def test_roots_are_rounded_exactly() -> None:
     for x in (numbers(0, 1e-3), numbers(0, 1e-3).float()):
         assert [float(y) for y in exact.sqrt(x)] == [float(y) for y in x.numpy() ** 0.5]

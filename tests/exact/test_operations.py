@@ -53,6 +53,16 @@ def only(function: Callable[[Tensor], Tensor]) -> list[str]:
         (lambda x: x**3, "use exact.power"),
         (lambda x: torch.addcmul(x, x, x), "torch.addcmul may"),
         (lambda x: torch.nn.functional.softplus(x), "torch.softplus may"),
+        (lambda x: torch.rsub(x, 1.0, alpha=0.3), "torch.rsub may"),
+        (lambda x: x.round(decimals=3), "torch.round may"),
+        (lambda x: torch.arange(0, 0.5, 0.1), "torch.arange may"),
+        (lambda x: x.bfloat16(), "torch.to_copy may"),
+        (lambda x: x.long().sum(1, dtype=torch.float32), "torch.sum may"),
+        (lambda x: x.long().cumsum(1, dtype=torch.float32), "torch.cumsum may"),
+        (lambda x: x.long().prod(1, dtype=torch.float32), "torch.prod may"),
+        (lambda x: torch.remainder(x.long(), x), "torch.remainder may"),
+        (lambda x: x.sort(-1).indices, "torch.sort may"),
+        (lambda x: torch.zeros(3, 4, 5).scatter(-1, torch.zeros(3, 4, 5, dtype=torch.long), x), "torch.scatter may"),
     ],
 )  # fmt: skip
 def test_what_is_not_exact_is_named(function: Callable[[Tensor], Tensor], message: str) -> None:
@@ -66,10 +76,16 @@ def test_what_is_not_exact_is_named(function: Callable[[Tensor], Tensor], messag
     [
         exact.exp, exact.tanh, exact.softmax, exact.sqrt, lambda x: exact.affine(x, x.mT), lambda x: x.argmax(1),
         lambda x: torch.where(x > 0, x, -x).clamp(max=1), lambda x: x.long().sum(1), lambda x: (x > 0.5).any(1),
+        lambda x: x.sort(dim=-1, stable=True).indices, lambda x: x * torch.arange(5), lambda x: torch.arange(5, dtype=torch.float64) * x,
+        lambda x: x.scatter(2, torch.ones(3, 4, 1, dtype=torch.long), x[..., :1]), lambda x: x.round(), lambda x: 1 - x,
     ],
 )  # fmt: skip
 def test_what_is_exact_passes(function: Callable[[Tensor], Tensor]) -> None:
     assert only(function) == []
+
+
+def test_complex_numbers_are_refused() -> None:
+    assert only(lambda x: (x * 1j).abs())
 
 
 def test_a_derivative_that_is_not_exact_is_found() -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from rlbench import exact
 from rlbench.exact import building, emulation
 
+ULP = 2.0**-23  # of 1 in float32
 # (lanes, rows, depth, columns): edges of every tile, one row, one column, and what networks have.
 SHAPES = [(1, 1, 1, 1), (3, 7, 5, 9), (2, 13, 17, 33), (2, 6, 4, 16), (1, 1, 64, 64), (2, 64, 64, 64), (3, 32, 24, 2)]  # fmt: skip
 
@@ -58,7 +60,7 @@ def test_each_element_is_a_chain_of_fused_multiply_adds(shape: tuple[int, int, i
 
 
 def test_a_fused_multiply_add_rounds_once() -> None:
-    """(1 + u)(1 - u) - 1 = -u**2, and a case in which rounding to double first would be wrong."""
+    """(1 + u)(1 - u) - 1 = -u**2, and cases in which rounding to float64 first gives another number."""
     u = 2.0**-12
     one = torch.tensor([1 + u]), torch.tensor([1 - u]), torch.tensor([-1.0])
     assert emulation.fused(*one).item() == -(u**2)
@@ -69,6 +71,25 @@ def test_a_fused_multiply_add_rounds_once() -> None:
     assert emulation.fused(*tiny).item() == 1.0 + 2**-23
     half = torch.tensor([1 + 2.0**-23]), torch.tensor([2.0**-24 * (1 - 2.0**-24)]), torch.tensor([1.0])
     assert emulation.fused(*half).item() == 1.0 + 2**-23
+
+
+# By a hair beside the middle of two float32: in float64 the sum is the middle itself, which a second rounding takes to the even number.
+@pytest.mark.parametrize(
+    ("a", "b", "c", "right", "twice"),
+    [
+        (1 + ULP, (1 - ULP) * 2.0**-24, 1 + ULP, 1 + ULP, 1 + 2 * ULP),  # below the middle
+        (1 + ULP, (ULP - 1) * 2.0**-24, 1 + ULP, 1 + ULP, 1.0),  # above it, by a subtraction
+        (8390641 * 2.0**-23, 16773151 * 2.0**-48, 1.0, 1 + ULP, 1.0),  # above it
+    ],
+)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_fused_multiply_add_does_not_round_twice(
+    a: float, b: float, c: float, right: float, twice: float, sign: float
+) -> None:
+    left, factor, addend = (torch.tensor([[[value]]]) for value in (a, sign * b, sign * c))
+    assert (left.double() * factor.double() + addend.double()).float().item() == sign * twice
+    assert emulation.fused(left, factor, addend).item() == sign * right
+    assert exact.affine(left, factor, addend).item() == sign * right
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -118,6 +139,60 @@ def layer_by_layer(x: Tensor, params: list[Tensor]) -> Tensor:
     for weight, bias in zip(params[:-2:2], params[1:-2:2], strict=True):
         x = exact.affine(x, weight, bias, positive=True)
     return exact.affine(x, params[-2], params[-1])
+
+
+X, WEIGHT, BIAS = torch.ones(2, 3, 5), torch.ones(2, 5, 4), torch.ones(2, 1, 4)
+KEPT = torch.ones(2, 12)
+
+
+@pytest.mark.parametrize("operators", [torch.ops.rlbench, emulation], ids=["C++", "emulation"])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("affine", (X, torch.ones(2, 50, 4), BIAS, False)),
+        ("affine", (X, torch.ones(1, 5, 4), BIAS, False)),
+        ("affine", (X, WEIGHT, torch.ones(2, 1, 1), False)),
+        ("affine", (X, WEIGHT.double(), BIAS, False)),
+        ("affine_backward", (torch.ones(2, 3, 3), X, WEIGHT, torch.ones(2, 3, 4), True, True)),
+        ("affine_backward", (torch.ones(2, 3, 4), X, WEIGHT, torch.ones(2, 2, 4), True, True)),
+        ("layers", (X, [WEIGHT], [], False)),
+        ("layers", (X, [], [], False)),
+        ("layers", (X, [torch.ones(2, 50, 4)], [BIAS], False)),
+        ("layers", (X, [WEIGHT, WEIGHT], [BIAS, BIAS], False)),
+        ("layers", (X, [torch.ones(1, 5, 4)], [BIAS], True)),
+        ("layers", (X, [WEIGHT], [torch.ones(2, 1, 1)], False)),
+        ("layers", (X, [WEIGHT], [torch.ones(2, 4)], False)),
+        ("layers_backward", (torch.ones(2, 3, 3), X, [WEIGHT], KEPT, True)),
+        ("layers_backward", (torch.ones(2, 3, 4), X, [WEIGHT], KEPT[:, :8].clone(), True)),
+        ("layers_backward", (torch.ones(2, 3, 4), X, [torch.ones(1, 5, 4)], KEPT, True)),
+        ("square_sums", ([X, torch.ones(1, 3)],)),
+        ("square_sums", ([X.double()],)),
+    ],
+)  # fmt: skip
+def test_tensors_that_do_not_fit_are_refused(operators: Any, name: str, arguments: tuple[Any, ...]) -> None:
+    """Before a number is read: there is no memory behind them, or another lane's."""
+    building.load()
+    with pytest.raises(RuntimeError, match=r"expected|no product|a bias of|biases|squares of"):
+        getattr(operators, name)(*arguments)
+
+
+def test_a_bias_may_have_any_stride() -> None:
+    x, weight, bias, _ = arguments((2, 7, 5, 37))
+    apart = torch.stack([bias, bias + 1], -1).flatten(2)[..., ::2]
+    assert torch.equal(exact.affine(x, weight, apart), exact.affine(x, weight, bias))
+    assert torch.equal(exact.layers(x, [weight, apart]), exact.affine(x, weight, bias))
+    assert torch.equal(
+        exact.affine(x, weight, bias[..., :1].expand(bias.shape))[..., 0], exact.affine(x, weight, bias)[..., 0]
+    )
+
+
+def test_nothing_has_sums_too() -> None:
+    assert exact.sums(torch.ones(3, 0)).tolist() == [0.0, 0.0, 0.0]
+    assert exact.sums(torch.ones(0, 4)).tolist() == []
+    assert exact.square_sums([torch.ones(0, 3)]).tolist() == []
+    for wrong in (torch.tensor(1.0), torch.ones(3).half(), torch.ones(3).int()):
+        with pytest.raises(TypeError, match=r"^exact\.sums takes "):
+            exact.sums(wrong)
 
 
 def test_what_is_no_number_stays_none() -> None:

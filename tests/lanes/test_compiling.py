@@ -1,5 +1,10 @@
 """Compiled code and what it checks of its arguments."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
@@ -54,3 +59,22 @@ def test_minibatches_are_drawn_as_frames_are(bottom: float) -> None:
         wrong = (own - expected).abs() * 255
         assert float(wrong.max()) < 1.01
         assert float((wrong > 0.01).float().mean()) < 1e-3
+
+
+PROGRAM = """
+import torch
+from rlbench.lanes.compiling import Computation
+x = torch.rand(1003, generator=torch.Generator().manual_seed(0)) * 10 - 5
+print(torch.equal(Computation(lambda x: x * x + x)(x), x * x + x))
+"""
+
+
+def test_the_compilers_environment_changes_no_bit(tmp_path: Path) -> None:
+    loose = {
+        "TORCHINDUCTOR_CPP_ENABLE_FLOATING_POINT_CONTRACT_FLAG": "fast",
+        "TORCHINDUCTOR_CPP_ENABLE_UNSAFE_MATH_OPT_FLAG": "1",
+    }
+    env = os.environ | loose | {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "RLBENCH_COMPILE": "1"}
+    done = subprocess.run([sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip() == "True"
