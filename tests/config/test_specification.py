@@ -15,10 +15,12 @@ from rlbench.config.keys import Key, keys_of
 from rlbench.config.specification import resolved
 from rlbench.errors import ConfigError
 from rlbench.lanes.choice import Choice
+from rlbench.lanes.estimators import Scalar
 from rlbench.lanes.exploration import Linear
 from rlbench.lanes.losses import Huber
 from rlbench.lanes.observations import State
 from rlbench.lanes.optimizers import Adam
+from rlbench.lanes.returns import OneStep
 from rlbench.lanes.targets import Periodic
 from rlbench.lanes.validation import EpisodeValidation, NoValidation
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
@@ -91,7 +93,7 @@ def test_a_run_survives_json_exactly(run: Run) -> None:
 @settings(deadline=None)
 @given(runs)
 def test_the_types_in_a_specification_are_the_declared_ones(run: Run) -> None:
-    young = {"observation": State(), "validation": NoValidation()}
+    young = {"observation": State(), "validation": NoValidation(), "estimator": Scalar(), "returns": OneStep()}
     for group in groups.CLASSES:
         if getattr(run.variant, group) == young.get(group):
             assert group not in spec_of(run)["variant"]
