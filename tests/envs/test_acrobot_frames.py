@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rlbench.envs.acrobot import Acrobot
 from rlbench.envs.acrobot_frames import AcrobotFrames
-from rlbench.envs.frames import CPU, frame_renderer
+from rlbench.envs.frames import frame_renderer
 from rlbench.envs.resampling import SpanPainter, lines_together
 from rlbench.envs.window import Window
 
@@ -90,10 +90,10 @@ class LinksInLine(AcrobotFrames):
 
 
 def test_the_bounds_see_missing_links_and_a_second_angle(monkeypatch: pytest.MonkeyPatch) -> None:
-    frames, steps = pairs("episode", 120).errors(LinksInLine(WHOLE, CPU), WHOLE)
+    frames, steps = pairs("episode", 120).errors(LinksInLine(WHOLE, torch.device("cpu")), WHOLE)
     assert frames > 0.2
     assert steps > 0.5
-    renderer = AcrobotFrames(WHOLE, CPU)
+    renderer = AcrobotFrames(WHOLE, torch.device("cpu"))
 
     def nothing(self: SpanPainter, left: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.zeros(0, dtype=torch.int64), torch.zeros(0, self.columns)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlbench.envs import mountain_car_frames as module
-from rlbench.envs.frames import CPU, frame_renderer
+from rlbench.envs.frames import frame_renderer
 from rlbench.envs.mountain_car import MountainCar
 from rlbench.envs.mountain_car_frames import MountainCarFrames
 from rlbench.envs.window import Window
@@ -81,7 +81,7 @@ def test_any_size_and_crop(name: str) -> None:
 
 
 def test_the_bounds_see_a_missing_car_and_one_that_does_not_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    still = MountainCarFrames(WHOLE, CPU)
+    still = MountainCarFrames(WHOLE, torch.device("cpu"))
     table = still.table
     empty = still.rounded.flatten()[table.corner[:, None] + table.inner].to(torch.uint8)
     still.table = dataclasses.replace(table, blocks=empty)
@@ -93,7 +93,7 @@ def test_the_bounds_see_a_missing_car_and_one_that_does_not_turn(monkeypatch: py
         return torch.zeros_like(angle)
 
     monkeypatch.setattr(module, "cosine", zero)
-    frames, steps = pairs("anywhere", 120).errors(MountainCarFrames(WHOLE, CPU), WHOLE)
+    frames, steps = pairs("anywhere", 120).errors(MountainCarFrames(WHOLE, torch.device("cpu")), WHOLE)
     assert frames > 0.05
     assert steps > 0.15
 

@@ -24,7 +24,6 @@ from rlbench.stats import (
     simultaneous_band,
     student_interval,
     time_to_threshold,
-    tolerance_interval,
     welch_test,
     wilson_interval,
 )
@@ -351,20 +350,6 @@ def test_coverage_of_the_simultaneous_band(n: int, statistic: str, repeats: int)
         return bool((band.low <= 0.0).all() and (band.high >= 0.0).all())
 
     assert rate(repeats, covers) >= least(0.94, repeats)
-
-
-@pytest.mark.parametrize("repeats", REPEATS)
-@pytest.mark.parametrize("n", SIZES)
-@pytest.mark.parametrize("side", ["both", "lower"])
-def test_confidence_of_the_tolerance_interval_is_exact(side: str, n: int, repeats: int) -> None:
-    claimed = tolerance_interval(np.arange(n), 0.8, 0.9, side=side, too_few="relabel").confidence
-
-    def holds(rng: np.random.Generator) -> bool:
-        interval = tolerance_interval(rng.random(n), 0.8, 0.9, side=side, too_few="relabel")
-        return min(interval.high, 1.0) - max(interval.low, 0.0) >= 0.8
-
-    error = math.sqrt(claimed * (1 - claimed) / repeats)
-    assert rate(repeats, holds) == pytest.approx(claimed, abs=3.5 * error)
 
 
 @pytest.mark.parametrize("repeats", REPEATS)
