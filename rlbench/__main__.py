@@ -4,8 +4,7 @@ import importlib
 import os
 import sys
 
-from rlbench.config.arguments import did_you_mean
-from rlbench.errors import EXIT_BAD_INPUT, EXIT_OK
+from rlbench.errors import EXIT_BAD_INPUT, EXIT_OK, did_you_mean
 
 COMMANDS = {
     "run": "train variants over seeds, and compare them",

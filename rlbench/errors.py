@@ -3,6 +3,9 @@
 Everything raised on purpose derives from `RlbenchError`; its text is one clear line, written for the person who made the mistake.
 """
 
+import difflib
+from collections.abc import Collection
+
 EXIT_OK = 0
 EXIT_DIFFERENCE = 1  # a check (verify, lint) found a difference, or something that is stored is damaged
 EXIT_BAD_INPUT = 2
@@ -46,3 +49,19 @@ class WriteError(StoreError):
 def first_line(error: BaseException) -> str:
     """What an error of somebody else's code says first, for an error of our own in one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def did_you_mean(word: str, known: Collection[str]) -> str:
+    """A clause "; did you mean 'x'?" with the known name nearest to `word`, or an empty text where none is near."""
+    nearest = difflib.get_close_matches(word.lower(), {name.lower(): None for name in known}, n=1)
+    for name in known:
+        if nearest and name.lower() == nearest[0]:
+            return f"; did you mean '{name}'?"
+    return ""
+
+
+def check_choice(key: str, value: str, choices: Collection[str]) -> str:
+    """Return `value` if it is one of `choices`; raises ConfigError with the nearest one otherwise."""
+    if value in choices:
+        return value
+    raise ConfigError(f"unknown {key} '{value}'{did_you_mean(value, choices)} (one of: {', '.join(choices) or 'none'})")

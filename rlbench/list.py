@@ -39,14 +39,14 @@ def _list(argv: Sequence[str]) -> int:
     for name in ("experiment", "runs", "state", "highest mean final return"):
         table.add_column(name, overflow="fold", justify="right" if name == "runs" else "left")
     for name in results.experiments:
-        runs = results.experiment(name).runs
-        counts = runs["status"].value_counts()
-        state = ", ".join(f"{count} {status}" for status, count in counts.items())
+        experiment = results.experiment(name)
+        runs = experiment.runs
         means = runs[runs["status"] == "done"].groupby(["env", "variant"], sort=False)["final_return"].mean().dropna()
-        best = [means[env].idxmax() for env in dict.fromkeys(means.index.get_level_values("env"))]
-        envs = dict.fromkeys(means.index.get_level_values("env"))
-        told = [f"{one} {means[env, one]:.1f} on {env}" for env, one in zip(envs, best, strict=True)]
-        table.add_row(*(Text(one_line(text)) for text in (name, str(len(runs)), state, "; ".join(told))))
+        best = [(env, means[env].idxmax()) for env in dict.fromkeys(means.index.get_level_values("env"))]
+        told = [f"{one} {means[env, one]:.1f} on {env}" for env, one in best]
+        table.add_row(
+            *(Text(one_line(text)) for text in (name, str(len(runs)), experiment.standing(), "; ".join(told)))
+        )
     Console().print(table)
     return EXIT_OK if is_undamaged(results.store) else EXIT_DIFFERENCE
 

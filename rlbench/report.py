@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from rlbench.config.arguments import check_choice, parse_arguments, run_command
-from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK, ConfigError
+from rlbench.config.arguments import parse_arguments, run_command
+from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK, ConfigError, check_choice
 from rlbench.reports import report_folder
 from rlbench.store import Results, load, passes_audit
 

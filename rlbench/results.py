@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from rlbench.config.arguments import check_choice, parse_arguments, run_command
-from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK
+from rlbench.config.arguments import parse_arguments, run_command
+from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK, check_choice
 from rlbench.plain_text import one_line
 from rlbench.reports.spreadsheet import csv_of
 from rlbench.store import is_undamaged, load

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rlbench.config.arguments import did_you_mean, parse_arguments, run_command
-from rlbench.errors import EXIT_OK, ConfigError
+from rlbench.config.arguments import parse_arguments, run_command
+from rlbench.errors import EXIT_OK, ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from rlbench.store import Results

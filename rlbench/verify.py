@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlbench.config.arguments import check_choice, parse_arguments, run_command
-from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK, ConfigError
+from rlbench.config.arguments import parse_arguments, run_command
+from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK, ConfigError, check_choice
 
 if TYPE_CHECKING:
     from rlbench.store import Results, Store

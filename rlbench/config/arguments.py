@@ -6,26 +6,25 @@ The commands that train take Hydra's grammar instead and do not come here.
 """
 
 import contextlib
-import difflib
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from rlbench.errors import EXIT_BAD_INPUT, EXIT_CANNOT_WRITE, EXIT_INTERRUPTED, EXIT_OK, ConfigError, RlbenchError
+from rlbench.errors import (
+    EXIT_BAD_INPUT,
+    EXIT_CANNOT_WRITE,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    ConfigError,
+    RlbenchError,
+    check_choice,
+    did_you_mean,
+)
 from rlbench.interrupts import is_pressed, watched
 from rlbench.plain_text import as_message
 
 HELP_WORDS = ("--help", "-h")
-
-
-def did_you_mean(word: str, known: Collection[str]) -> str:
-    """A clause "; did you mean 'x'?" with the known name nearest to `word`, or an empty text where none is near."""
-    nearest = difflib.get_close_matches(word.lower(), {name.lower(): None for name in known}, n=1)
-    for name in known:
-        if nearest and name.lower() == nearest[0]:
-            return f"; did you mean '{name}'?"
-    return ""
 
 
 def as_key(word: str, argv: Sequence[str]) -> str:
@@ -35,13 +34,6 @@ def as_key(word: str, argv: Sequence[str]) -> str:
         behind = list(argv)[list(argv).index(word) + 1 :]
         value = behind[0] if behind and not behind[0].startswith("-") and "=" not in behind[0] else "..."
     return f"; did you mean {key}={value}?"
-
-
-def check_choice(key: str, value: str, choices: Collection[str]) -> str:
-    """Return `value` if it is one of `choices`; raises ConfigError with the nearest one otherwise."""
-    if value in choices:
-        return value
-    raise ConfigError(f"unknown {key} '{value}'{did_you_mean(value, choices)} (one of: {', '.join(choices) or 'none'})")
 
 
 def whole_number(key: str, text: str, least: int, most: int) -> int:

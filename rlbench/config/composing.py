@@ -24,13 +24,12 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rlbench.config import groups
-from rlbench.config.arguments import check_choice, did_you_mean
 from rlbench.config.cadence import as_given
 from rlbench.config.keys import Key, command_keys, convert, find_choice_key, find_key, fixed_keys, keys_of, wanted
 from rlbench.config.own_choices import is_written_out, load
 from rlbench.config.sources import source_of
 from rlbench.config.yaml_files import bounded_text, check_checksum, checked_text
-from rlbench.errors import ConfigError
+from rlbench.errors import ConfigError, check_choice, did_you_mean
 from rlbench.lanes.choice import Choice
 
 PACKAGE = "rlbench.config"

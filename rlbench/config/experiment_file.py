@@ -14,11 +14,10 @@ from typing import Any
 
 import yaml
 
-from rlbench.config.arguments import check_choice, did_you_mean
 from rlbench.config.keys import command_keys
 from rlbench.config.sequential import SequentialSpec, read_sequential
 from rlbench.config.yaml_files import checked_text
-from rlbench.errors import ConfigError
+from rlbench.errors import ConfigError, check_choice, did_you_mean
 
 _LISTS = ("variant", "recipe", "env")  # groups: one member, or several that make a factor
 _SCALARS = ("steps", "episodes", "final_window")

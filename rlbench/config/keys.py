@@ -13,10 +13,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from rlbench.config import groups
-from rlbench.config.arguments import check_choice, did_you_mean
 from rlbench.config.own_choices import class_of, is_written_out
 from rlbench.config.settings import Settings
-from rlbench.errors import ConfigError
+from rlbench.errors import ConfigError, check_choice, did_you_mean
 from rlbench.lanes.choice import Choice
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Variant
 from rlbench.tracking.tracker import TrackerSettings

@@ -12,9 +12,8 @@ import types
 import typing
 from typing import Any
 
-from rlbench.config.arguments import did_you_mean
 from rlbench.config.sources import source_digest
-from rlbench.errors import ConfigError, first_line
+from rlbench.errors import ConfigError, did_you_mean, first_line
 from rlbench.interrupts import is_from_keyboard
 from rlbench.lanes import bases
 from rlbench.lanes.choice import Choice, check

@@ -8,10 +8,9 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from rlbench.config.arguments import did_you_mean
 from rlbench.config.own_choices import check_choices
 from rlbench.config.specification import resolved, run_id_of, spec_of
-from rlbench.errors import ConfigError
+from rlbench.errors import ConfigError, did_you_mean
 from rlbench.lanes.choice import check
 from rlbench.lanes.observing import observed
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant, check_run

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlbench.config.arguments import did_you_mean, user_path, whole_number
+from rlbench.config.arguments import user_path, whole_number
 from rlbench.config.cadence import yielding
 from rlbench.config.cells import expand
 from rlbench.config.composing import Composer, composing
@@ -23,7 +23,7 @@ from rlbench.config.seeds import parse_seeds
 from rlbench.config.sequential import SequentialSpec, check_pairs
 from rlbench.config.settings import Settings
 from rlbench.config.words import Setting, merged, parse_words, split_flags
-from rlbench.errors import ConfigError
+from rlbench.errors import ConfigError, did_you_mean
 from rlbench.lanes.choice import check
 from rlbench.plain_text import as_message
 from rlbench.tracking.tracker import TrackerSettings

@@ -10,9 +10,9 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from rlbench.config.arguments import check_choice, did_you_mean, whole_number
+from rlbench.config.arguments import whole_number
 from rlbench.config.seeds import LARGEST_COUNT
-from rlbench.errors import ConfigError
+from rlbench.errors import ConfigError, check_choice, did_you_mean
 from rlbench.metrics import METRICS
 
 KEYS = ("looks", "comparisons", "alpha", "spending", "paired", "metric")

@@ -15,9 +15,9 @@ from hydra.core.override_parser.types import Glob, Override, OverrideType, Quote
 from hydra.errors import HydraException
 
 from rlbench.config import groups
-from rlbench.config.arguments import HELP_WORDS, as_key, did_you_mean, user_path
+from rlbench.config.arguments import HELP_WORDS, as_key, user_path
 from rlbench.config.keys import ALTERNATIVES, SEE_HELP, Key, all_keys, command_keys, show, typed_key
-from rlbench.errors import ConfigError
+from rlbench.errors import ConfigError, did_you_mean
 
 LARGEST_SWEEP = 100_000
 FLAGS = ("--dry-run", "--help", "--config-dir")

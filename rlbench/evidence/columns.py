@@ -10,8 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import OverrideType, QuotedString
 from hydra.errors import HydraException
 
-from rlbench.config.arguments import did_you_mean
-from rlbench.errors import ConfigError
+from rlbench.errors import ConfigError, did_you_mean
 from rlbench.evidence.source import quoted
 
 CURVES = ("variant", "environment", "seed", "step", "return")

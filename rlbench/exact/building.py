@@ -78,9 +78,8 @@ def load() -> None:
 
 def _path(cxx: str) -> Path:
     """Where the library lies: its name says what it was made of and for."""
-    command = [cxx, *_flags(), str(SOURCE)]
     version = subprocess.run([cxx, "--version"], capture_output=True, text=True).stdout
-    made_of = [SOURCE.read_text(), *command, version, torch.__version__, platform.system(), platform.machine()]
+    made_of = [SOURCE.read_text(), *_command(cxx), version, torch.__version__, platform.system(), platform.machine()]
     digest = hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:16]
     return cache_folder() / f"rlbench_products_{digest}.so"
 
@@ -96,7 +95,7 @@ def _build(cxx: str, path: Path) -> None:
             return
         with waiting(), tempfile.TemporaryDirectory(dir=path.parent) as folder:
             new = Path(folder) / path.name
-            _run([cxx, *_flags(), str(SOURCE), "-o", str(new), *_linked()])
+            _run([*_command(cxx), "-o", str(new), *_linked()])
             with open(new, "rb") as written:
                 os.fsync(written.fileno())
             new.replace(path)
@@ -114,12 +113,13 @@ def cache_folder() -> Path:
     return Path(cache_dir())
 
 
-def _flags() -> list[str]:
+def _command(cxx: str) -> list[str]:
     # Without contraction a multiplication and an addition stay two roundings, as everywhere in the engine.
     wanted = march()
     instructions = [f"-march={wanted}"] if wanted else []
     include = Path(torch.__file__).with_name("include")
     return [
+        cxx,
         "-O3",
         "-std=c++20",
         "-shared",
@@ -128,6 +128,7 @@ def _flags() -> list[str]:
         "-fno-math-errno",
         *instructions,
         f"-I{include}",
+        str(SOURCE),
     ]
 
 

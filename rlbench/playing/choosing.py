@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from rlbench.config.arguments import check_choice, did_you_mean
-from rlbench.errors import ConfigError, DamagedError
+from rlbench.errors import ConfigError, DamagedError, check_choice, did_you_mean
 from rlbench.lanes.observing import observed
 from rlbench.lanes.variant import Run
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlbench.errors import ConfigError, StoreError
+from rlbench.errors import StoreError, check_choice, did_you_mean
 from rlbench.metrics import FINAL_WINDOW, MEASURES, of_runs
 from rlbench.store.labels import differing, distinct_labels
 from rlbench.store.records import FINAL_STATUSES
@@ -173,11 +173,7 @@ class Results:
         table: runs, curves, episodes, evaluations or diagnostics. With `config`, a column more for each setting in which these runs
         differ, by its dotted name. Raises ConfigError for an unknown table.
         """
-        if table not in FRAMES:
-            near = difflib.get_close_matches(table, FRAMES, n=1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
-            raise ConfigError(f"unknown table '{table}'{hint} (one of: {', '.join(FRAMES)})")
-        rows: pd.DataFrame = getattr(self, table)
+        rows: pd.DataFrame = getattr(self, check_choice("table", table, FRAMES))
         rows = rows if table in ("runs", "curves") else self._identified(rows)
         if not config:
             return rows
@@ -209,8 +205,7 @@ class Results:
     def _check_known(self, run_id: str) -> None:
         known = [row["run_id"] for row in self._members]
         if run_id not in known:
-            near = difflib.get_close_matches(run_id, known, n=1)
-            hint = f"; did you mean '{near[0]}'?" if near else f"; `.runs` lists its {len(known)} runs"
+            hint = did_you_mean(run_id, known) or f"; `.runs` lists its {len(known)} runs"
             raise StoreError(f"no run '{run_id}' in these results{hint}")
 
     def __repr__(self) -> str:
@@ -226,8 +221,11 @@ class Results:
 
     def _counted(self) -> str:
         """How many runs there are, by status."""
-        counts = self.runs["status"].value_counts()
-        return f"{len(self._members)} runs ({', '.join(f'{count} {status}' for status, count in counts.items())})"
+        return f"{len(self._members)} runs ({self.standing()})"
+
+    def standing(self) -> str:
+        """How many runs have which status, the most frequent first: "30 done, 2 failed"."""
+        return ", ".join(f"{count} {status}" for status, count in self.runs["status"].value_counts().items())
 
     @cached_property
     def recorded_names(self) -> dict[str, str]:

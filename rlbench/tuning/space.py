@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rlbench.config import groups
-from rlbench.config.arguments import did_you_mean
 from rlbench.config.keys import Key, find_key, fixed_keys, keys_of, keys_of_choice, show
 from rlbench.config.own_choices import class_of, is_written_out
 from rlbench.config.sources import source_digest
 from rlbench.config.words import Setting, parse_words
-from rlbench.errors import ConfigError
+from rlbench.errors import ConfigError, did_you_mean
 from rlbench.lanes.variant import Variant
 
 Value = bool | int | float | str | None

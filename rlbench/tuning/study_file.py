@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rlbench.config.arguments import check_choice, did_you_mean, whole_number
+from rlbench.config.arguments import whole_number
 from rlbench.config.cadence import is_fraction, steps_of
 from rlbench.config.experiment_file import mapping_of, packaged_experiments, read_mapping, set_words, value_text
 from rlbench.config.seeds import SEED_LIMIT
-from rlbench.errors import ConfigError
+from rlbench.errors import ConfigError, check_choice, did_you_mean
 from rlbench.stats import smallest_sign_flip_p
 from rlbench.tuning.objective import Objective
 

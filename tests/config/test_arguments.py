@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlbench.config.arguments import HelpPrinted, check_choice, did_you_mean, parse_arguments, run_command
-from rlbench.errors import ConfigError, RlbenchError, StoreError
+from rlbench.config.arguments import HelpPrinted, parse_arguments, run_command
+from rlbench.errors import ConfigError, RlbenchError, StoreError, check_choice, did_you_mean
 
 ALLOWED = {"store": "results", "experiment": None, "format": "table"}
 CHOICES = {"format": ("csv", "table")}

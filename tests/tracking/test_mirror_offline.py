@@ -16,7 +16,7 @@ from numpy.testing import assert_equal
 from tracking_toy import ToyStore
 from wandb_files import OfflineRun, offline_folders, offline_runs, read_offline_run
 
-from rlbench.store import Checkpoint, Finished, Member, load
+from rlbench.store import Member, load
 from rlbench.tracking import Follower, TrackingSettings, require_login
 from rlbench.tracking.ledger import destination_folder
 
@@ -151,12 +151,8 @@ def test_interrupted_training_goes_on_in_the_same_run(toy: ToyStore, followers: 
 
 def test_a_failed_run_that_is_tried_again_is_one_run(toy: ToyStore, followers: Followers, until: Until) -> None:
     follower = followers.start(toy.path)
-    unlucky = toy.run_ids[0]
     with toy.store.program(toy.run_ids) as program:
-        toy.commit(program, 0, 500)
-        failed = Finished(unlucky, "failed", 500, 250, 20, 1.0, error="out of luck")
-        lanes = toy.lanes(toy.run_ids[1:], 500)
-        program.commit({}, Checkpoint({}, lanes), [failed], platform="toy", launcher="test")
+        unlucky = toy.fail_first(program, 500)
         until(lambda: num_mirrored(toy.path) == 1)
         (folder,) = (toy.path / "wandb").glob(f"offline-run-*-{unlucky}")
         assert read_offline_run(folder).summary["status"] == "failed"

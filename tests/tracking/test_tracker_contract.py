@@ -15,7 +15,7 @@ from numpy.testing import assert_equal
 from trackers_under_test import KINDS, MemoryTracker
 from tracking_toy import ToyStore
 
-from rlbench.store import Checkpoint, Finished, load
+from rlbench.store import load
 from rlbench.tracking.ledger import Ledger
 from rlbench.tracking.mirror import Mirror
 from rlbench.tracking.tracker import TrackingError
@@ -99,12 +99,8 @@ def test_what_was_dropped_under_way_is_shown_whole(kind: Any, toy: ToyStore) -> 
 
 
 def test_a_failed_run_that_is_tried_again_is_one_run(kind: Any, toy: ToyStore) -> None:
-    unlucky = toy.run_ids[0]
     with toy.store.program(toy.run_ids) as program:
-        toy.commit(program, 0, 500)
-        failed = Finished(unlucky, "failed", 500, 250, 20, 1.0, error="out of luck")
-        lanes = toy.lanes(toy.run_ids[1:], 500)
-        program.commit({}, Checkpoint({}, lanes), [failed], platform="toy", launcher="test")
+        unlucky = toy.fail_first(program, 500)
         mirror(kind, toy)
         assert kind.shown(toy.path)[unlucky].summary["status"] == "failed"
     with toy.store.program(toy.run_ids) as program:

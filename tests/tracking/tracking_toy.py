@@ -108,6 +108,15 @@ class ToyStore:
         ends = [self._end(run_id) for run_id in held] if is_end else []
         program.commit(tables, Checkpoint({}, lanes), ends, platform="toy", launcher="test")
 
+    def fail_first(self, program: Program, env_steps: int) -> str:
+        """Commit everything until `env_steps`, and that the first run failed there; its id."""
+        self.commit(program, 0, env_steps)
+        unlucky = self.run_ids[0]
+        failed = Finished(unlucky, "failed", env_steps, 250, 20, 1.0, error="out of luck")
+        lanes = self.lanes(self.run_ids[1:], env_steps)
+        program.commit({}, Checkpoint({}, lanes), [failed], platform="toy", launcher="test")
+        return unlucky
+
     @staticmethod
     def lanes(run_ids: Sequence[str], env_steps: int) -> list[CheckpointLane]:
         """Unfinished runs as a checkpoint has them."""

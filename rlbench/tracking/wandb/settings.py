@@ -6,14 +6,13 @@ belong to the W&B client's own configuration and are never written down. Never i
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rlbench.errors import ConfigError
+from rlbench.errors import ConfigError, did_you_mean
 from rlbench.tracking.wandb.environment import client_environment
 
 MODES = ("offline", "online", "disabled")
@@ -37,8 +36,7 @@ class TrackingSettings:
     def __post_init__(self) -> None:
         """Raises ConfigError for a value that W&B could not use."""
         if self.mode not in MODES:
-            near = difflib.get_close_matches(str(self.mode), MODES, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(str(self.mode), MODES)
             raise ConfigError(f"wandb.mode is one of {', '.join(MODES)}, not {self.mode!r}{hint}")
         if not self.project or len(self.project) > 128 or any(letter in _FORBIDDEN for letter in self.project):
             raise ConfigError(
