@@ -3,7 +3,6 @@
 Everything raised on purpose derives from `RlbenchError`; its text is one clear line, written for the person who made the mistake.
 """
 
-import difflib
 from collections.abc import Collection
 
 EXIT_OK = 0
@@ -53,6 +52,8 @@ def first_line(error: BaseException) -> str:
 
 def did_you_mean(word: str, known: Collection[str]) -> str:
     """A clause "; did you mean 'x'?" with the known name nearest to `word`, or an empty text where none is near."""
+    import difflib  # here: what is imported before Ctrl-C is watched is kept to what Python has loaded anyway
+
     nearest = difflib.get_close_matches(word.lower(), {name.lower(): None for name in known}, n=1)
     for name in known:
         if nearest and name.lower() == nearest[0]:
