@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from rlbench.config.keys import command_keys
+from rlbench.config.parts import Claim, Parts, read_claims, read_parts
 from rlbench.config.sequential import SequentialSpec, read_sequential
 from rlbench.config.yaml_files import checked_text
 from rlbench.errors import ConfigError, check_choice, did_you_mean
@@ -24,7 +25,7 @@ _SCALARS = ("steps", "episodes", "final_window")
 _MAPPINGS = ("evaluation", "diagnostics")
 _PER_ENVIRONMENT = ("smallest_effect", "threshold")  # returns: one number, or one for each Gymnasium id
 _GRID_KEYS = ("question", *_LISTS, "grid", "set", "seeds", *_SCALARS, *_MAPPINGS)
-KEYS = (*_GRID_KEYS, "comparisons", "factors", *_PER_ENVIRONMENT, "sequential")
+KEYS = (*_GRID_KEYS, "comparisons", "factors", "parts", "claims", *_PER_ENVIRONMENT, "sequential")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +54,8 @@ class ExperimentFile:
     words: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
     factors: tuple[Factor, ...] = ()
+    parts: Parts | None = None  # whose comparisons are among `comparisons`
+    claims: tuple[Claim, ...] = ()
     smallest_effect: Mapping[str, float] = dataclasses.field(default_factory=dict)  # "" stands for every environment
     threshold: Mapping[str, float] = dataclasses.field(default_factory=dict)
     sequential: SequentialSpec | None = None
@@ -118,7 +121,9 @@ def _read(name: str, path: Path) -> ExperimentFile:
     question = data.get("question", "")
     if not isinstance(question, str):
         raise ConfigError("question is one text")
-    comparisons = _comparisons(data.get("comparisons", []))
+    parts = read_parts(data["parts"]) if "parts" in data else None
+    of_parts = [Comparison(family, pairs) for family, pairs in (parts.families if parts else {}).items()]
+    comparisons = _distinct([*of_parts, *_comparisons(data.get("comparisons", []))])
     declared = [pair for comparison in comparisons for pair in comparison.pairs]
     smallest_effect, threshold = (_per_environment(key, data.get(key, {})) for key in _PER_ENVIRONMENT)
     return ExperimentFile(
@@ -128,6 +133,8 @@ def _read(name: str, path: Path) -> ExperimentFile:
         tuple(_words(data)),
         comparisons,
         _factors(data.get("factors", {})),
+        parts,
+        read_claims(data.get("claims", []), declared),
         smallest_effect,
         threshold,
         read_sequential(data["sequential"], declared) if "sequential" in data else None,
@@ -190,7 +197,7 @@ def value_text(key: str, value: Any) -> str:
     return str(value)
 
 
-def _comparisons(data: Any) -> tuple[Comparison, ...]:
+def _comparisons(data: Any) -> list[Comparison]:
     form = "comparisons is a list of {family: name, pairs: [[cell, other cell], ...]}"
     if not isinstance(data, list):
         raise ConfigError(form)
@@ -202,10 +209,13 @@ def _comparisons(data: Any) -> tuple[Comparison, ...]:
         if not isinstance(pairs, list) or not pairs or not all(_is_pair(pair) for pair in pairs):
             raise ConfigError(f"{form}; the pairs of '{one['family']}' are not pairs of two different cells")
         found.append(Comparison(one["family"], tuple((first, second) for first, second in pairs)))
-    families = [comparison.family for comparison in found]
-    if len(set(families)) < len(families):
+    return found
+
+
+def _distinct(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    if len({comparison.family for comparison in comparisons}) < len(comparisons):
         raise ConfigError("comparisons has two families of one name")
-    return tuple(found)
+    return tuple(comparisons)
 
 
 def _factors(data: Any) -> tuple[Factor, ...]:

@@ -219,5 +219,17 @@ def _declared(file: ExperimentFile | None, labels: set[str]) -> dict[str, Any]:
         for factor in file.factors
         if labels.issuperset(cell for _, cells in factor.levels for cell in cells)
     ]
-    found = {"factors": factors, "smallest_effect": dict(file.smallest_effect), "threshold": dict(file.threshold)}
+    parts = file.parts.among(labels) if file.parts else None
+    claims = [
+        {**dataclasses.asdict(claim), "pair": list(claim.pair)}
+        for claim in file.claims
+        if labels.issuperset(claim.pair)
+    ]
+    found = {
+        "factors": factors,
+        "parts": parts.as_json() if parts and parts.families else None,
+        "claims": claims,
+        "smallest_effect": dict(file.smallest_effect),
+        "threshold": dict(file.threshold),
+    }
     return {name: value for name, value in found.items() if value}

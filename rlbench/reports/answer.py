@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rlbench import text
+from rlbench.reports.answer_of_parts import parts_answers
 from rlbench.reports.answer_of_plans import plan_answers, study_answers
 from rlbench.reports.answer_words import AVERAGED, Seen, told_in_words
 from rlbench.reports.comparisons import (
@@ -27,6 +28,7 @@ from rlbench.reports.configuration import Design, design_of
 from rlbench.reports.document import Answer, Part, line
 from rlbench.reports.effects import Effects, EffectsReport, effects_of
 from rlbench.reports.ledger import Ledger
+from rlbench.reports.parts import is_of_parts
 from rlbench.reports.summary import Summary
 from rlbench.stats import Effect, pilot_sd, seeds_needed
 
@@ -49,11 +51,16 @@ def answers_of(
         return [*found, Answer(line("No run is done yet: there is nothing to answer from."))]
     if len(summary.variants) < 2:
         return [*found, *_levels(summary, ledger)]
-    declared = [m for family in families if family.name for m in family.members if m.planned is None]
+    told_of_parts = parts_answers(summary, families, ledger)
+    declared = [
+        m for family in families if family.name for m in family.members
+        if m.planned is None and not (told_of_parts and is_of_parts(summary.definition, m))
+    ]  # fmt: skip
     factors = _questions_of_effects(effects) if design.is_declared or (not declared and len(design.factors) > 1) else []
     pairs = _questions_of_pairs(declared)
-    is_exploratory = not declared and not (factors and design.is_declared)
-    if not factors and not pairs:
+    is_exploratory = not declared and not (factors and design.is_declared) and not told_of_parts
+    found += told_of_parts
+    if not factors and not pairs and not told_of_parts:
         pairs = _questions_of_pairs([m for family in families for m in family.members if m.planned is None])
     questions = [(one, told_in_words(one, ledger)) for one in factors]
     told_of_pairs = [(one, told_in_words(one, ledger)) for one in pairs]

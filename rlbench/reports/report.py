@@ -29,6 +29,7 @@ from rlbench.reports.sections.design import LOST, design_section
 from rlbench.reports.sections.durations import durations_section, film_links, films_section
 from rlbench.reports.sections.environments import aggregates_section, improvement_section
 from rlbench.reports.sections.factorial import factorial_section, record_effects
+from rlbench.reports.sections.parts import part_pictures, parts_section
 from rlbench.reports.sections.power import power_section
 from rlbench.reports.sections.provenance import methods_section, provenance_section
 from rlbench.reports.sections.reading import reading_section
@@ -83,12 +84,15 @@ def build_report(summary: Summary, out: Path | None = None) -> Report:
     record_effects(effects, ledger, is_declared=design.is_declared)
     answers = answers_of(summary, families, effects, design, ledger)
     durations = durations_section(summary)
+    verdicts = verdicts_section(summary, families, effects, ledger, design.is_declared)
+    parts = parts_section(summary, families, ledger)
     films = films_section(summary, out) if out is not None else None
     links = film_links(summary, out) if out is not None else {}
     sections = [
         *([tuning_section(summary.study, ledger)] if summary.study else []),
         *([sequential_section(summary.plan, ledger)] if summary.plan else []),
-        verdicts_section(summary, families, effects, ledger, design.is_declared),
+        *([parts] if parts else []),
+        verdicts,
         *([reading_section(summary, summary.definition["reading"])] if "reading" in summary.definition else []),
         design_section(summary, design, families, ledger),
         *(
@@ -107,7 +111,8 @@ def build_report(summary: Summary, out: Path | None = None) -> Report:
         methods_section(summary),
         provenance_section(summary),
     ]
-    facts, pictures = tuple(_facts(summary)), answer_pictures(summary, links)
+    facts = tuple(_facts(summary))
+    pictures = part_pictures(summary, families) or answer_pictures(summary, links)
     return Report(
         summary.experiment, summary.question, tuple(answers), pictures, facts, tuple(sections), ledger.records
     )
