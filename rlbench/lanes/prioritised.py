@@ -49,7 +49,9 @@ class Prioritised(Replay):
             raise ConfigError("replay=prioritised needs replay.beta_steps or replay.beta_fraction")
         if budget_steps is None:
             raise ConfigError("replay.beta_fraction needs a budget in steps; with episodes=N set replay.beta_steps")
-        return dataclasses.replace(self, beta_fraction=None, beta_steps=max(1, round(self.beta_fraction * budget_steps)))
+        return dataclasses.replace(
+            self, beta_fraction=None, beta_steps=max(1, round(self.beta_fraction * budget_steps))
+        )
 
     def indices(self, words: Tensor, size: Tensor) -> Tensor:
         """Not asked: rows hang on what was learned."""

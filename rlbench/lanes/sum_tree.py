@@ -7,12 +7,13 @@ rows away. Sums are added up in a fixed order, and written again from the leaves
 
 from rlbench.deferred import Tensor, torch
 
-FAN = 16
+SHIFT = 4
+FAN = 1 << SHIFT
 
 
 def empty(capacity: int) -> list[Tensor]:
     """The tree of one lane before anything is stored, with places for `capacity` leaves: tensors [1, N, 16]."""
-    levels = []
+    levels: list[Tensor] = []
     count = capacity
     while not levels or count > 1:
         count = -(-count // FAN)
@@ -29,7 +30,7 @@ def write(tree: list[Tensor], index: Tensor, values: Tensor) -> None:
     """Make `values` [L, B] the leaves at index [L, B] int64; where an index stands twice, so does its value."""
     for level in tree:
         level.view(-1).index_copy_(0, _places(level, index).view(-1), values.reshape(-1))
-        index = index >> 4
+        index = index >> SHIFT
         values = _total(_rows(level, index))
 
 
@@ -41,8 +42,8 @@ def total(tree: list[Tensor]) -> Tensor:
 def find(tree: list[Tensor], mark: Tensor) -> Tensor:
     """The leaves [L, B] int64 in which marks [L, B] from 0 to the sum of all leaves fall, these lying side by side.
 
-    Sums are rounded, so a mark may lie beyond the last leaf of a row: it falls into the last one that is above 0. A leaf of 0 is found in an
-    empty tree only.
+    Sums are rounded, so a mark may lie beyond the last leaf of a row: it falls into the last one that is above 0. Only in an empty tree a
+    leaf of 0 is found.
     """
     found = torch.zeros_like(mark, dtype=torch.int64)
     for level in reversed(tree):

@@ -8,7 +8,7 @@ in a module of this package that is named after the member's `kind`, with a clas
 
 | group | methods of `Plain` |
 |---|---|
-| returns | `completed(step: Transition) -> list[Transition]`: the transitions that are complete now that this step was taken |
+| returns | `completed(step: Transition, is_last: bool) -> list[Transition]`: the transitions that are complete now that this step was taken |
 | replay | `add(transition: Transition)`, `sample(uniforms [B] float64) -> (index [B], weights [B] float32)`, `learned(index, errors [B])`, `rows(index) -> Transition` of arrays |
 | estimator | `values(outputs [B, A * width]) -> [B, A]`, `losses(outputs_tm1, a_tm1, r_t, discount_t, outputs_t, a_t) -> (losses [B], errors [B])` |
 
