@@ -87,6 +87,8 @@ def _tree(given: dict[str, Any], composer: Composer) -> Tree:
             given[name] = convert_given(find_choice_key(name, kinds), given[name])
     if given.get("episodes") is not None and tree["episodes"] is None and "exploration.decay_fraction" not in given:
         tree["exploration"] = _in_steps(tree["exploration"], tree["steps"] or Budget().steps)
+    if given.get("episodes") is not None and tree["episodes"] is None and "replay.beta_fraction" not in given:
+        _anneal_in_steps(tree["replay"], tree["steps"] or Budget().steps)
     for one, other in (*ALTERNATIVES, *(pair[::-1] for pair in ALTERNATIVES)):
         part, field = _place(tree, other)
         if given.get(one) is not None and other not in given and field in part:
@@ -109,6 +111,12 @@ def _in_steps(exploration: Tree, steps: int | None) -> Tree:
         **source_of(choice),
         **{name.partition(".")[2]: key.default for name, key in keys_of(choice, "exploration.").items()},
     }
+
+
+def _anneal_in_steps(replay: Tree, steps: Any) -> None:
+    """The same for what a replay anneals. Its other fields may still hang on the budget."""
+    if replay.get("beta_fraction") is not None and replay["beta_steps"] is None:
+        replay |= {"beta_fraction": None, "beta_steps": max(1, round(replay["beta_fraction"] * steps))}
 
 
 def _place(tree: Tree, name: str) -> tuple[Tree, str]:

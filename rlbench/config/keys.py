@@ -25,7 +25,11 @@ SEE_HELP = "(see: python -m rlbench.run --help)"
 LARGEST = 2**63 - 1  # what a stored column holds
 
 # Two ways to say one thing: giving the first drops the second, and the other way round.
-ALTERNATIVES = (("steps", "episodes"), ("exploration.decay_steps", "exploration.decay_fraction"))
+ALTERNATIVES = (
+    ("steps", "episodes"),
+    ("exploration.decay_steps", "exploration.decay_fraction"),
+    ("replay.beta_steps", "replay.beta_fraction"),
+)
 
 # What other libraries call a key whose name here is too different to be guessed.
 ELSEWHERE = {

@@ -19,6 +19,7 @@ from rlbench.lanes.losses import Huber, Squared
 from rlbench.lanes.networks import MLP, UniformPolicy
 from rlbench.lanes.observations import Pixel, State
 from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
+from rlbench.lanes.prioritised import Prioritised
 from rlbench.lanes.replay import Uniform
 from rlbench.lanes.returns import OneStep
 from rlbench.lanes.targets import NoTarget, Periodic
@@ -34,7 +35,7 @@ CLASSES: Mapping[str, Members] = {
     "optimizer": (Adam, AdamW, RMSprop, SGD),
     "clip": (NoClip, ClipValue, ClipNorm),
     "exploration": (Constant, Linear, Exponential, Multiplicative),
-    "replay": (Uniform,),
+    "replay": (Uniform, Prioritised),
     "validation": (NoValidation, EpisodeValidation),
     "observation": (State, Pixel),
     "estimator": (Scalar,),
@@ -50,6 +51,7 @@ SMALL: tuple[Choice, ...] = (
     Conv(channels=(5, 7), kernels=(5, 3), strides=(2, 2)),
     Pixel(rows=17, columns=31, colour="grey"),
     Uniform(capacity=90, warmup=24),
+    Prioritised(capacity=43, warmup=24, beta_fraction=None, beta_steps=60),
     Periodic(every=9),
     Linear(decay_fraction=None, decay_steps=60),
     Exponential(decay_steps=40.0),

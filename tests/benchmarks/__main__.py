@@ -1,8 +1,8 @@
-"""`make bench`: what lanes, peers, tracking, statistics, a report, tuning and pixels cost; printed, and written to bench.json.
+"""`make bench`: what lanes, peers, parts, tracking, statistics, a report, tuning and pixels cost; printed, and written to bench.json.
 
-    python -m tests.benchmarks [lanes] [peers] [tracking] [statistics] [report] [growth] [tuning] [pixels]     only those parts; default: all
+    python -m tests.benchmarks [lanes] [peers] [parts] [tracking] [statistics] [report] [growth] [tuning] [pixels]     only those parts; default: all
     python -m tests.benchmarks lanes against=PATH [rounds=2]     the engine of another checkout beside this one's, in turn; medians
-    python -m tests.benchmarks lanes counts=1,64 seconds=1       only so many lanes; each figure of lanes and peers takes a second, not eight
+    python -m tests.benchmarks lanes counts=1,64 seconds=1       only so many lanes; each figure of lanes, peers and parts takes a second, not eight
 
 Everything on one core (tracking: on all of them). The plain loops are timed before and after each figure, in the same run.
 Peers are other libraries, and optional: see `peer_speed`.
@@ -22,6 +22,7 @@ from rlbench.lanes.compiling import prepare_process
 from rlbench.lanes.platform import platform_of
 from tests.benchmarks.lane_rate import SHAPES, run_of
 from tests.benchmarks.lane_speed import Effort, bench_lanes
+from tests.benchmarks.part_speed import bench_parts
 from tests.benchmarks.peer_speed import bench_peers
 from tests.benchmarks.pixel_speed import bench_pixels
 from tests.benchmarks.report_growth import bench_growth
@@ -67,7 +68,7 @@ PARTS: dict[str, Callable[[], object]] = {
     "tuning": bench_tuning,
     "pixels": bench_pixels,
 }
-TIMED_PARTS: dict[str, Callable[[Effort], object]] = {"lanes": bench_lanes, "peers": bench_peers}
+TIMED_PARTS: dict[str, Callable[[Effort], object]] = {"lanes": bench_lanes, "peers": bench_peers, "parts": bench_parts}
 
 
 OPTIONS = ("against", "rounds", "seconds", "counts")

@@ -11,7 +11,7 @@ from rlbench.errors import ConfigError
 
 SEE = "(see: python -m rlbench.run --help)"
 VARIANTS = (
-    "(one of: hard_huber, hard_huber_pixel, hard_huber_small_pixel, hard_mse, hard_mse_pixel, hard_mse_small_pixel, random,"
+    "(one of: hard_huber, hard_huber_pixel, hard_huber_small_pixel, hard_mse, hard_mse_pixel, hard_mse_small_pixel, per, random,"
     " soft_huber, soft_huber_pixel, soft_huber_small_pixel, soft_mse, soft_mse_pixel, soft_mse_small_pixel)"
 )
 
@@ -131,6 +131,18 @@ REFUSALS = {
     "recipe=cleanrl_cartpole variant=random": "variant and recipe exclude each other; give one of them",
     "exploration.decay_steps=5 exploration.decay_fraction=0.1": "exploration.decay_steps and exploration.decay_fraction exclude",
     "episodes=5 exploration.decay_fraction=0.1": "exploration.decay_fraction needs a budget in steps",
+    "variant=per replay.alpha=1.5": "replay.alpha must be 0 <= x <= 1; got 1.5",
+    "variant=per replay.alpha=-0.1": "replay.alpha must be 0 <= x <= 1; got -0.1",
+    "variant=per replay.beta=1.01": "replay.beta must be 0 <= x <= 1; got 1.01",
+    "variant=per replay.beta_end=-1": "replay.beta_end must be 0 <= x <= 1; got -1",
+    "variant=per replay.beta_fraction=0": "replay.beta_fraction must be 0 < x <= 1; got 0",
+    "variant=per replay.beta_steps=0": "replay.beta_steps must be >= 1; got 0",
+    "variant=per replay.eps=0": "replay.eps must be > 0; got 0",
+    "variant=per replay.beta_steps=5 replay.beta_fraction=0.1": "replay.beta_steps and replay.beta_fraction exclude each other",
+    "variant=per episodes=5 replay.beta_fraction=0.1": "replay.beta_fraction needs a budget in steps; with episodes=N set replay.beta_steps",
+    "variant=per replay.replacement=false": "'replay.replacement' does not apply: replay=prioritised has no",
+    "variant=soft_mse replay.alpha=0.5": "'replay.alpha' does not apply: replay=uniform has no 'alpha', only replay=prioritised",
+    "replay=prioritized": "unknown replay 'prioritized'; did you mean 'prioritised'?",
     "--dryrun": f"'--dryrun' is an unknown flag; did you mean '--dry-run'? {SEE}",
     "--dry-run=yes": f"'--dry-run' takes no value {SEE}",
     "--config-dir": "--config-dir needs a folder: --config-dir DIR",

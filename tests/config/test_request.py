@@ -18,6 +18,7 @@ from rlbench.config import Cell, composing, parse_seeds, planned_runs, resolve, 
 from rlbench.errors import ConfigError
 from rlbench.lanes.exploration import Linear
 from rlbench.lanes.losses import Huber
+from rlbench.lanes.prioritised import Prioritised
 from rlbench.lanes.variant import Budget, Environment, Variant
 from rlbench.tracking import TrackingSettings
 
@@ -94,6 +95,20 @@ def test_a_decay_in_steps_replaces_the_fraction_and_the_other_way_round() -> Non
         resolve(["seeds=1", "exploration.decay_fraction=0.5", "steps=4000"]).planned[0].run.variant.exploration
     )
     assert by_fraction == Linear(decay_fraction=None, decay_steps=2000)
+
+
+def test_annealing_goes_with_the_budget_as_a_decay_does() -> None:
+    lengths = {
+        "steps=4000": 4000,
+        "steps=4000 replay.beta_fraction=0.5": 2000,
+        "replay.beta_steps=77": 77,
+        "episodes=5": 50_000,
+        "episodes=5 replay.beta_steps=77": 77,
+    }
+    for words, expected in lengths.items():
+        replay = resolve(["variant=per", "seeds=1", *words.split()]).planned[0].run.variant.replay
+        assert isinstance(replay, Prioritised)
+        assert (replay.beta_steps, replay.beta_fraction) == (expected, None)
 
 
 def test_a_key_may_be_typed_as_any_equal_number() -> None:

@@ -12,11 +12,14 @@ import sys, torch
 from rlbench.lanes import exactness
 from rlbench.lanes.compiling import prepare_process
 from rlbench.lanes.lane import Lane
-from rlbench.lanes.registry import small_variant
+from rlbench.lanes.prioritised import Prioritised
+from rlbench.lanes.registry import small, small_variant
 from rlbench.lanes.trainer import Trainer
 from rlbench.lanes.losses import Huber
 prepare_process()
-variant, what, path = small_variant(loss=Huber(), double=True), sys.argv[1], sys.argv[2]
+what, path, name = sys.argv[1:]
+variants = {"double": {"loss": Huber(), "double": True}, "prioritised": {"replay": small(Prioritised)}}
+variant = small_variant(**variants[name])
 if what == "whole":
     print(*exactness._together(variant, [4]))
 elif what == "among":
@@ -31,9 +34,9 @@ else:
 """
 
 
-def program(what: str, path: Path, **env: str) -> str:
+def program(what: str, path: Path, variant: str = "double", **env: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, what, str(path)],
+        [sys.executable, "-c", PROGRAM, what, str(path), variant],
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])} | env,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -52,6 +55,13 @@ def test_other_instructions(tmp_path: Path) -> None:
         assert program("rest", state, ATEN_CPU_CAPABILITY=then) == expected
 
 
+def test_other_instructions_with_priorities(tmp_path: Path) -> None:
+    expected, state = program("whole", tmp_path, "prioritised"), tmp_path / "state"
+    assert len(expected) == 64
+    program("first", state, "prioritised", ATEN_CPU_CAPABILITY="default")
+    assert program("rest", state, "prioritised", ATEN_CPU_CAPABILITY="avx2") == expected
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("capability", ["", "avx2", "default"])
 def test_compiled(tmp_path: Path, capability: str) -> None:
@@ -66,4 +76,5 @@ def test_compiled(tmp_path: Path, capability: str) -> None:
 
 @pytest.mark.slow
 def test_without_a_compiler(tmp_path: Path) -> None:
-    assert program("whole", tmp_path, RLBENCH_COMPILER="none") == program("whole", tmp_path)
+    for variant in ("double", "prioritised"):
+        assert program("whole", tmp_path, variant, RLBENCH_COMPILER="none") == program("whole", tmp_path, variant)

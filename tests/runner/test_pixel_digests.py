@@ -38,10 +38,10 @@ PIXELS = (
 )
 
 
-@pytest.fixture(scope="module", params=["tensors", "gymnasium"])
+@pytest.fixture(scope="module", params=["tensors", "gymnasium", "gymnasium replay=prioritised"])
 def words(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    """The settings of a small pixel run, with each of the renderers."""
-    return (*PIXELS, f"observation.renderer={request.param}")
+    """The settings of a small pixel run, with each of the renderers, and with a replay that remembers."""
+    return (*PIXELS, *f"observation.renderer={request.param}".split())
 
 
 @pytest.fixture(scope="module")
