@@ -61,10 +61,15 @@ def finish(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
 
 
 def run(store: Path, *words: str, module: str = "rlbench.run") -> tuple[int, str, str]:
-    """Run a command to its end in this process: exit code, stdout, stderr. A traceback would be an exception here."""
+    """Run a command to its end in this process, with `quiet` words."""
+    return called(module, quiet(store, words, module))
+
+
+def called(module: str, argv: list[str]) -> tuple[int, str, str]:
+    """Call a command in this process: exit code, stdout, stderr. A traceback would be an exception here."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = importlib.import_module(module).main(quiet(store, words, module))
+        code = importlib.import_module(module).main(argv)
     return code, out.getvalue(), err.getvalue()
 
 
