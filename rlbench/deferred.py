@@ -13,7 +13,9 @@ class _Deferred(ModuleType):
     """A module that is imported when its first attribute is asked for."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(importlib.import_module(self.__name__), name)
+        value = getattr(importlib.import_module(self.__name__), name)
+        setattr(self, name, value)  # found at once from now on: a step asks for dozens
+        return value
 
 
 class _TensorType(type):

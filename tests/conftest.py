@@ -1,7 +1,9 @@
 """The default suite runs the engine eagerly and on one thread, as a worker does; compiling is tested in programs of its own."""
 
+import fcntl
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,10 @@ os.environ["RLBENCH_CHECK_EXACT"] = "0"  # tracing costs more than a short run; 
 import torch
 
 from rlbench.lanes.compiling import prepare_process
+from rlbench.runner import launch
+from rlbench.runner.local import LocalLauncher
+from tests.runner.commands import SMALL, SMALL_UNIFORM, run
+from tests.runner.thread_workers import ThreadLauncher
 
 prepare_process()
 
@@ -32,3 +38,37 @@ def denormals() -> Iterator[None]:
     torch.set_flush_denormal(False)
     yield
     torch.set_flush_denormal(False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def worker_threads() -> Iterator[None]:
+    """Commands that a test calls in its own process train in threads of it: a process costs seconds before its first step."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launch, "LocalLauncher", ThreadLauncher)
+        yield
+
+
+@pytest.fixture
+def worker_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test of what is only so in processes."""
+    monkeypatch.setattr(launch, "LocalLauncher", LocalLauncher)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the experiments `small` (soft_huber) and `floor` (random), of three seeds each. Who changes it takes a copy."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent  # of all workers, of which the first trains
+    with (shared / "trained.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        store = shared / "trained"
+        if not store.exists():
+            for words in (
+                ("variant=soft_huber", *SMALL, "name=small"),
+                ("variant=random", *SMALL_UNIFORM, "name=floor"),
+            ):
+                code, _, err = run(shared / "in-training", "seeds=3", *words)
+                assert code == 0, err
+            (shared / "in-training").rename(store)
+    return store

@@ -19,20 +19,9 @@ from rlbench.playing.films import GIF_FPS, Gif
 from rlbench.playing.sheets import draw_sheet
 from rlbench.reports import write_report
 from rlbench.store import load
-from tests.runner.commands import SMALL, SMALL_UNIFORM, run
 
 imageio = pytest.importorskip("imageio.v2")
 pytest.importorskip("imageio_ffmpeg")
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    store = tmp_path_factory.mktemp("watched") / "store"
-    code, _, err = run(store, "variant=soft_huber", "seeds=3", *SMALL, "name=small")
-    assert code == 0, err
-    code, _, err = run(store, "variant=random", "seeds=1", *SMALL_UNIFORM, "name=floor")
-    assert code == 0, err
-    return store
 
 
 @pytest.fixture

@@ -71,10 +71,13 @@ def test_composing_happens_once_per_variant_and_not_per_cell_or_seed(monkeypatch
         composed.append(overrides)
         return compose(name, overrides)
 
+    composing._composed_of.cache_clear()
     monkeypatch.setattr(composing, "compose", counting)
     request = resolve(["variant=hard_mse,hard_huber,soft_mse,soft_huber", "discount=0.9,0.99", "seeds=100"])
     assert len(request.planned) == 800
     assert len(composed) == 4
+    resolve(["variant=soft_mse,soft_huber", "seeds=1"])
+    assert len(composed) == 4  # nor once more for another request
 
 
 def test_a_budget_replaces_the_other_one_also_in_recipes() -> None:

@@ -44,15 +44,16 @@ def program(what: str, path: Path, variant: str = "double", **env: str) -> str:
     return done.stdout.strip()
 
 
-def test_other_instructions(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("first", "then"), [("default", "avx2"), pytest.param("avx2", "default", marks=pytest.mark.slow)]
+)
+def test_other_instructions(tmp_path: Path, first: str, then: str) -> None:
     """And a run that goes on in another process, with others."""
-    expected = program("whole", tmp_path)
+    expected, state = program("whole", tmp_path), tmp_path / "state"
     assert len(expected) == 64
-    state = tmp_path / "state"
-    for first, then in (("avx2", "default"), ("default", "avx2")):
-        assert program("whole", tmp_path, ATEN_CPU_CAPABILITY=first) == expected
-        program("first", state, ATEN_CPU_CAPABILITY=first)
-        assert program("rest", state, ATEN_CPU_CAPABILITY=then) == expected
+    assert program("whole", tmp_path, ATEN_CPU_CAPABILITY=first) == expected
+    program("first", state, ATEN_CPU_CAPABILITY=first)
+    assert program("rest", state, ATEN_CPU_CAPABILITY=then) == expected
 
 
 def test_other_instructions_with_priorities(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from rlbench.reports.report import write_report
 from rlbench.reports.summary import Summary, summarise
 from rlbench.reports.terminal import answer_text
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 PAIR = [{"family": "loss", "pairs": [["huber", "mse"]]}]
 
 

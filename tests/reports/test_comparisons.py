@@ -35,6 +35,8 @@ from rlbench.stats import (
     welch_test,
 )
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 Values = Mapping[str, Sequence[float]]
 NOISE = np.array([0.3, -0.2, 0.1, -0.4, 0.2, -0.1, 0.4, -0.3, 0.05, -0.05])
 SEEDS = 5.0 * np.sin(np.arange(10))  # what all variants share at a seed

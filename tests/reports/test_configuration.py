@@ -15,6 +15,8 @@ from rlbench.reports.report import build_report
 from rlbench.reports.summary import Summary, summarise
 from rlbench.stats import corrected_together, equivalence_test, factorial_effects, holm
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 GRID = {
     "hard_mse": {"target": {"tau": 1.0, "every": 250}, "loss": {"kind": "mse"}},
     "hard_huber": {"target": {"tau": 1.0, "every": 250}, "loss": {"kind": "huber", "delta": 1.0}},

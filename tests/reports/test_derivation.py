@@ -17,6 +17,8 @@ from rlbench.reports.report import write_report
 from rlbench.store import load
 from rlbench.text import command_line
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 RUNS = [PlannedRun("a", seed, {500: [1.0 + seed], 1000: [2.0 + seed]}) for seed in range(4)]
 
 

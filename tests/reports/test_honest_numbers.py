@@ -18,6 +18,8 @@ from rlbench.reports.summary import summarise
 from rlbench.reports.terminal import table_of
 from rlbench.store import Results
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 SPREAD = (20.0, 35.0, 90.0, 480.0)  # 4 runs of CartPole whose t intervals leave [0, 500] at both ends
 
 

@@ -27,6 +27,8 @@ from rlbench.stats import (
 )
 from rlbench.store import Results
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 ENVS = ("CartPole-v1", "Acrobot-v1")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from written_runs import PlannedRun, write_store
 
 from rlbench.reports.document import Table
@@ -13,6 +14,8 @@ from rlbench.reports.html import html_page
 from rlbench.reports.report import build_report
 from rlbench.reports.summary import Summary, summarise
 from rlbench.stats import pilot_sd, seeds_needed
+
+pytestmark = pytest.mark.usefixtures("blank_pictures")
 
 X = np.random.default_rng(0).normal(size=10) + 1.0
 Y = np.random.default_rng(1).normal(size=10)

@@ -12,6 +12,8 @@ from rlbench.deciding import PlanState, Watched
 from rlbench.reports import write_report
 from rlbench.stats import SequentialPlan
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 RULES = {"looks": [8, 12], "metric": "final_return", "paired": True, "alpha": 0.05, "spending": "linear", "seeds": [0]}
 NOISE = np.random.default_rng(5).normal(0, 10, (2, 12))
 

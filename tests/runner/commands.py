@@ -1,11 +1,14 @@
-"""Real commands in real processes, for the tests of the runner: start, watch the store, kill, compare digests."""
+"""Commands, for the tests of the runner: in this process, or as programs that are started, watched in the store, and killed."""
 
+import contextlib
+import importlib
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rlbench.store import Store, load
@@ -13,15 +16,15 @@ from rlbench.store import Store, load
 PATIENCE_SECONDS = 240.0
 # Small and seldom updates: eager calls cost the same for any size, and it is the runner that is under test.
 SMALL = (
-    "steps=1600",
+    "steps=400",
     "network.units=[16,16]",
     "batch_size=16",
     "update_period=4",
     "replay.warmup=100",
-    "replay.capacity=1000",
-    "evaluation.period=800",
+    "replay.capacity=300",
+    "evaluation.period=200",
     "evaluation.episodes=2",
-    "diagnostics.period=400",
+    "diagnostics.period=100",
 )
 SMALL_UNIFORM = tuple(word for word in SMALL if not word.startswith("network."))
 FOUR = "variant=hard_mse,hard_huber,soft_mse,soft_huber"
@@ -33,17 +36,22 @@ def environment() -> dict[str, str]:
 
 
 def start(store: Path, *words: str, module: str = "rlbench.run") -> "subprocess.Popen[str]":
-    """Start a command in a process group of its own, eager and, unless it says so itself, without a mirror and with one worker."""
-    command = [sys.executable, "-m", module, f"store={store}", *words]
-    if module == "rlbench.run" and not any(word.startswith("workers=") for word in words):
-        command.append("workers=1")  # where their number is not what is tested, another process costs seconds
-    if module == "rlbench.run" and not any(word.startswith("wandb.") for word in words):
-        command.append("wandb.mode=disabled")
-    if module == "rlbench.run" and not any(word.startswith("report=") for word in words):
-        command.append("report=false")  # nor is what it draws
+    """Start a command as a program in a process group of its own, eager, with `quiet` words."""
+    command = [sys.executable, "-m", module, *quiet(store, words, module)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment()
     )
+
+
+def quiet(store: Path, words: Sequence[str], module: str) -> list[str]:
+    """A command's words; unless they say so themselves, a run has no mirror, one worker and no report: none of it is what is tested."""
+    defaults = ("workers=1", "wandb.mode=disabled", "report=false") if module == "rlbench.run" else ()
+    kinds = {word.partition("=")[0].partition(".")[0] for word in words}
+    return [
+        f"store={store}",
+        *words,
+        *(word for word in defaults if word.partition("=")[0].partition(".")[0] not in kinds),
+    ]
 
 
 def finish(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
@@ -53,8 +61,16 @@ def finish(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
 
 
 def run(store: Path, *words: str, module: str = "rlbench.run") -> tuple[int, str, str]:
-    """Run a command to its end."""
-    return finish(start(store, *words, module=module))
+    """Run a command to its end in this process, with `quiet` words."""
+    return called(module, quiet(store, words, module))
+
+
+def called(module: str, argv: list[str]) -> tuple[int, str, str]:
+    """Call a command in this process: exit code, stdout, stderr. A traceback would be an exception here."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = importlib.import_module(module).main(argv)
+    return code, out.getvalue(), err.getvalue()
 
 
 def kill(process: "subprocess.Popen[str]") -> None:

@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from rlbench.store import load
-from tests.runner.commands import run
+from tests.runner.commands import finish, run, start
 
 MODULE = "tests.envs.misbehaving"
 WORDS = ("steps=30", "seeds=1", "evaluation.period=30", "evaluation.episodes=1")
@@ -13,7 +15,7 @@ WORDS = ("steps=30", "seeds=1", "evaluation.period=30", "evaluation.episodes=1")
 def test_failed_runs_say_who_did_what_and_the_others_are_trained(tmp_path: Path) -> None:
     names = ("Leaves", "Interrupts", "ClosesDown", "Colours", "RewardNaN", "ObservationNaN")
     envs = ",".join([*(f"{MODULE}:{name}-v0" for name in names), "CartPole-v1"])
-    code, _, err = run(tmp_path / "s", "variant=random", f"env={envs}", *WORDS)
+    code, _, err = finish(start(tmp_path / "s", "variant=random", f"env={envs}", *WORDS))
     assert code == 3
     assert "Traceback" not in err
     assert "\x1b" not in err
@@ -30,7 +32,8 @@ def test_failed_runs_say_who_did_what_and_the_others_are_trained(tmp_path: Path)
     assert run(tmp_path / "s", "variant=random", "env=CartPole-v1", *WORDS)[0] == 0
 
 
+@pytest.mark.slow
 def test_a_process_that_vanishes_is_a_death_and_not_an_end(tmp_path: Path) -> None:
-    code, _, err = run(tmp_path / "s", "variant=random", f"env={MODULE}:Vanishes-v0", *WORDS)
+    code, _, err = finish(start(tmp_path / "s", "variant=random", f"env={MODULE}:Vanishes-v0", *WORDS))
     assert code == 3
     assert "worker processes keep dying (with exit status 0, before its work was done)" in " ".join(err.split())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rlbench.errors import StoreError
 from rlbench.lanes.compiling import prepare_process
 from rlbench.runner.cohorts import Cohorts, Stopped
-from rlbench.runner.worker import Launcher, Message, Round, Worker, WorkerFailed, WorkerSettings
+from rlbench.runner.worker import Launcher, Message, Round, Said, Worker, WorkerFailed, WorkerSettings
 from rlbench.store import Store
 
 POLL_SECONDS = 0.01
@@ -55,7 +55,8 @@ class ThreadWorker(Worker):
         prepare_process()  # denormals are a thread's own
         own: Cohorts | None = None
         try:
-            own = Cohorts(Store.open(self._settings.root), self._settings, self._should_stop, self._said.put)
+            store = Store.open(self._settings.root, say=lambda line: self._said.put(Said(line)))
+            own = Cohorts(store, self._settings, self._should_stop, self._said.put)
             while not self._should_stop():
                 try:
                     order = self._rounds.get(timeout=POLL_SECONDS)
