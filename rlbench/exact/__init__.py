@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         sine,
         sine_cosine,
         softmax,
+        spread,
         sqrt,
         tanh,
     )
@@ -39,6 +40,7 @@ __all__ = [
     "sine",
     "sine_cosine",
     "softmax",
+    "spread",
     "sqrt",
     "square_sums",
     "sums",

@@ -285,6 +285,23 @@ def pick(x: Tensor, index: Tensor) -> Tensor:
     return applied(_Pick, x, index)
 
 
+class _Spread(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, size: int) -> Tensor:
+        return x[..., None].expand(*x.shape, size).clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return sums(gradient), None
+
+
+def spread(x: Tensor, size: int) -> Tensor:
+    """Every number `size` times along a new last axis, [...] -> [..., size]. Its derivative is `sums`; that of an operation which stretches
+    an axis by itself adds up in an order that may differ elsewhere."""
+    check_dtype("spread", x)
+    return applied(_Spread, x, size)
+
+
 def lerp(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
     """start + weight (end - start), which is `start` at 0 and `end` at 1, to the bit."""
     return torch.where(weight == 0, start, torch.where(weight == 1, end, start + weight * (end - start)))

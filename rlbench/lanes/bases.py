@@ -97,6 +97,9 @@ class Estimator(Choice):
     Nobody else looks into outputs [L, B, A * width].
     """
 
+    gives: ClassVar[str] = "errors"  # to its loss, which has to take the same
+    looks_back: ClassVar[bool] = False  # whether its goal needs `Minibatch.target_outputs_tm1`
+
     @property
     def width(self) -> int:
         """Numbers for each action."""
@@ -129,14 +132,18 @@ class Minibatch:
     discount_t: Tensor
     """[L, B] float32: what the value of `obs_t` counts; 0 where nothing comes after"""
     obs_t: Tensor
+    target_outputs_tm1: Tensor | None = None
+    """[L, B, A * width] of the target network before the step, for an estimator that `looks_back`"""
 
 
 class Loss(Choice):
-    """Loss of the temporal-difference error."""
+    """Loss of the temporal-difference error, or of what else an estimator gives."""
+
+    takes: ClassVar[str] = "errors"  # or "log_probabilities"
 
     @abstractmethod
     def __call__(self, td_error: Tensor) -> Tensor:
-        """td_error [L, B] float32 -> loss [L, B], element by element; the update averages it over the minibatch."""
+        """td_error [L, K] float32 -> loss [L, K], element by element; the update averages it over the minibatch."""
 
 
 class Target(Choice):

@@ -54,8 +54,10 @@ class Block:
         seen, key = observed(first), first.cohort_key()
         self.info, self.env = seen.info, seen.env
         self.learns = first.variant.network.learns
-        sight = sight_of(seen)
-        self._one_by_one = LaneByLanePolicy(sight, first.variant, key) if first.variant.network.lane_by_lane else None
+        sight = sight_of(seen, first.variant.returns.num_steps)
+        self._one_by_one = (
+            LaneByLanePolicy(sight, first.variant.network, variant, key) if first.variant.network.lane_by_lane else None
+        )
         self._policy: Policy = self._one_by_one or TogetherPolicy(key)
         self._learner = Learner(first, state, variant, layout, sight) if self.learns else None
         self._open_environments(first, width)

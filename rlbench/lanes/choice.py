@@ -33,6 +33,10 @@ class Choice:
         """What is wrong with its numbers together, a line, or None."""
         return None
 
+    def refused_beside(self, variant: Any) -> str | None:
+        """What is wrong with it beside the other choices of its `Variant`, a line, or None."""
+        return None
+
 
 C = TypeVar("C", bound=Choice)
 

@@ -4,6 +4,7 @@ A minibatch has a fixed size, so that its drawing can be compiled; whoever acts 
 """
 
 import functools
+from collections.abc import Hashable
 
 import torch
 from torch import Tensor
@@ -19,15 +20,15 @@ def placed(renderer: StagedRenderer, drawn: Tensor) -> tuple[Tensor, Tensor, Ten
 
 
 def composed(
-    renderer: StagedRenderer, pixel: Pixel, place: Tensor, pole: Tensor, over: Tensor
+    renderer: StagedRenderer, pixel: Pixel, shown: int, place: Tensor, pole: Tensor, over: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """`renderer.composed` of N transitions' frames, as observations before and after."""
-    return observations(pixel, renderer.composed(place, pole, over))
+    """`renderer.composed` of N transitions' frames, `shown` each, as observations before and after."""
+    return observations(pixel, shown, renderer.composed(place, pole, over))
 
 
-def observations(pixel: Pixel, patches: Tensor) -> tuple[Tensor, Tensor]:
-    """Patches of N transitions' frames -> before and after [N, C, rows, columns], laid out with channels last."""
-    before, after = pixel.transition(patches.unflatten(0, (-1, pixel.frames + 1)))
+def observations(pixel: Pixel, shown: int, patches: Tensor) -> tuple[Tensor, Tensor]:
+    """Patches of N transitions' frames, `shown` each -> before and after [N, C, rows, columns], laid out with channels last."""
+    before, after = pixel.transition(patches.unflatten(0, (-1, shown)))
     return before.contiguous(memory_format=torch.channels_last), after.contiguous(memory_format=torch.channels_last)
 
 
@@ -44,14 +45,14 @@ class Drawing:
         self._observations = Computation(observations, exact=False)
 
     def __call__(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
-        """drawn [N, frames + 1, P] float32, oldest first -> before and after [N, C, rows, columns] float32."""
-        renderer, drawn = self._staged, drawn.flatten(0, 1)
+        """drawn [N, K, P] float32, K frames of each transition, oldest first -> before and after [N, C, rows, columns] float32."""
+        renderer, shown, drawn = self._staged, drawn.shape[1], drawn.flatten(0, 1)
         if renderer is None:
-            return self._observations(self.pixel, self.renderer(drawn))
-        return self._composed(renderer, self.pixel, *renderer.painted(drawn, *self._placed(renderer, drawn)))
+            return self._observations(self.pixel, shown, self.renderer(drawn))
+        return self._composed(renderer, self.pixel, shown, *renderer.painted(drawn, *self._placed(renderer, drawn)))
 
 
 @functools.cache
-def drawing(renderer: FrameRenderer, pixel: Pixel, count: int) -> Drawing:
+def drawing(renderer: FrameRenderer, pixel: Pixel, size: Hashable) -> Drawing:
     """One for each renderer, kind of observation, and size of a minibatch."""
     return Drawing(renderer, pixel)

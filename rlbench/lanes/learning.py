@@ -45,6 +45,9 @@ class TakenAction:
         """The goal [L, B, ...]: of the next action, the best by the target network, or by the online one (van Hasselt et al., 2016)."""
         variant = passes.variant
         outputs_t = passes.target(target_params, batch.obs_t)
+        if variant.estimator.looks_back:
+            before = passes.target(target_params, batch.obs_tm1)
+            batch = dataclasses.replace(batch, target_outputs_tm1=before)
         chosen_by = passes.online(passes.online_params, batch.obs_t) if variant.double else outputs_t
         return variant.estimator.goal(batch, outputs_t, variant.estimator.values(chosen_by).argmax(2))
 

@@ -86,5 +86,7 @@ class Pixel(Observation):
         return torch.cat([now, now - before], -3) / 255
 
     def transition(self, patches: Tensor) -> tuple[Tensor, Tensor]:
-        """Patches [..., frames + 1, colours, rows, columns] of a transition -> the observations before and after it."""
-        return self.observation(patches[..., :-1, :, :, :]), self.observation(patches[..., 1:, :, :, :])
+        """Patches [..., K, colours, rows, columns] of a transition -> the observations before and after it, of the first and of the last
+        `frames` patches."""
+        before, after = patches[..., : self.frames, :, :, :], patches[..., -self.frames :, :, :, :]
+        return self.observation(before), self.observation(after)

@@ -13,6 +13,7 @@ from torch import Tensor
 from rlbench.envs.lane_env import LaneEnv
 from rlbench.lanes.acting import active_lanes
 from rlbench.lanes.bases import Network
+from rlbench.lanes.choice import numbers, with_numbers
 from rlbench.lanes.compiling import Computation
 from rlbench.lanes.computations import ChunkComputations, chunk_computations
 from rlbench.lanes.player import Actions, Episodes, Step, decided_step
@@ -65,8 +66,9 @@ def forward_passes(cohort_key: Hashable) -> ForwardPasses:
 class LaneByLanePolicy:
     """One lane after the other. `sight` makes what the network sees of the engine's observations."""
 
-    def __init__(self, sight: Sight, variant: Variant, cohort_key: Hashable) -> None:
-        self._sight, self._network, self._estimator = sight, variant.network, variant.estimator
+    def __init__(self, sight: Sight, network: Network, variant: Variant, cohort_key: Hashable) -> None:
+        """`network` is that of any lane, `variant` is the stacked one of those that train."""
+        self._sight, self._network, self._variant = sight, network, variant
         self._passes = forward_passes(cohort_key)
 
     def acting(self, state: Tensors, env: LaneEnv | None, explores: Tensor, uniform_action: Tensor) -> Tensor:
@@ -78,34 +80,42 @@ class LaneByLanePolicy:
             return self._sight.of_lanes(state, slots, obs)[:, None]
 
         wanted = active_lanes(state) & ~explores
-        return self._choose(state, "acting", look, wanted[:, None], uniform_action[:, None])[:, 0]
+        return self._choose(state, self._variant, "acting", look, wanted[:, None], uniform_action[:, None])[:, 0]
 
     def steps(self, episodes: Episodes, env: LaneEnv, state: Tensor, going: Tensor) -> Step:
         """See `player.Policy`."""
+        lanes = episodes.lanes, episodes.variant
 
         def look(slots: Tensor) -> Tensor:
             return self._sight.of_episodes(env.observe(state[slots]))
 
         def step(explores: Tensor, uniform_action: Tensor, *uniforms: Tensor) -> None:
             if going.any():  # the caller looks at it now and then only
-                action = self._choose(episodes.lanes, "evaluation", look, going & ~explores, uniform_action)
+                action = self._choose(*lanes, "evaluation", look, going & ~explores, uniform_action)
                 decided_step(env, state, going, episodes.returns, episodes.lengths, action, *uniforms)
 
         return step
 
     def actions(self, episodes: Episodes) -> Actions:
         """See `player.Policy`."""
+        lanes = episodes.lanes, episodes.variant
 
         def actions(explores: Tensor, uniform_action: Tensor, obs: Tensor) -> Tensor:
             def look(slots: Tensor) -> Tensor:
                 return self._sight.of_episodes(obs[slots])
 
-            return self._choose(episodes.lanes, "evaluation", look, ~explores, uniform_action)
+            return self._choose(*lanes, "evaluation", look, ~explores, uniform_action)
 
         return actions
 
     def _choose(
-        self, lanes: Tensors, role: str, look: Callable[[Tensor], Tensor], wanted: Tensor, drawn: Tensor
+        self,
+        lanes: Tensors,
+        variant: Variant,
+        role: str,
+        look: Callable[[Tensor], Tensor],
+        wanted: Tensor,
+        drawn: Tensor,
     ) -> Tensor:
         """`drawn` [L, E] int64, or the greedy action where wanted [L, E] bool.
 
@@ -116,11 +126,13 @@ class LaneByLanePolicy:
             return drawn
         seen, action = look(slots), drawn.clone()
         params, statistics = group(lanes, "online"), group(lanes, "online_norm")
+        estimator, of_lanes = variant.estimator, numbers(variant.estimator)
         for i, slot in enumerate(slots.tolist()):
             own = [s[slot : slot + 1] for s in statistics]
             given = [p[slot : slot + 1] for p in params], own, seen[i : i + 1]
             found, after = self._passes.of[role](self._network, *given, role)
-            greedy = self._estimator.values(found)[0].argmax(1)
+            own_estimator = with_numbers(estimator, {name: value[slot : slot + 1] for name, value in of_lanes.items()})
+            greedy = own_estimator.values(found)[0].argmax(1)
             action[slot] = torch.where(wanted[slot], greedy, drawn[slot])
             if role == "acting":
                 for old, new in zip(own, after, strict=True):

@@ -13,15 +13,16 @@ from typing import Any
 from rlbench.lanes.choice import Choice
 from rlbench.lanes.clipping import ClipNorm, ClipValue, NoClip
 from rlbench.lanes.convolution import Conv
-from rlbench.lanes.estimators import Scalar
+from rlbench.lanes.distributions import C51, QR
+from rlbench.lanes.estimators import Munchausen, Scalar
 from rlbench.lanes.exploration import Constant, Exponential, Linear, Multiplicative
-from rlbench.lanes.losses import Huber, Squared
+from rlbench.lanes.losses import CrossEntropy, Huber, Squared
 from rlbench.lanes.networks import MLP, UniformPolicy
 from rlbench.lanes.observations import Pixel, State
 from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
 from rlbench.lanes.prioritised import Prioritised
 from rlbench.lanes.replay import Uniform
-from rlbench.lanes.returns import OneStep
+from rlbench.lanes.returns import NStep, OneStep
 from rlbench.lanes.targets import NoTarget, Periodic
 from rlbench.lanes.validation import EpisodeValidation, NoValidation
 from rlbench.lanes.variant import Variant
@@ -30,7 +31,7 @@ Members = tuple[type[Choice], ...]
 
 CLASSES: Mapping[str, Members] = {
     "network": (MLP, UniformPolicy, Conv),
-    "loss": (Squared, Huber),
+    "loss": (Squared, Huber, CrossEntropy),
     "target": (Periodic, NoTarget),
     "optimizer": (Adam, AdamW, RMSprop, SGD),
     "clip": (NoClip, ClipValue, ClipNorm),
@@ -38,8 +39,8 @@ CLASSES: Mapping[str, Members] = {
     "replay": (Uniform, Prioritised),
     "validation": (NoValidation, EpisodeValidation),
     "observation": (State, Pixel),
-    "estimator": (Scalar,),
-    "returns": (OneStep,),
+    "estimator": (Scalar, C51, QR, Munchausen),
+    "returns": (OneStep, NStep),
 }
 
 # Groups whose members the engine tells apart by class: a class of one's own has to be one of them.
@@ -57,6 +58,8 @@ SMALL: tuple[Choice, ...] = (
     Exponential(decay_steps=40.0),
     Multiplicative(factor=0.98),
     EpisodeValidation(max_env_steps=12),
+    C51(atoms=7, v_min=-2.0, v_max=14.0),
+    QR(quantiles=5),
 )
 
 
@@ -82,6 +85,10 @@ def small_variant(**changes: Any) -> Variant:
         variant = dataclasses.replace(variant, network=small(Conv))
     if convolves and not sees_pixels:
         variant = dataclasses.replace(variant, observation=small(Pixel))
+    if isinstance(variant.loss, CrossEntropy) and "estimator" not in changes:
+        variant = dataclasses.replace(variant, estimator=small(C51))
+    elif variant.estimator.refused_beside(variant) is not None and "loss" not in changes:
+        variant = dataclasses.replace(variant, loss=CrossEntropy() if isinstance(variant.estimator, C51) else Huber())
     optimizer = variant.optimizer
     if isinstance(optimizer, SGD) and optimizer.nesterov:
         variant = dataclasses.replace(variant, optimizer=dataclasses.replace(optimizer, momentum=0.9, dampening=0.0))

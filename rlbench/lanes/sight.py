@@ -60,8 +60,11 @@ class PixelSight:
 
     draws = True
 
-    def __init__(self, seen: Observed, pixel: Pixel) -> None:
+    def __init__(self, seen: Observed, pixel: Pixel, num_steps: int) -> None:
         self.pixel, self.renderer = pixel, seen.renderer
+        self._new = (
+            1 if num_steps == 1 else pixel.frames
+        )  # frames of an observation after a transition that the one before may lack
 
     def of_lanes(self, state: Tensors, slots: Tensor, obs: Tensor) -> Tensor:
         """See `Sight`."""
@@ -80,12 +83,12 @@ class PixelSight:
     def of_transitions(self, found: Tensors, frames: Tensor | None) -> tuple[Tensor, Tensor]:
         """See `Sight`."""
         size = 1 if self.renderer is None else self.renderer.num_drawn
-        shown = torch.cat([found["obs_tm1"], found["obs_t"][..., -size:]], 2)
+        shown = torch.cat([found["obs_tm1"], found["obs_t"][..., -self._new * size :]], 2)
         if self.renderer is None:
             assert frames is not None
             return self.pixel.transition(look_up(frames, shown))
         drawn = shown.flatten(0, 1).unflatten(1, (-1, size))
-        before, after = drawing(self.renderer, self.pixel, len(drawn))(drawn)
+        before, after = drawing(self.renderer, self.pixel, drawn.shape[:2])(drawn)
         return before.unflatten(0, shown.shape[:2]), after.unflatten(0, shown.shape[:2])
 
     def _patches(self, drawn: Tensor) -> Tensor:
@@ -95,6 +98,6 @@ class PixelSight:
         return self.renderer(drawn.reshape(-1, self.renderer.num_drawn)).unflatten(0, (len(drawn), -1))
 
 
-def sight_of(seen: Observed) -> Sight:
-    """How this is seen."""
-    return PlainSight(seen.shape) if seen.pixel is None else PixelSight(seen, seen.pixel)
+def sight_of(seen: Observed, num_steps: int = 1) -> Sight:
+    """How this is seen, by an agent whose transitions have so many steps."""
+    return PlainSight(seen.shape) if seen.pixel is None else PixelSight(seen, seen.pixel, num_steps)

@@ -183,7 +183,7 @@ def check_run(run: Run) -> None:
     if not variant.network.learns and variant.validation.episodes is not None:
         raise ConfigError("validation=episode needs a network that learns")
     for group in (getattr(variant, field.name) for field in dataclasses.fields(variant)):
-        refused = group.refused() if isinstance(group, Choice) else None
+        refused = group.refused() or group.refused_beside(variant) if isinstance(group, Choice) else None
         if refused is not None:
             raise ConfigError(refused)
 

@@ -14,9 +14,10 @@ from rlbench.config.settings import Settings
 from rlbench.envs.registry import describe
 from rlbench.lanes.choice import stack
 from rlbench.lanes.clipping import ClipNorm, ClipValue, NoClip
+from rlbench.lanes.distributions import C51
 from rlbench.lanes.estimators import Scalar
 from rlbench.lanes.exploration import Exponential, Linear, Multiplicative
-from rlbench.lanes.losses import Huber, Squared
+from rlbench.lanes.losses import CrossEntropy, Huber, Squared
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.observations import State
 from rlbench.lanes.optimizers import Adam, AdamW, RMSprop
@@ -221,3 +222,23 @@ def test_ten_seeds_are_the_default_and_any_budget_can_be_given() -> None:
     request = resolve(["recipe=torchkeras", "episodes=3"])
     assert len(request.planned) == len(range(int(Settings().seeds)))
     assert request.planned[0].run.budget == Budget(steps=None, episodes=3, count_warmup_episodes=False)
+
+
+def test_cleanrl_c51_is_its_source() -> None:
+    request = resolve(["recipe=cleanrl_c51"])
+    run = request.planned[0].run
+    v = run.variant
+    assert run.env == Environment("CartPole-v1", None)
+    assert v.network == MLP(units=(120, 84), activation="relu", init="torch")
+    assert v.estimator == C51(atoms=101, v_min=-100.0, v_max=100.0)
+    assert v.loss == CrossEntropy(floor=1e-5)
+    assert v.target == Periodic(every=500, tau=1.0, unit="steps")
+    assert v.optimizer == Adam(lr=2.5e-4, beta1=0.9, beta2=0.999, eps=0.01 / 128)
+    assert v.clip == NoClip()
+    assert v.discount == 0.99
+    assert v.batch_size == 128
+    assert v.replay == Uniform(capacity=10_000, warmup=10_000, replacement=True)
+    assert v.exploration == Linear(start=1.0, end=0.05, decay_fraction=None, decay_steps=250_000)
+    assert run.budget == Budget(steps=500_000)
+    assert the_rest(run, *PARTS) == plain_but(estimator=v.estimator, update_period=10)
+    assert len(request.planned) == 30

@@ -6,14 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import rlbench
 from rlbench.config import HelpRequested, resolve
 from rlbench.errors import ConfigError
 
 SEE = "(see: python -m rlbench.run --help)"
-VARIANTS = (
-    "(one of: hard_huber, hard_huber_pixel, hard_huber_small_pixel, hard_mse, hard_mse_pixel, hard_mse_small_pixel, per, random,"
-    " soft_huber, soft_huber_pixel, soft_huber_small_pixel, soft_mse, soft_mse_pixel, soft_mse_small_pixel)"
-)
+NAMED = sorted(path.stem for path in (Path(rlbench.__file__).parent / "config/variant").glob("*.yaml"))
+VARIANTS = f"(one of: {', '.join(NAMED)})"
 
 REFUSALS = {
     # names
@@ -32,6 +31,18 @@ REFUSALS = {
     "network.activation=rel": "unknown network.activation 'rel'; did you mean 'relu'? (one of: relu, tanh)",
     "target.unit=update": "unknown target.unit 'update'; did you mean 'updates'? (one of: steps, updates, episodes, losses)",
     "wandb.mode=onlin": "unknown wandb.mode 'onlin'; did you mean 'online'? (one of: offline, online, disabled)",
+    # estimators and returns
+    "estimator=c51": "estimator=c51 learns probabilities: give loss=cross_entropy; got loss=mse",
+    "estimator=qr": "estimator=qr learns quantiles: give loss=huber, its delta is kappa; got loss=mse",
+    "loss=cross_entropy": "loss=cross_entropy is a loss of probabilities: give estimator=c51; got estimator=scalar",
+    "estimator=munchausen double=true": "estimator=munchausen picks no next action that another network could choose",
+    "variant=qr loss_over=all": "loss_over=all needs estimator=scalar; got estimator=qr",
+    "variant=c51 detach_target=false": "detach_target=false needs estimator=scalar; got estimator=c51",
+    "variant=c51 estimator.atoms=1": "estimator.atoms must be >= 2; got 1",
+    "variant=c51 estimator.v_min=200": "estimator.v_min 200 must be below estimator.v_max 100: the support would be empty",
+    "variant=nstep returns.steps=0": "returns.steps must be >= 1; got 0",
+    "variant=nstep returns.steps=20000": "returns.steps 20000 is larger than replay.capacity 10000",
+    "variant=nstep returns.steps=9 replay.warmup=8": "returns.steps 9 needs replay.warmup of at least 9",
     # budgets that cannot give a result
     "steps=2000 evaluation.period=2500": "evaluation.period 2500 is larger than steps 2000: no run would ever be evaluated",
     "steps=3000 replay.warmup=4000": "replay.warmup 4000 is larger than steps 3000: learning would never start",
@@ -42,8 +53,8 @@ REFUSALS = {
     "learning_rate=1": f"unknown key 'learning_rate'; did you mean 'optimizer.lr'? {SEE}",
     "gamma=1": f"unknown key 'gamma'; did you mean 'discount'? {SEE}",
     "optimizer.learning_rate=1": "unknown key 'optimizer.learning_rate'; did you mean 'optimizer.lr'? (keys: optimizer.lr,",
-    "loss.dleta=1": "unknown key 'loss.dleta'; did you mean 'delta'? (keys: loss.delta)",
-    "loss.kind=huber": "unknown key 'loss.kind' (keys: loss.delta)",
+    "loss.dleta=1": "unknown key 'loss.dleta'; did you mean 'delta'? (keys: loss.delta, loss.floor)",
+    "loss.kind=huber": "unknown key 'loss.kind' (keys: loss.delta, loss.floor)",
     "hydra.searchpath=[x]": f"unknown key 'hydra.searchpath' {SEE}",
     "hydra/launcher=x": f"unknown key 'hydra/launcher' {SEE}",
     "evaluation=5": "'evaluation' is not a key itself; its keys are evaluation.period, evaluation.episodes,"
