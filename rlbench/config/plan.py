@@ -102,13 +102,17 @@ def check_cell(
 def _check_environment(run: Run, members: Collection[str]) -> None:
     env = run.env
     try:
-        limit = observed(run).info.max_episode_steps
+        seen = observed(run)
     except ConfigError:
         hint = "" if ":" in env.id or "-v" in env.id else did_you_mean(env.id, members)
         if not hint:
             raise
         raise ConfigError(f"unknown env '{env.id}'{hint} (one of: {', '.join(members)}; or any Gymnasium id)") from None
-    if limit is None:
+    variant = run.variant
+    refused = variant.network.refused_shape(seen.shape, variant.batch_size == variant.steps_per_minibatch)
+    if variant.network.learns and seen.pixel is None and refused is not None:
+        raise ConfigError(refused)
+    if seen.info.max_episode_steps is None:
         raise ConfigError(
             f"environment '{env.id}' has no time limit, so an episode might never end: set env.max_env_steps"
         )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         sqrt,
         tanh,
     )
+    from rlbench.exact.normals import normals
     from rlbench.exact.products import affine, layers, square_sums, sums
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "lerp",
     "log",
     "log_sum_exp",
+    "normals",
     "pick",
     "power",
     "sine",
@@ -47,13 +49,13 @@ __all__ = [
     "tanh",
 ]
 
-_PRODUCTS = ("affine", "layers", "square_sums", "sums")
+_HOMES = {"normals": "normals"} | dict.fromkeys(("affine", "layers", "square_sums", "sums"), "products")
 
 
 def __getattr__(name: str) -> Any:
     """Imported when first asked for: the functions are made of torch, and a choice that uses them is a setting too."""
     if name not in __all__:
         raise AttributeError(f"module 'rlbench.exact' has no attribute {name!r}")
-    home = importlib.import_module("rlbench.exact.products" if name in _PRODUCTS else "rlbench.exact.functions")
+    home = importlib.import_module(f"rlbench.exact.{_HOMES.get(name, 'functions')}")
     globals()[name] = found = getattr(home, name)
     return found

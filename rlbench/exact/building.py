@@ -1,4 +1,4 @@
-"""The operators of `products.cpp`, built once on this machine by the C++ compiler and kept in the cache of torch.compile.
+"""The operators of `products.cpp` and `normals.cpp`, built once on this machine by the C++ compiler and kept in the cache of torch.compile.
 
 Which instructions are used follows PyTorch's own choice (`ATEN_CPU_CAPABILITY`), and changes no bit. Without a compiler the same numbers
 come from `emulation`, slowly. A compiler that is there and fails is an error.
@@ -20,7 +20,7 @@ import torch
 from rlbench.errors import ConfigError, first_line
 from rlbench.exact.waiting import waiting
 
-SOURCE = Path(__file__).with_name("products.cpp")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("products.cpp", "normals.cpp"))
 MARCHES = {"AVX512": "x86-64-v4", "AVX2": "x86-64-v3"}
 
 _LIBRARY = torch.library.Library("rlbench", "DEF")
@@ -32,6 +32,7 @@ for _schema in (
     "sqrt(Tensor x) -> Tensor",
     "sums(Tensor x) -> Tensor",
     "square_sums(Tensor[] xs) -> Tensor",
+    "normals(Tensor seed, Tensor name_space, Tensor step, int stream, int begin, int count) -> Tensor",
 ):
     _LIBRARY.define(_schema, tags=(torch.Tag.needs_exact_strides,))  # the operators take any: nothing is to be copied
 
@@ -60,7 +61,16 @@ def load() -> None:
     if cxx is None:
         from rlbench.exact import emulation
 
-        for name in ("affine", "affine_backward", "layers", "layers_backward", "sqrt", "sums", "square_sums"):
+        for name in (
+            "affine",
+            "affine_backward",
+            "layers",
+            "layers_backward",
+            "sqrt",
+            "sums",
+            "square_sums",
+            "normals",
+        ):
             _LIBRARY.impl(name, getattr(emulation, name), "CPU")
         return
     path = _path(cxx)
@@ -79,7 +89,14 @@ def load() -> None:
 def _path(cxx: str) -> Path:
     """Where the library lies: its name says what it was made of and for."""
     version = subprocess.run([cxx, "--version"], capture_output=True, text=True).stdout
-    made_of = [SOURCE.read_text(), *_command(cxx), version, torch.__version__, platform.system(), platform.machine()]
+    made_of = [
+        *(source.read_text() for source in SOURCES),
+        *_command(cxx),
+        version,
+        torch.__version__,
+        platform.system(),
+        platform.machine(),
+    ]
     digest = hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:16]
     return cache_folder() / f"rlbench_products_{digest}.so"
 
@@ -126,9 +143,10 @@ def _command(cxx: str) -> list[str]:
         "-fPIC",
         "-ffp-contract=off",
         "-fno-math-errno",
+        "-fno-trapping-math",  # lets roundings be vectors, and changes no bit
         *instructions,
         f"-I{include}",
-        str(SOURCE),
+        *map(str, SOURCES),
     ]
 
 

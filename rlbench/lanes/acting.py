@@ -12,6 +12,7 @@ from rlbench.envs.lane_env import LaneEnv
 from rlbench.lanes.columns import Columns
 from rlbench.lanes.tensors import Tensors, group
 from rlbench.lanes.variant import Variant
+from rlbench.lanes.weight_noise import Pass, drawn
 
 Described = tuple[list[Tensor], Tensor, Tensor]
 """What `absorb` returns."""
@@ -26,7 +27,9 @@ def choose(
     """
     if not variant.network.learns:
         return uniform_action
-    outputs, _ = variant.network.outputs(group(lanes, "online"), group(lanes, "online_norm"), obs, role)
+    params, network = group(lanes, "online"), variant.network
+    normals = drawn(network, lanes, params, lanes["env_steps"], Pass.ACTING) if role == "acting" else ()
+    outputs, _ = network.outputs(params, group(lanes, "online_norm"), obs, role, *normals)
     return torch.where(explores, uniform_action, variant.estimator.values(outputs).argmax(2))
 
 

@@ -42,13 +42,18 @@ class Network(Choice):
         """Statistics of one lane before anything was seen, each [1, ...] float32."""
         return []
 
+    def num_normals(self, params: list[Tensor]) -> int:
+        """How many normal numbers a pass draws, given parameters [L, ...]; most draw none."""
+        return 0
+
     @abstractmethod
     def outputs(
-        self, params: list[Tensor], statistics: list[Tensor], obs: Tensor, role: str
+        self, params: list[Tensor], statistics: list[Tensor], obs: Tensor, role: str, normals: Tensor | None = None
     ) -> tuple[Tensor, list[Tensor]]:
         """Observations [L, B, *shape] float32 -> outputs [L, B, A * width], and the statistics after this pass.
 
-        role: who passes: "learning" or "target" in an update, "acting" in training, or "evaluation".
+        role: who passes: "learning" or "target" in an update, "acting" in training, or "evaluation". normals: standard normal numbers
+        [L, num_normals] float32, drawn for this pass alone, which a network that draws some gets in training, and not in evaluation.
         """
 
     @abstractmethod

@@ -126,7 +126,9 @@ class Conv(Network):
             role, "evaluation"
         )
 
-    def outputs(self, params: Params, statistics: Params, obs: Tensor, role: str) -> tuple[Tensor, Params]:
+    def outputs(
+        self, params: Params, statistics: Params, obs: Tensor, role: str, normals: Tensor | None = None
+    ) -> tuple[Tensor, Params]:
         """obs [L, B, C, rows, columns] float32 -> outputs [L, B, A * width], and the running statistics after it.
 
         In training mode each batch norm takes the mean and variance of this very minibatch, and the running ones move by a tenth.

@@ -13,6 +13,7 @@ from torch import Tensor
 from rlbench.lanes.bases import Minibatch
 from rlbench.lanes.tensors import Tensors, group
 from rlbench.lanes.variant import Variant
+from rlbench.lanes.weight_noise import Pass, drawn
 
 Params = list[Tensor]
 
@@ -21,7 +22,8 @@ class Passes:
     """The forward passes of one update. Those of the online network hand the statistics on; those of the target network leave none."""
 
     def __init__(self, lanes: Tensors, variant: Variant) -> None:
-        self.variant = variant
+        self.variant, self._lanes = variant, lanes
+        self._passed: list[Pass] = []
         self.online_params = group(lanes, "online")
         has_target = variant.target.keeps_network
         self.target_params = group(lanes, "target") if has_target else self.online_params
@@ -30,12 +32,20 @@ class Passes:
 
     def online(self, params: Params, obs: Tensor) -> Tensor:
         """Outputs [L, B, A * width] of the online network."""
-        outputs, self.statistics = self.variant.network.outputs(params, self.statistics, obs, "learning")
+        which = Pass.CHOOSING if params is self.online_params else Pass.LEARNING
+        normals = self._drawn(params, which)
+        outputs, self.statistics = self.variant.network.outputs(params, self.statistics, obs, "learning", *normals)
         return outputs
 
     def target(self, params: Params, obs: Tensor) -> Tensor:
         """Outputs [L, B, A * width] of the target network."""
-        return self.variant.network.outputs(params, self._target_statistics, obs, "target")[0]
+        normals = self._drawn(params, Pass.TARGET)
+        return self.variant.network.outputs(params, self._target_statistics, obs, "target", *normals)[0]
+
+    def _drawn(self, params: Params, which: Pass) -> tuple[Tensor, ...]:
+        earlier = self._passed.count(which)
+        self._passed.append(which)
+        return drawn(self.variant.network, self._lanes, params, self._lanes["updates"], which, earlier)
 
 
 class TakenAction:

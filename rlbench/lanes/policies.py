@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rlbench.envs.lane_env import LaneEnv
+from rlbench.lanes import weight_noise
 from rlbench.lanes.acting import active_lanes
 from rlbench.lanes.bases import Network
 from rlbench.lanes.choice import numbers, with_numbers
@@ -45,9 +46,11 @@ class TogetherPolicy:
         return actions
 
 
-def outputs(network: Network, params: Params, statistics: Params, obs: Tensor, role: str) -> tuple[Tensor, Params]:
+def outputs(
+    network: Network, params: Params, statistics: Params, obs: Tensor, role: str, *normals: Tensor
+) -> tuple[Tensor, Params]:
     """Outputs [1, B, A * width] of one lane's observations [1, B, *shape], and the statistics after it."""
-    return network.outputs(params, statistics, obs, role)
+    return network.outputs(params, statistics, obs, role, *normals)
 
 
 class ForwardPasses:
@@ -127,14 +130,19 @@ class LaneByLanePolicy:
         seen, action = look(slots), drawn.clone()
         params, statistics = group(lanes, "online"), group(lanes, "online_norm")
         estimator, of_lanes = variant.estimator, numbers(variant.estimator)
+        acts = role == "acting"
+        normals: tuple[Tensor, ...] = ()
+        if acts:
+            acting = weight_noise.Pass.ACTING
+            normals = weight_noise.drawn(self._network, lanes, params, lanes["env_steps"], acting)
         for i, slot in enumerate(slots.tolist()):
             own = [s[slot : slot + 1] for s in statistics]
             given = [p[slot : slot + 1] for p in params], own, seen[i : i + 1]
-            found, after = self._passes.of[role](self._network, *given, role)
+            found, after = self._passes.of[role](self._network, *given, role, *(n[slot : slot + 1] for n in normals))
             own_estimator = with_numbers(estimator, {name: value[slot : slot + 1] for name, value in of_lanes.items()})
             greedy = own_estimator.values(found)[0].argmax(1)
             action[slot] = torch.where(wanted[slot], greedy, drawn[slot])
-            if role == "acting":
+            if acts:
                 for old, new in zip(own, after, strict=True):
                     old.copy_(new)
         return action

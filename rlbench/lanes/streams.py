@@ -3,15 +3,14 @@
 In go integer tensors that broadcast against each other, out come 32-bit words as int64 tensors. There is no state: adding a consumer shifts
 nobody else's numbers, and a lane draws the same numbers at any position, in any company, before and after a restart.
 
-Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 The key is (seed, namespace), the counter is (index, stream, low and high word of step). Seeds lie in [0, 2**32).
 """
 
 from enum import IntEnum
 
 from rlbench.deferred import Tensor, torch
+from rlbench.exact.philox import LOW32, philox
 
-LOW32 = 0xFFFFFFFF
 TWO32 = 2.0**32
 MAX_SEED = 2**32 - 1
 
@@ -26,6 +25,7 @@ class Stream(IntEnum):
     UNIFORM_POLICY = 5
     VALIDATION = 6
     ENVIRONMENT = 7
+    WEIGHT_NOISE = 8
 
 
 class Namespace(IntEnum):
@@ -37,24 +37,6 @@ class Namespace(IntEnum):
 
 
 EVALUATION = 0x10000  # added to a namespace: the random numbers of evaluation episodes are never those of training
-
-
-def philox(
-    counter_0: Tensor, counter_1: Tensor, counter_2: Tensor, counter_3: Tensor, key_0: Tensor, key_1: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Ten rounds of Philox4x32 on int64 tensors that hold 32-bit words and broadcast; returns four words, each int64 in [0, 2**32)."""
-    for _ in range(10):
-        # The 64-bit product wraps into the sign bit; the mask after the arithmetic shift restores the unsigned high word.
-        product_0, product_1 = counter_0 * 0xD2511F53, counter_2 * 0xCD9E8D57
-        high_0, high_1 = (product_0 >> 32) & LOW32, (product_1 >> 32) & LOW32
-        counter_0, counter_1, counter_2, counter_3 = (
-            high_1 ^ counter_1 ^ key_0,
-            product_1 & LOW32,
-            high_0 ^ counter_3 ^ key_1,
-            product_0 & LOW32,
-        )
-        key_0, key_1 = (key_0 + 0x9E3779B9) & LOW32, (key_1 + 0xBB67AE85) & LOW32
-    return counter_0, counter_1, counter_2, counter_3
 
 
 def words(

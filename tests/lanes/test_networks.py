@@ -167,7 +167,7 @@ def test_a_uniform_policy_has_no_weights() -> None:
     [
         (MLP(units=(64, 0)), "units must be >= 1; got 0"),
         (MLP(activation="gelu"), "activation must be one of relu, tanh; got 'gelu'"),
-        (MLP(init="he"), "init must be one of torch, glorot; got 'he'"),
+        (MLP(init="he"), "init must be one of torch, glorot, variance_scaling; got 'he'"),
     ],
 )
 def test_impossible_networks_are_refused(network: Any, message: str) -> None:

@@ -61,9 +61,16 @@ def test_a_class_of_ones_own_has_variants_too() -> None:
         "network=own",
         "network=own network.activation=tanh",
         "network=own network.init=glorot",
+        "network=own network.init=variance_scaling",
+        "network=own network.init_fan=fan_in",
+        "network=own network.init_fan=fan_out",
+        "network=own network.head=dueling",
+        "network=own network.noise=fresh",
+        "network=own network.noise=frozen",
+        "network=own network.normalisation=layer",
         "network=own network.gated=true",
     ]
-    assert [variant.network for variant in found.values()][3] == Residual(units=(9, 7), gated=True)
+    assert [variant.network for variant in found.values()][-1] == Residual(units=(9, 7), gated=True)
     assert all(isinstance(variant.network, Residual) for variant in found.values())
 
 

@@ -1,0 +1,42 @@
+"""What passes through a network draw: normal numbers for noise in its weights, new ones for each pass.
+
+They are a pure function of (seed, namespace), of the step or the number of the update, and of which pass it is, so that they do not hang on
+other lanes, on other passes, or on where a run was interrupted.
+"""
+
+from enum import IntEnum
+
+from rlbench import exact
+from rlbench.deferred import Tensor
+from rlbench.lanes.bases import Network
+from rlbench.lanes.streams import Stream
+from rlbench.lanes.tensors import Tensors
+
+PASS_SIZE = 1 << 24  # counters, of four numbers each, that a pass has for itself
+
+
+class Pass(IntEnum):
+    """Which pass of a step or an update. Values are part of the published results: never renumber."""
+
+    ACTING = 0
+    LEARNING = 1
+    TARGET = 2
+    CHOOSING = 3
+
+
+NUM_PASSES = len(Pass)
+
+
+def drawn(
+    network: Network, lanes: Tensors, params: list[Tensor], step: Tensor, which: Pass, earlier: int = 0
+) -> tuple[Tensor, ...]:
+    """The normal numbers [L, n] of a pass, alone in a tuple, which is empty for networks that draw none.
+
+    step: [L] int64, environment steps or updates until now; earlier: passes of the same kind in this update.
+    """
+    count = network.num_normals(params)
+    if count == 0:
+        return ()
+    begin = (which + NUM_PASSES * earlier) * PASS_SIZE
+    key = lanes["seed"], lanes["namespace"]
+    return (exact.normals(*key, step, stream=int(Stream.WEIGHT_NOISE), begin=begin, count=count),)
