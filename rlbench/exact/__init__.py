@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from rlbench.exact.normals import normals
     from rlbench.exact.products import affine, layers, square_sums, sums
+    from rlbench.exact.projection import shared
 
 __all__ = [
     "affine",
@@ -39,6 +40,7 @@ __all__ = [
     "normals",
     "pick",
     "power",
+    "shared",
     "sine",
     "sine_cosine",
     "softmax",
@@ -49,7 +51,9 @@ __all__ = [
     "tanh",
 ]
 
-_HOMES = {"normals": "normals"} | dict.fromkeys(("affine", "layers", "square_sums", "sums"), "products")
+_HOMES = {"normals": "normals", "shared": "projection"} | dict.fromkeys(
+    ("affine", "layers", "square_sums", "sums"), "products"
+)
 
 
 def __getattr__(name: str) -> Any:

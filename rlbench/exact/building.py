@@ -1,4 +1,4 @@
-"""The operators of `products.cpp` and `normals.cpp`, built once on this machine by the C++ compiler and kept in the cache of torch.compile.
+"""The operators in C++ beside this file, built once on this machine by the C++ compiler and kept in the cache of torch.compile.
 
 Which instructions are used follows PyTorch's own choice (`ATEN_CPU_CAPABILITY`), and changes no bit. Without a compiler the same numbers
 come from `emulation`, slowly. A compiler that is there and fails is an error.
@@ -20,7 +20,7 @@ import torch
 from rlbench.errors import ConfigError, first_line
 from rlbench.exact.waiting import waiting
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("products.cpp", "normals.cpp"))
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("products.cpp", "normals.cpp", "projection.cpp"))
 MARCHES = {"AVX512": "x86-64-v4", "AVX2": "x86-64-v3"}
 
 _LIBRARY = torch.library.Library("rlbench", "DEF")
@@ -33,6 +33,7 @@ for _schema in (
     "sums(Tensor x) -> Tensor",
     "square_sums(Tensor[] xs) -> Tensor",
     "normals(Tensor seed, Tensor name_space, Tensor step, int stream, int begin, int count) -> Tensor",
+    "shared(Tensor mass, Tensor place) -> Tensor",
 ):
     _LIBRARY.define(_schema, tags=(torch.Tag.needs_exact_strides,))  # the operators take any: nothing is to be copied
 
@@ -61,16 +62,7 @@ def load() -> None:
     if cxx is None:
         from rlbench.exact import emulation
 
-        for name in (
-            "affine",
-            "affine_backward",
-            "layers",
-            "layers_backward",
-            "sqrt",
-            "sums",
-            "square_sums",
-            "normals",
-        ):
+        for name in emulation.OPERATORS:
             _LIBRARY.impl(name, getattr(emulation, name), "CPU")
         return
     path = _path(cxx)

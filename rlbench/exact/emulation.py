@@ -1,4 +1,4 @@
-"""The operators of `products.cpp` and `normals.cpp` in plain PyTorch, to the bit, for machines without a C++ compiler: many times slower.
+"""The operators in C++ beside this file in plain PyTorch, to the bit, for machines without a C++ compiler: many times slower.
 
 A fused multiply-add of float32 rounds once. The product of two float32 is exact in float64; its sum with a third is rounded to odd there
 (Boldo and Melquiond, 2008), so that the second rounding, to float32, gives what a single one would have given.
@@ -10,6 +10,17 @@ from torch import Tensor
 
 from rlbench.exact.philox import LOW32, philox
 
+OPERATORS = (
+    "affine",
+    "affine_backward",
+    "layers",
+    "layers_backward",
+    "sqrt",
+    "sums",
+    "square_sums",
+    "normals",
+    "shared",
+)
 PARTS = 32  # partial sums, as in products.cpp
 
 
@@ -142,3 +153,21 @@ def normals(seed: Tensor, name_space: Tensor, step: Tensor, stream: int, begin: 
         sine, cosine = sine_cosine(of_angle.double() * (6.283185307179586 * 2.0**-32))
         found += [radius * cosine, radius * sine]
     return torch.stack(found, -1).flatten(1)[:, :count].float()
+
+
+def shared(mass: Tensor, place: Tensor) -> Tensor:
+    """Mass [R, N] at places [R, N], as in projection.cpp."""
+    if mass.dim() != 2 or mass.shape != place.shape or mass.shape[1] == 0:
+        raise RuntimeError(f"mass of {list(mass.shape)} at {list(place.shape)}")
+    if mass.dtype != torch.float32 or place.dtype != torch.float32:
+        raise RuntimeError(f"mass of {mass.dtype} at {place.dtype}")
+    inside = place.clamp(0, mass.shape[1] - 1).nan_to_num()
+    below, rows = inside.floor(), torch.arange(len(mass))
+    share, index = inside - below, below.long()
+    out = torch.zeros_like(mass)
+    for i in range(mass.shape[1]):  # one of each row at a time: masses are added in their order
+        out[rows, index[:, i]] += mass[:, i] * (1 - share[:, i])
+        above = (index[:, i] + 1).clamp(max=mass.shape[1] - 1)
+        out[rows, above] += torch.where(share[:, i] > 0, mass[:, i] * share[:, i], 0.0)
+    out[place.isnan().any(1), 0] = torch.nan
+    return out

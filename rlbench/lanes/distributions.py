@@ -41,8 +41,7 @@ class C51(Estimator):
         atoms, lowest, gap = self._support()
         reached = batch.r_t[..., None] + batch.discount_t[..., None] * atoms[:, None]
         place = ((reached - lowest[..., None]) / gap[..., None]).clamp(0, self.atoms - 1)
-        share = (1 - (place[..., None, :] - torch.arange(self.atoms)[:, None]).abs()).clamp(min=0)
-        return exact.sums(share * probabilities[..., None, :])
+        return exact.shared(probabilities, place)
 
     def losses(self, loss: Loss, outputs_tm1: Tensor, a_tm1: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
         """The cross-entropy of goal and predicted probabilities, which is the error too, as in Rainbow."""
