@@ -136,6 +136,7 @@ def families_of(summary: Summary) -> list[Family]:
             _compared(summary, first, second, env, str(given["family"]))
             for first, second in pairs
             for env in summary.envs
+            if summary.cell(first, env) or summary.cell(second, env)  # else the pair is of another environment
         ]
         families.append(Family(str(given["family"]), corrected(members)))
     rest = [pair for pair in itertools.combinations(summary.variants, 2) if frozenset(pair) not in declared]
