@@ -1,4 +1,4 @@
-"""The operators of `products.cpp` and `normals.cpp` in plain PyTorch, to the bit, for machines without a C++ compiler: many times slower.
+"""The operators of `products.cpp` in plain PyTorch, to the bit, for machines without a C++ compiler: many times slower.
 
 A fused multiply-add of float32 rounds once. The product of two float32 is exact in float64; its sum with a third is rounded to odd there
 (Boldo and Melquiond, 2008), so that the second rounding, to float32, gives what a single one would have given.
@@ -7,8 +7,6 @@ A fused multiply-add of float32 rounds once. The product of two float32 is exact
 import numpy as np
 import torch
 from torch import Tensor
-
-from rlbench.exact.philox import LOW32, philox
 
 PARTS = 32  # partial sums, as in products.cpp
 
@@ -127,18 +125,3 @@ def square_sums(xs: list[Tensor]) -> Tensor:
         for row in _by_parts(x.flatten(1)).unbind(1):
             part = fused(row, row, part)
     return _in_halves(part)
-
-
-def normals(seed: Tensor, name_space: Tensor, step: Tensor, stream: int, begin: int, count: int) -> Tensor:
-    """Standard normal numbers [L, count], by Box and Muller's method from the words of counters `begin`, `begin` + 1, ..."""
-    from rlbench.exact.functions import log, sine_cosine  # which imports this module where there is no compiler
-
-    key_0, key_1, step = (t[:, None] for t in (seed, name_space, step))
-    index = torch.arange(begin, begin + -(-count // 4))
-    words = philox(index, torch.full_like(step, stream), step & LOW32, step >> 32, key_0, key_1)
-    found: list[Tensor] = []
-    for of_radius, of_angle in (words[:2], words[2:]):
-        radius = sqrt(-2.0 * log((of_radius.double() + 0.5) * 2.0**-32))
-        sine, cosine = sine_cosine(of_angle.double() * (6.283185307179586 * 2.0**-32))
-        found += [radius * cosine, radius * sine]
-    return torch.stack(found, -1).flatten(1)[:, :count].float()

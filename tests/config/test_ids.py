@@ -10,6 +10,8 @@ from rlbench.config.experiment_file import packaged_experiments
 
 # A digest of the ids of all runs of a command, of two seeds where no experiment says more.
 IDS = {
+    "variant=dueling": "ddb96dc396740365",
+    "variant=noisy": "9b5ca3f4ec494d14",
     "variant=hard_huber": "7450c7ee1a6aa544",
     "variant=hard_huber_pixel": "a372c8a7fb6790d8",
     "variant=hard_huber_small_pixel": "3de192bec555634b",
