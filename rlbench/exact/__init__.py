@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         sqrt,
         tanh,
     )
-    from rlbench.exact.normals import normals
+    from rlbench.exact.gaussian import normals
     from rlbench.exact.products import affine, layers, square_sums, sums
     from rlbench.exact.projection import shared
 
@@ -51,7 +51,7 @@ __all__ = [
     "tanh",
 ]
 
-_HOMES = {"normals": "normals", "shared": "projection"} | dict.fromkeys(
+_HOMES = {"normals": "gaussian", "shared": "projection"} | dict.fromkeys(
     ("affine", "layers", "square_sums", "sums"), "products"
 )
 

@@ -12,8 +12,9 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -76,6 +77,11 @@ def load() -> None:
             torch.ops.load_library(str(path))
         except OSError as error:
             raise ConfigError(f"{path}, which {cxx} has just made, cannot be loaded: {first_line(error)}") from error
+
+
+def implement(name: str, function: Callable[..., Any]) -> None:
+    """Let a function be an operator where there is no compiler."""
+    _LIBRARY.impl(name, function, "CPU")
 
 
 def _path(cxx: str) -> Path:

@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlbench.exact.philox import LOW32, philox
-
 OPERATORS = (
     "affine",
     "affine_backward",
@@ -18,7 +16,6 @@ OPERATORS = (
     "sqrt",
     "sums",
     "square_sums",
-    "normals",
     "shared",
 )
 PARTS = 32  # partial sums, as in products.cpp
@@ -138,21 +135,6 @@ def square_sums(xs: list[Tensor]) -> Tensor:
         for row in _by_parts(x.flatten(1)).unbind(1):
             part = fused(row, row, part)
     return _in_halves(part)
-
-
-def normals(seed: Tensor, name_space: Tensor, step: Tensor, stream: int, begin: int, count: int) -> Tensor:
-    """Standard normal numbers [L, count], by Box and Muller's method from the words of counters `begin`, `begin` + 1, ..."""
-    from rlbench.exact.functions import log, sine_cosine  # which imports this module where there is no compiler
-
-    key_0, key_1, step = (t[:, None] for t in (seed, name_space, step))
-    index = torch.arange(begin, begin + -(-count // 4))
-    words = philox(index, torch.full_like(step, stream), step & LOW32, step >> 32, key_0, key_1)
-    found: list[Tensor] = []
-    for of_radius, of_angle in (words[:2], words[2:]):
-        radius = sqrt(-2.0 * log((of_radius.double() + 0.5) * 2.0**-32))
-        sine, cosine = sine_cosine(of_angle.double() * (6.283185307179586 * 2.0**-32))
-        found += [radius * cosine, radius * sine]
-    return torch.stack(found, -1).flatten(1)[:, :count].float()
 
 
 def shared(mass: Tensor, place: Tensor) -> Tensor:

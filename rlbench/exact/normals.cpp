@@ -1,4 +1,4 @@
-// Standard normal numbers from a counter-based generator, with the bits that `emulation.normals` has by the functions of this package.
+// Standard normal numbers from a counter-based generator, with the bits that `gaussian.emulated` has by the functions of this package.
 //
 // Philox4x32-10 (Salmon et al., 2011) gives four words for a counter, of which Box and Muller (1958) make four numbers. Every operation
 // rounds once, in the order of `functions.py`; loops run over a block of counters, so that the compiler can use vectors.

@@ -28,7 +28,7 @@ def choose(
     if not variant.network.learns:
         return uniform_action
     params, network = group(lanes, "online"), variant.network
-    normals = drawn(network, lanes, params, lanes["env_steps"], Pass.ACTING) if role == "acting" else ()
+    normals = drawn(network, lanes, params, Pass.ACTING) if role == "acting" else ()
     outputs, _ = network.outputs(params, group(lanes, "online_norm"), obs, role, *normals)
     return torch.where(explores, uniform_action, variant.estimator.values(outputs).argmax(2))
 

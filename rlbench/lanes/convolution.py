@@ -16,7 +16,7 @@ from rlbench.deferred import F, Tensor, nn, torch
 from rlbench.errors import ConfigError
 from rlbench.lanes.bases import Network
 from rlbench.lanes.choice import structural
-from rlbench.lanes.networks import Params
+from rlbench.lanes.networks import HEADS, Params
 from rlbench.lanes.streams import Stream, uniform_table
 
 MODES = ("training", "evaluation")
@@ -39,6 +39,9 @@ class Conv(Network):
         allowed=MODES,
     )
     norm_target: str = structural("evaluation", "mode of the target network's batch norms", allowed=MODES)
+    head: str = structural(
+        "plain", "the last layer: outputs, or value and advantage (dueling)", allowed=HEADS, later=True
+    )
 
     sees: ClassVar[str] = "grids"
     lane_by_lane: ClassVar[bool] = True
@@ -90,11 +93,12 @@ class Conv(Network):
             math.prod(after) * before[0] * kernel * kernel
             for kernel, before, after in zip(self.kernels, sizes[:-1], sizes[1:], strict=True)
         )
-        return count + sum(a * b for a, b in itertools.pairwise(self._linear(obs_shape, num_actions * width)))
+        return count + sum(a * b for a, b in self._linear(obs_shape, num_actions, width))
 
-    def _linear(self, obs_shape: tuple[int, ...], num_outputs: int) -> tuple[int, ...]:
-        """Sizes of the layers after the convolutions."""
-        return self.features(obs_shape), *self.hidden, num_outputs
+    def _linear(self, obs_shape: tuple[int, ...], num_actions: int, width: int) -> list[tuple[int, int]]:
+        """Inputs and outputs of the layers after the convolutions; last the value of a dueling head."""
+        sizes = (self.features(obs_shape), *self.hidden, num_actions * width)
+        return [*itertools.pairwise(sizes), *([(sizes[-2], width)] if self.head == "dueling" else [])]
 
     def init_params(
         self, *, seed: int, namespace: int, obs_shape: tuple[int, ...], num_actions: int, width: int = 1
@@ -102,7 +106,7 @@ class Conv(Network):
         """Initial parameters of one lane, each [1, ...]: drawn as PyTorch's defaults draw them, layer by layer."""
         sizes = self.sizes(obs_shape)
         params: Params = []
-        linear = itertools.pairwise(self._linear(obs_shape, num_actions * width))
+        linear = self._linear(obs_shape, num_actions, width)
         fans = [(out, size[0] * k * k) for out, k, size in zip(self.channels, self.kernels, sizes[:-1], strict=True)]
         for layer, (out, fan_in) in enumerate([*fans, *((out, fan_in) for fan_in, out in linear)]):
             bound = 1 / math.sqrt(fan_in)
@@ -146,6 +150,7 @@ class Conv(Network):
     def _forward(self, params: Params, statistics: Params, x: Tensor, mode: str) -> tuple[Tensor, Params]:
         """The same for one lane: its parameters and statistics without the lanes' axis, x [B, C, rows, columns]."""
         from rlbench.lanes.batch_norm import NormAndReLU, folded, running
+        from rlbench.lanes.layers import dueling
 
         after: Params = []
         at = 0
@@ -167,9 +172,14 @@ class Conv(Network):
                 x, mean, variance = NormAndReLU.apply(F.conv2d(x, weight, None, stride), *norm)
                 after += running(seen, mean + bias, variance, x.numel() // x.shape[1])
         x = x.flatten(1)
-        for weight, bias in zip(params[at:-2:2], params[at + 1 : -2 : 2], strict=True):
+        head = -4 if self.head == "dueling" else -2
+        for weight, bias in zip(params[at:head:2], params[at + 1 : head : 2], strict=True):
             x = exact.affine(x[None], weight.T[None], bias[None], positive=True)[0]
-        return exact.affine(x[None], params[-2].T[None], params[-1][None])[0], after
+        ends = [
+            exact.affine(x[None], weight.T[None], bias[None])[0]
+            for weight, bias in zip(params[head::2], params[head + 1 :: 2], strict=True)
+        ]
+        return (dueling(ends[0], ends[1]) if self.head == "dueling" else ends[0]), after
 
     def named_weights(self, params: Params, statistics: Params) -> dict[str, Tensor]:
         """Parameters and statistics of one lane ([1, ...] each) under the names of a plain nn.Sequential (see `module`)."""
@@ -188,13 +198,17 @@ class Conv(Network):
                 at += 1
             at += 1  # ReLU
         at += 1  # flatten
-        while left:
-            named[f"{at}.weight"], named[f"{at}.bias"] = left.pop(0)[0].clone(), left.pop(0)[0, 0].clone()
-            at += 2
+        places = [str(at + 2 * layer) for layer in range(len(self.hidden) + 1)]
+        if self.head == "dueling":
+            places[-1:] = [f"{places[-1]}.advantage", f"{places[-1]}.value"]
+        for place in places:
+            named[f"{place}.weight"], named[f"{place}.bias"] = left.pop(0)[0].clone(), left.pop(0)[0, 0].clone()
         return named
 
     def module(self, *, obs_shape: tuple[int, ...], num_actions: int, width: int = 1) -> "nn.Sequential":
         """The plain PyTorch module into which a run's stored weights load."""
+        from rlbench.lanes.layers import Dueling
+
         layers: list[nn.Module] = []
         channels = obs_shape[0]
         for out, kernel, stride in zip(self.channels, self.kernels, self.strides, strict=True):
@@ -203,6 +217,8 @@ class Conv(Network):
             layers.append(nn.ReLU())
             channels = out
         layers.append(nn.Flatten())
-        for fan_in, fan_out in itertools.pairwise(self._linear(obs_shape, num_actions * width)):
-            layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
-        return nn.Sequential(*layers[:-1])
+        linear = [nn.Linear(*size) for size in self._linear(obs_shape, num_actions, width)]
+        for layer in linear[: len(self.hidden)]:
+            layers += [layer, nn.ReLU()]
+        head = linear[-1]
+        return nn.Sequential(*layers, Dueling(linear[-2], head, width) if self.head == "dueling" else head)

@@ -45,7 +45,7 @@ class Passes:
     def _drawn(self, params: Params, which: Pass) -> tuple[Tensor, ...]:
         earlier = self._passed.count(which)
         self._passed.append(which)
-        return drawn(self.variant.network, self._lanes, params, self._lanes["updates"], which, earlier)
+        return drawn(self.variant.network, self._lanes, params, which, earlier)
 
 
 class TakenAction:

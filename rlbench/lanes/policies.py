@@ -134,7 +134,7 @@ class LaneByLanePolicy:
         normals: tuple[Tensor, ...] = ()
         if acts:
             acting = weight_noise.Pass.ACTING
-            normals = weight_noise.drawn(self._network, lanes, params, lanes["env_steps"], acting)
+            normals = weight_noise.drawn(self._network, lanes, params, acting)
         for i, slot in enumerate(slots.tolist()):
             own = [s[slot : slot + 1] for s in statistics]
             given = [p[slot : slot + 1] for p in params], own, seen[i : i + 1]

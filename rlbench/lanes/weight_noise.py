@@ -27,16 +27,15 @@ class Pass(IntEnum):
 NUM_PASSES = len(Pass)
 
 
-def drawn(
-    network: Network, lanes: Tensors, params: list[Tensor], step: Tensor, which: Pass, earlier: int = 0
-) -> tuple[Tensor, ...]:
+def drawn(network: Network, lanes: Tensors, params: list[Tensor], which: Pass, earlier: int = 0) -> tuple[Tensor, ...]:
     """The normal numbers [L, n] of a pass, alone in a tuple, which is empty for networks that draw none.
 
-    step: [L] int64, environment steps or updates until now; earlier: passes of the same kind in this update.
+    They go with the environment steps of a lane until now, or with its updates; `earlier`: passes of this kind in this update.
     """
     count = network.num_normals(params)
     if count == 0:
         return ()
+    step = lanes["env_steps" if which is Pass.ACTING else "updates"]
     begin = (which + NUM_PASSES * earlier) * PASS_SIZE
     key = lanes["seed"], lanes["namespace"]
     return (exact.normals(*key, step, stream=int(Stream.WEIGHT_NOISE), begin=begin, count=count),)

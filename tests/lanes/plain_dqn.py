@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 
 import torch
+from plain_networks import PlainNetwork
 from plain_philox import stream_words
 from torch import Tensor, nn
 
@@ -83,7 +84,9 @@ class PlainDQN:
     ) -> None:
         assert isinstance(variant.network, MLP)
         self.variant, self.seed, self.namespace = variant, seed, namespace
-        self.online = variant.network.module(obs_shape=(obs_size,), num_actions=num_actions)
+        self.online: nn.Module = PlainNetwork(variant.network, obs_size, num_actions)
+        if variant.network.activation != "relu":
+            self.online = variant.network.module(obs_shape=(obs_size,), num_actions=num_actions)
         self.online.load_state_dict(dict(weights))
         self.target = copy.deepcopy(self.online) if isinstance(variant.target, Periodic) else self.online
         self.optimizer = torch_optimizer(variant.optimizer, list(self.online.parameters()))
@@ -133,12 +136,12 @@ class PlainDQN:
         obs_tm1, obs_t = rows[:, :features], rows[:, features : 2 * features]
         a_tm1, r_t, discount_t = rows[:, -3].long(), rows[:, -2], rows[:, -1]
         with torch.no_grad():
-            q_t = self.target(obs_t)
-            preferred = self.online(obs_t).argmax(1)
+            q_t = self._pass(self.target, obs_t, "target")
+            preferred = self._pass(self.online, obs_t, "choosing").argmax(1)
             self.disagreements += int((preferred != q_t.argmax(1)).sum())
             best = preferred if variant.double else q_t.argmax(1)
             goal = r_t + discount_t * q_t[torch.arange(len(best)), best]
-        q_tm1 = self.online(obs_tm1)
+        q_tm1 = self._pass(self.online, obs_tm1, "learning")
         taken = q_tm1[torch.arange(len(a_tm1)), a_tm1]
         loss = self.loss(taken, goal)
         self.optimizer.zero_grad()
@@ -157,6 +160,13 @@ class PlainDQN:
             "q_max": float(q_tm1.detach().max()),
             "grad_norm": norm,
         }
+
+    def _pass(self, network: nn.Module, obs: Tensor, which: str) -> Tensor:
+        """A forward pass, with noise of its own where the network has some."""
+        if isinstance(network, PlainNetwork) and network.choice.noise == "fresh":
+            network.draw(seed=self.seed, namespace=self.namespace, step=self.updates, which=which)
+        q: Tensor = network(obs)
+        return q
 
     def _move_target(self, tau: float) -> None:
         with torch.no_grad():

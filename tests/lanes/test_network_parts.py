@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from rlbench import exact
 from rlbench.config.plan import Cell, check_cell
 from rlbench.errors import ConfigError
-from rlbench.exact import emulation
+from rlbench.exact.gaussian import emulated
 from rlbench.lanes.acting import choose
 from rlbench.lanes.choice import check
 from rlbench.lanes.exactness import what_breaks
@@ -123,7 +123,7 @@ def test_normal_numbers_are_normal_and_the_same_without_a_compiler() -> None:
     """Mean, variance, fourth moment and the share beyond 2 of 200 000 numbers, within 4 standard errors."""
     lanes = torch.arange(5), torch.ones(5, dtype=torch.int64), torch.arange(5) * 2**33
     x = exact.normals(*lanes, stream=8, begin=2**24, count=40_001)
-    assert torch.equal(x, emulation.normals(*lanes, 8, 2**24, 40_001))
+    assert torch.equal(x, emulated(*lanes, 8, 2**24, 40_001))
     n = x.numel()
     beyond = math.erfc(math.sqrt(2))
     for found, expected, variance in (
@@ -139,8 +139,9 @@ def noise_of(which: Pass, step: int, earlier: int = 0, seeds: int = 400) -> Tens
     """The normal numbers of a pass of lanes that differ in their seed, [seeds, n]."""
     network = MLP(units=(9, 7), noise="fresh")
     params = network.init_params(seed=0, namespace=1, obs_shape=(4,), num_actions=2)
-    lanes = {"seed": torch.arange(seeds), "namespace": torch.ones(seeds, dtype=torch.int64)}
-    (normals,) = drawn(network, lanes, params, torch.full((seeds,), step), which, earlier)
+    count = torch.full((seeds,), step)
+    lanes = {"seed": torch.arange(seeds), "namespace": torch.ones_like(count), "env_steps": count, "updates": count}
+    (normals,) = drawn(network, lanes, params, which, earlier)
     return normals
 
 
@@ -177,9 +178,10 @@ def test_each_step_and_update_draws_anew_and_evaluation_draws_nothing(monkeypatc
     monkeypatch.setenv("RLBENCH_COMPILE", "0")
     asked: list[tuple[Pass, int, int]] = []
 
-    def noted(network: Any, lanes: Any, params: Any, step: Tensor, which: Pass, earlier: int = 0) -> Any:
+    def noted(network: Any, lanes: Any, params: Any, which: Pass, earlier: int = 0) -> Any:
+        step = lanes["env_steps" if which is Pass.ACTING else "updates"]
         asked.append((which, int(step[0]), earlier))
-        return drawn(network, lanes, params, step, which, earlier)
+        return drawn(network, lanes, params, which, earlier)
 
     for module in ("acting", "learning"):
         monkeypatch.setattr(f"rlbench.lanes.{module}.drawn", noted)

@@ -109,6 +109,7 @@ def test_streams_and_namespaces_have_their_published_numbers() -> None:
         "UNIFORM_POLICY": 5,
         "VALIDATION": 6,
         "ENVIRONMENT": 7,
+        "WEIGHT_NOISE": 8,
     }
     assert {space.name: int(space) for space in Namespace} == {"TRAIN": 1, "TUNE": 2, "BOOTSTRAP": 3}
     assert all(int(space) + EVALUATION not in set(Namespace) for space in Namespace)

@@ -26,6 +26,17 @@ SOFT = Periodic(every=1, tau=0.05)
 # Without biases the better action changes with the observation, so that the two networks often disagree.
 DOUBLE = with_fields(BASE, double=True, network=MLP(units=(16,), init="glorot"), optimizer__lr=1e-2)
 
+ALL_PARTS = MLP(
+    units=(12, 5),
+    head="dueling",
+    noise="fresh",
+    sigma0=0.7,
+    normalisation="layer",
+    init="variance_scaling",
+    obs_low=(-2.4, -5.0, -0.3, -6.0),
+    obs_high=(2.4, 5.0, 0.3, 6.5),
+)
+
 
 def lanes_with(variant: Variant, **numbers: tuple[Any, Any]) -> list[Variant]:
     """Two lanes of one structure with different numbers."""
@@ -68,6 +79,15 @@ CASES: dict[str, list[Variant]] = {
     ),
     "odd_minibatch": lanes_with(with_fields(BASE, batch_size=7), target__every=(3, 4)),
     "one_transition_a_minibatch": lanes_with(with_fields(BASE, batch_size=1), target__every=(3, 4)),
+    "dueling": lanes_with(with_fields(BASE, network=MLP(units=(12, 5), head="dueling")), optimizer__lr=(1e-3, 1e-2)),
+    "noisy": lanes_with(with_fields(BASE, network=MLP(units=(12, 5), noise="fresh")), optimizer__lr=(1e-3, 1e-2)),
+    "layer_norm": lanes_with(
+        with_fields(BASE, network=MLP(units=(12, 5), normalisation="layer")), optimizer__lr=(1e-3, 1e-2)
+    ),
+    "double_with_all_parts": lanes_with(
+        with_fields(DOUBLE, network=ALL_PARTS, optimizer__lr=3e-2, loss=Huber(0.5), target=SOFT),
+        target__tau=(0.01, 0.02),
+    ),
     "final_reward_and_mask": lanes_with(BASE, final_reward=(-1.0, None), bootstrap_on_truncation=(True, False)),
 }
 
