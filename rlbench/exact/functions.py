@@ -42,9 +42,14 @@ def _polynomial(x: Tensor, coefficients: tuple[float, ...]) -> Tensor:
     return value
 
 
+# Added to a whole number below 2**51, it leaves that number in the lowest bits: vectors of AVX2 have no conversion between the two types.
+WHOLE = 6755399441055744.0  # 1.5 * 2**52
+WHOLE_BITS = 0x4338000000000000
+
+
 def _power_of_two(k: Tensor) -> Tensor:
-    """2**k float64 of whole numbers k [...] int64 from -1022 to 1023."""
-    return ((k + 1023) << 52).view(torch.float64)
+    """2**k of whole numbers k [...] float64 from -1022 to 1023."""
+    return ((k + (WHOLE + 1023)).view(torch.int64) << 52).view(torch.float64)
 
 
 def _exp(x: Tensor) -> Tensor:
@@ -56,14 +61,14 @@ def _exp(x: Tensor) -> Tensor:
     c = r - t * _polynomial(t, EXP)
     value = 1.0 - ((low - (r * c) / (2.0 - c)) - high)
     half = torch.floor(0.5 * k)
-    return value * _power_of_two(half.long()) * _power_of_two((k - half).long())
+    return value * _power_of_two(half) * _power_of_two(k - half)
 
 
 def _log(x: Tensor) -> Tensor:
     bits = x.view(torch.int64)
     k = (bits - ROOT_HALF_BITS) >> 52
     f = (bits - (k << 52)).view(torch.float64) - 1.0  # x = 2**k (1 + f), 1 + f between the roots of 1/2 and 2
-    power = k.double()
+    power = (k + WHOLE_BITS).view(torch.float64) - WHOLE
     s = f / (2.0 + f)
     z = s * s
     rest = z * _polynomial(z, LOG)
