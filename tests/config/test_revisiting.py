@@ -1,0 +1,81 @@
+"""The recipes of "Revisiting Rainbow" against the settings of the study's public code (JohanSamir/revisiting_rainbow, Configs)."""
+
+import math
+
+import pytest
+
+from rlbench.config import resolve
+from rlbench.lanes.clipping import NoClip
+from rlbench.lanes.distributions import C51
+from rlbench.lanes.estimators import Scalar
+from rlbench.lanes.exploration import Constant
+from rlbench.lanes.losses import CrossEntropy, Huber
+from rlbench.lanes.networks import MLP
+from rlbench.lanes.optimizers import Adam
+from rlbench.lanes.prioritised import Prioritised
+from rlbench.lanes.replay import Uniform
+from rlbench.lanes.returns import NStep, OneStep
+from rlbench.lanes.targets import Periodic
+from rlbench.lanes.variant import Environment, Run
+
+TURN = math.pi
+# Suffix of the recipe: environment, lowest and highest observation, largest atom, steps, steps between targets.
+ENVIRONMENTS = {
+    "": (Environment("CartPole-v0"), (-2.4, -5.0, -TURN / 12, -2 * TURN), (2.4, 5.0, TURN / 12, 2 * TURN), 200, 30_000, 100),
+    "_acrobot": (Environment("Acrobot-v1"), (-1, -1, -1, -1, -5, -5), (1, 1, 1, 1, 5, 5), 200, 30_000, 100),
+    "_mountaincar": (Environment("MountainCar-v0", 600), (-1.2, -0.07), (0.6, 0.07), 100, 30_000, 100),
+}  # fmt: skip
+
+
+def run_for(recipe: str) -> Run:
+    return resolve([f"recipe={recipe}", "seeds=1"]).planned[0].run
+
+
+@pytest.mark.parametrize("suffix", ENVIRONMENTS)
+def test_its_dqn(suffix: str) -> None:
+    env, low, high, _, steps, every = ENVIRONMENTS[suffix]
+    run = run_for(f"revisiting_dqn{suffix}")
+    v = run.variant
+    assert (run.env, run.budget.steps) == (env, steps)
+    assert v.network == MLP(units=(512, 512), init="variance_scaling", obs_low=low, obs_high=high)
+    assert v.loss == Huber(delta=1.0)
+    assert v.optimizer == Adam(lr=1e-3, eps=3.125e-4)
+    assert (v.target, v.clip) == (Periodic(every=every, tau=1.0, unit="steps"), NoClip())
+    assert v.replay == Uniform(capacity=50_000, warmup=500)
+    assert v.exploration == Constant(0.01)
+    assert (v.batch_size, v.update_period, v.discount, v.double) == (128, 4, 0.99, False)
+    assert (v.estimator, v.returns) == (Scalar(), OneStep())
+
+
+@pytest.mark.parametrize("is_fixed", [False, True])
+@pytest.mark.parametrize("suffix", ENVIRONMENTS)
+def test_its_rainbow(suffix: str, is_fixed: bool) -> None:
+    env, low, high, largest, steps, every = ENVIRONMENTS[suffix]
+    run = run_for(f"revisiting_rainbow{suffix}{'_fixed' if is_fixed else ''}")
+    v, noise = run.variant, {"noise": "fresh", "sigma0": 0.5} if is_fixed else {"noise": "frozen", "sigma0": 0.1}
+    assert (run.env, run.budget.steps) == (env, steps)
+    network = {"units": (512, 512), "init": "variance_scaling", "head": "dueling", "obs_low": low, "obs_high": high}
+    assert v.network == MLP(**network, **noise)
+    assert v.estimator == C51(atoms=51, v_min=-largest, v_max=largest)
+    assert (v.loss, v.returns, v.double) == (CrossEntropy(), NStep(steps=3), True)
+    assert v.optimizer == Adam(lr=1e-4, eps=3.125e-4)
+    assert (v.target, v.clip) == (Periodic(every=every, tau=1.0, unit="steps"), NoClip())
+    assert isinstance(v.replay, Prioritised)
+    # The priority is sqrt(loss + 1e-10), the weight 1 / sqrt(probability) over the largest.
+    assert (v.replay.capacity, v.replay.warmup, v.replay.alpha, v.replay.eps) == (50_000, 500, 0.5, 1e-10)
+    assert (v.replay.beta, v.replay.beta_end) == (0.5, 0.5)
+    assert v.exploration == Constant(0.0 if is_fixed else 0.01)
+    assert (v.batch_size, v.update_period, v.discount) == (128, 2, 0.99)
+
+
+@pytest.mark.parametrize(("kind", "period"), [("dqn", 4), ("rainbow", 4)])
+def test_lunar_lander_is_longer_and_unscaled(kind: str, period: int) -> None:
+    pytest.importorskip("Box2D", reason="LunarLander needs the extra box2d")
+    run = run_for(f"revisiting_{kind}_lunarlander")
+    v = run.variant
+    assert (run.env, run.budget.steps) == (Environment("LunarLander-v3"), 120_000)
+    assert isinstance(v.network, MLP)
+    assert (v.network.obs_low, v.optimizer, v.update_period) == ((), Adam(lr=1e-3, eps=3.125e-4), period)
+    assert v.target == Periodic(every=300, tau=1.0, unit="steps")
+    if kind == "rainbow":
+        assert (v.estimator, v.returns) == (C51(atoms=51, v_min=-300, v_max=300), NStep(steps=3))
