@@ -95,7 +95,8 @@ def test_a_member_needs_a_choice_to_build_on(tmp_path: Path) -> None:
     (tmp_path / "loss").mkdir()
     (tmp_path / "loss" / "bad.yaml").write_text("delta: 3\n")
     with pytest.raises(
-        ConfigError, match="loss=bad: the file must build on a member of loss: 'defaults: \\[mse or huber\\]'"
+        ConfigError,
+        match="loss=bad: the file must build on a member of loss: 'defaults: \\[mse or huber or cross_entropy\\]'",
     ):
         resolve(["--config-dir", str(tmp_path), "loss=bad"])
 

@@ -52,7 +52,7 @@ def test_a_new_class_in_a_tuple_is_a_member(monkeypatch: pytest.MonkeyPatch) -> 
     new = dataclasses.make_dataclass("Cubed", [], bases=(Squared,), frozen=True, namespace={"kind": "cubed"})
     monkeypatch.setitem(groups.CLASSES, "loss", (*groups.CLASSES["loss"], new))  # type: ignore[arg-type]
     with composing() as composer:
-        assert composer.names["loss"] == ("mse", "huber", "cubed")
+        assert composer.names["loss"] == ("mse", "huber", "cross_entropy", "cubed")
         assert composer.member("loss", "cubed") == {"kind": "cubed"}
         assert composer.base("variant", "hard_mse")["loss"] == {"kind": "mse"}
 

@@ -302,7 +302,7 @@ def test_wrong_names_and_values_are_refused_in_one_line(write: Write) -> None:
             f"loss={name}",
             "loss.delta=2",
         ): "'loss.delta' does not apply: loss=own_loss:LogCosh has no 'delta', only loss=huber",
-        ("loss=huber", "loss.scale=2"): "unknown key 'loss.scale' (keys: loss.delta)",
+        ("loss=huber", "loss.scale=2"): "unknown key 'loss.scale' (keys: loss.delta, loss.floor)",
     }
     for words, message in refusals.items():
         assert message in refusal(*words)

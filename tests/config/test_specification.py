@@ -20,6 +20,7 @@ from rlbench.lanes.exploration import Linear
 from rlbench.lanes.losses import Huber
 from rlbench.lanes.observations import State
 from rlbench.lanes.optimizers import Adam
+from rlbench.lanes.prioritised import Prioritised
 from rlbench.lanes.returns import OneStep
 from rlbench.lanes.targets import Periodic
 from rlbench.lanes.validation import EpisodeValidation, NoValidation
@@ -49,11 +50,16 @@ def choices_of(group: str) -> st.SearchStrategy[Choice]:
 
 
 def is_resolvable(run: Run) -> bool:
-    exploration = run.variant.exploration
-    if not isinstance(exploration, Linear) or exploration.decay_steps is not None:
-        return True
-    fraction = exploration.decay_fraction
-    return fraction is not None and 0 < fraction <= 1 and run.budget.steps is not None
+    exploration, replay = run.variant.exploration, run.variant.replay
+    annealed = []
+    if isinstance(exploration, Linear):
+        annealed.append((exploration.decay_steps, exploration.decay_fraction))
+    if isinstance(replay, Prioritised):
+        annealed.append((replay.beta_steps, replay.beta_fraction))
+    return all(
+        steps is not None or (fraction is not None and 0 < fraction <= 1 and run.budget.steps is not None)
+        for steps, fraction in annealed
+    )
 
 
 variants = st.builds(
@@ -188,7 +194,7 @@ def test_the_id_of_a_named_run_is_what_stores_already_hold() -> None:
     [
         (("variant", "discont"), 0.9, "the specification has an unknown key 'discont'"),
         (("variant", "loss", "delta"), 1.0, "the specification has an unknown key 'loss.delta'"),
-        (("variant", "loss", "kind"), "hubber", "unknown kind of loss 'hubber' (one of: mse, huber)"),
+        (("variant", "loss", "kind"), "hubber", "unknown kind of loss 'hubber' (one of: mse, huber, cross_entropy)"),
         (("variant", "kind"), "ppo", "unknown kind of variant 'ppo' (one of: dqn)"),
         (("variant", "batch_size"), 1.5, "batch_size must be a whole number; got 1.5"),
         (("variant", "network", "units"), 64, "network.units is a list: write network.units=[64]"),

@@ -68,4 +68,4 @@ def test_an_impossible_delta_is_refused(delta: float) -> None:
 
 
 def test_names() -> None:
-    assert [loss.kind for loss in CLASSES["loss"]] == ["mse", "huber"]
+    assert [loss.kind for loss in CLASSES["loss"]] == ["mse", "huber", "cross_entropy"]

@@ -105,6 +105,7 @@ def test_an_open_run_goes_on_with_its_code_and_not_with_other_code(
     assert store.final_runs() == {old.run_id, new}
 
 
+@pytest.mark.usefixtures("worker_processes")
 def test_a_worker_refuses_code_that_changed_under_way(write: Write, command: Command) -> None:
     """The module is another one each time it is imported: what a worker would train is not what was planned."""
     rewriting = "\nimport pathlib\n_here = pathlib.Path(__file__)\n_here.write_text(_here.read_text().replace('+ 0', '+ 0 * 1'))\n"
@@ -114,6 +115,7 @@ def test_a_worker_refuses_code_that_changed_under_way(write: Write, command: Com
     assert "the code of its own choices has changed since the command began" in err
 
 
+@pytest.mark.usefixtures("worker_processes")
 def test_a_module_that_workers_cannot_import_ends_the_command_in_one_line(write: Write, command: Command) -> None:
     broken_there = (
         "\nimport sys\nif 'pytest' not in sys.modules:\n    raise RuntimeError('only in the first process')\n"

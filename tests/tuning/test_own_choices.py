@@ -49,7 +49,7 @@ def test_wrong_spaces_are_refused_in_one_line(write: Write, tmp_path: Path) -> N
     write("own_one")
     scael = {**EITHER, "loss.scael": EITHER["loss.scale"]}
     del scael["loss.scale"]
-    assert "unknown key 'loss.scael'; did you mean 'scale'? (keys: loss.delta, loss.scale)" in refusal(
+    assert "unknown key 'loss.scael'; did you mean 'scale'? (keys: loss.delta, loss.floor, loss.scale)" in refusal(
         tmp_path, space=scael
     )
     assert "unknown key 'loss.scale' (keys: loss.delta)" in refusal(tmp_path, space=ALWAYS)
