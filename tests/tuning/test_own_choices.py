@@ -52,7 +52,7 @@ def test_wrong_spaces_are_refused_in_one_line(write: Write, tmp_path: Path) -> N
     assert "unknown key 'loss.scael'; did you mean 'scale'? (keys: loss.delta, loss.floor, loss.scale)" in refusal(
         tmp_path, space=scael
     )
-    assert "unknown key 'loss.scale' (keys: loss.delta)" in refusal(tmp_path, space=ALWAYS)
+    assert "unknown key 'loss.scale' (keys: loss.delta, loss.floor)" in refusal(tmp_path, space=ALWAYS)
     gone = {"loss": ["mse", "own_one:LogCsh"]}
     assert "module 'own_one' has no 'LogCsh'; did you mean 'LogCosh'?" in refusal(tmp_path, space=gone)
     low = {**EITHER, "loss.scale": {"float": ["0", "1"], "when": {"loss": OWN}}}
