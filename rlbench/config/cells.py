@@ -21,6 +21,7 @@ from rlbench.config.sources import source_of
 from rlbench.config.specification import choice_of, part_of, variant_of
 from rlbench.config.words import Setting
 from rlbench.errors import ConfigError
+from rlbench.lanes.choice import length_in_steps
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Variant
 
 DEFAULT_VARIANT = "hard_mse"
@@ -116,7 +117,7 @@ def _in_steps(exploration: Tree, steps: int | None) -> Tree:
 def _anneal_in_steps(replay: Tree, steps: Any) -> None:
     """The same for what a replay anneals. Its other fields may still hang on the budget."""
     if replay.get("beta_fraction") is not None and replay["beta_steps"] is None:
-        replay |= {"beta_fraction": None, "beta_steps": max(1, round(replay["beta_fraction"] * steps))}
+        replay |= {"beta_fraction": None, "beta_steps": length_in_steps(replay["beta_fraction"], steps)}
 
 
 def _place(tree: Tree, name: str) -> tuple[Tree, str]:

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from rlbench.config.keys import command_keys
-from rlbench.config.parts import Claim, Parts, read_claims, read_parts
+from rlbench.config.parts import Claim, Parts, is_pair, read_claims, read_parts
 from rlbench.config.sequential import SequentialSpec, read_sequential
 from rlbench.config.yaml_files import checked_text
 from rlbench.errors import ConfigError, check_choice, did_you_mean
@@ -206,7 +206,7 @@ def _comparisons(data: Any) -> list[Comparison]:
         if not isinstance(one, dict) or set(one) != {"family", "pairs"} or not isinstance(one["family"], str):
             raise ConfigError(form)
         pairs = one["pairs"]
-        if not isinstance(pairs, list) or not pairs or not all(_is_pair(pair) for pair in pairs):
+        if not isinstance(pairs, list) or not pairs or not all(is_pair(pair) for pair in pairs):
             raise ConfigError(f"{form}; the pairs of '{one['family']}' are not pairs of two different cells")
         found.append(Comparison(one["family"], tuple((first, second) for first, second in pairs)))
     return found
@@ -250,12 +250,6 @@ def _per_environment(key: str, data: Any) -> dict[str, float]:
         if not math.isfinite(found[env]) or (key == "smallest_effect" and found[env] <= 0.0):
             raise ConfigError(f"{key} must be finite{' and above 0' if key == 'smallest_effect' else ''}; got {value}")
     return found
-
-
-def _is_pair(pair: Any) -> bool:
-    return (
-        isinstance(pair, list) and len(pair) == 2 and all(isinstance(one, str) for one in pair) and pair[0] != pair[1]
-    )
 
 
 def check_labels(file: ExperimentFile, labels: Sequence[str]) -> None:

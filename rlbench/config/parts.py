@@ -64,6 +64,13 @@ class Claim:
     pair: Pair
 
 
+def is_pair(pair: Any) -> bool:
+    """Whether these are two different cells."""
+    return (
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(one, str) for one in pair) and pair[0] != pair[1]
+    )
+
+
 def read_parts(data: Any) -> Parts:
     """What stands under `parts`. Raises ConfigError for anything else."""
     form = "parts is a mapping {base: cell, added: {part: cell}, whole: cell, left_out: {part: cell}}, of which either half may be missing"
@@ -89,16 +96,16 @@ def read_claims(data: Any, declared: Sequence[Pair]) -> tuple[Claim, ...]:
     form = "claims is a list of {claim: words, source: words, pair: [better cell, other cell]}"
     if not isinstance(data, list):
         raise ConfigError(form)
-    found = []
+    found, compared = [], {frozenset(pair) for pair in declared}
     for one in data:
         if not isinstance(one, dict) or set(one) != {"claim", "source", "pair"}:
             raise ConfigError(form)
         pair = one["pair"]
-        if not all(isinstance(one[key], str) for key in ("claim", "source")) or not isinstance(pair, list):
+        if not all(isinstance(one[key], str) for key in ("claim", "source")) or not is_pair(pair):
             raise ConfigError(form)
-        if tuple(pair) not in {(x, y) for x, y in declared} | {(y, x) for x, y in declared}:
+        if frozenset(pair) not in compared:
             raise ConfigError(
-                f"claims: '{one['claim']}' is about [{', '.join(map(str, pair))}], which no comparison declares: it would not be corrected"
+                f"claims: '{one['claim']}' is about [{', '.join(pair)}], which no comparison declares: it would not be corrected"
             )
         found.append(Claim(one["claim"], one["source"], (pair[0], pair[1])))
     return tuple(found)

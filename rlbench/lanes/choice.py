@@ -58,6 +58,28 @@ def structural(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def with_length_in_steps(choice: C, group: str, name: str, budget_steps: int | None) -> C:
+    """A choice that has a length as `<name>_fraction` of the budget, or as `<name>_steps`, with the steps written out.
+
+    ConfigError, which calls the choice a member of `group`, where neither is given, or a fraction of a budget in episodes.
+    """
+    fraction, steps = f"{name}_fraction", f"{name}_steps"
+    changes: dict[str, Any] = {fraction: None}
+    if getattr(choice, steps) is None:
+        share = getattr(choice, fraction)
+        if share is None:
+            raise ConfigError(f"{group}={choice.kind} needs {group}.{steps} or {group}.{fraction}")
+        if budget_steps is None:
+            raise ConfigError(f"{group}.{fraction} needs a budget in steps; with episodes=N set {group}.{steps}")
+        changes[steps] = length_in_steps(share, budget_steps)
+    return dataclasses.replace(choice, **changes)
+
+
+def length_in_steps(fraction: float, budget_steps: int) -> int:
+    """A fraction of a budget, at least a step."""
+    return max(1, round(fraction * budget_steps))
+
+
 def is_left_out(part: Any, field: "dataclasses.Field[Any]") -> bool:
     """Whether a specification leaves this field of `part` out: it is younger than the first stores, and at its default."""
     return bool(field.metadata.get("later")) and getattr(part, field.name) == field.default

@@ -8,9 +8,8 @@ from typing import ClassVar, Self
 
 from rlbench import exact
 from rlbench.deferred import Tensor, torch
-from rlbench.errors import ConfigError
 from rlbench.lanes.bases import Exploration
-from rlbench.lanes.choice import number
+from rlbench.lanes.choice import number, with_length_in_steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,17 +44,7 @@ class Linear(Exploration):
 
     def resolved(self, budget_steps: int | None) -> Self:
         """With `decay_steps` written out; ConfigError when the budget is in episodes and only a fraction is given."""
-        if self.decay_steps is not None:
-            return dataclasses.replace(self, decay_fraction=None)
-        if self.decay_fraction is None:
-            raise ConfigError("exploration=linear needs exploration.decay_steps or exploration.decay_fraction")
-        if budget_steps is None:
-            raise ConfigError(
-                "exploration.decay_fraction needs a budget in steps; with episodes=N set exploration.decay_steps"
-            )
-        return dataclasses.replace(
-            self, decay_fraction=None, decay_steps=max(1, round(self.decay_fraction * budget_steps))
-        )
+        return with_length_in_steps(self, "exploration", "decay", budget_steps)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,10 +8,9 @@ from typing import ClassVar, Self
 
 from rlbench import exact
 from rlbench.deferred import Tensor, torch
-from rlbench.errors import ConfigError
 from rlbench.lanes import sum_tree
 from rlbench.lanes.bases import Replay
-from rlbench.lanes.choice import number, structural
+from rlbench.lanes.choice import number, structural, with_length_in_steps
 from rlbench.lanes.tensors import Tensors, group
 
 
@@ -43,15 +42,7 @@ class Prioritised(Replay):
 
     def resolved(self, budget_steps: int | None) -> Self:
         """With `beta_steps` written out; ConfigError when the budget is in episodes and only a fraction is given."""
-        if self.beta_steps is not None:
-            return dataclasses.replace(self, beta_fraction=None)
-        if self.beta_fraction is None:
-            raise ConfigError("replay=prioritised needs replay.beta_steps or replay.beta_fraction")
-        if budget_steps is None:
-            raise ConfigError("replay.beta_fraction needs a budget in steps; with episodes=N set replay.beta_steps")
-        return dataclasses.replace(
-            self, beta_fraction=None, beta_steps=max(1, round(self.beta_fraction * budget_steps))
-        )
+        return with_length_in_steps(self, "replay", "beta", budget_steps)
 
     def indices(self, words: Tensor, size: Tensor) -> Tensor:
         """Not asked: rows hang on what was learned."""

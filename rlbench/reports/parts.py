@@ -89,17 +89,6 @@ def is_of_parts(definition: Mapping[str, Any], member: Pairwise) -> bool:
     return (member.x, member.y) in added | left_out
 
 
-def seconds_a_run(summary: Summary) -> dict[tuple[str, str], float]:
-    """Training seconds of one run by (variant, environment): runs of one stored time were lanes of one program, and share it."""
-    done = summary.runs[summary.runs["status"] == "done"]
-    found = {}
-    for (variant, env), rows in done.groupby(["variant", "env"], sort=False):
-        seconds = rows["wall_s"].dropna()
-        if len(seconds):
-            found[str(variant), str(env)] = float(seconds.unique().sum()) / len(seconds)
-    return found
-
-
 def updates_a_run(summary: Summary) -> dict[tuple[str, str], float]:
     """Mean updates of one run by (variant, environment)."""
     done = summary.runs[summary.runs["status"] == "done"]

@@ -114,6 +114,17 @@ class Summary:
         return sum(cell.planned for cell in self.cells)
 
 
+def seconds_a_run(summary: Summary, by: tuple[str, ...]) -> dict[tuple[str, ...], float]:
+    """Training seconds of one done run, by these columns of the runs: those of one stored time were lanes of one program, and share it."""
+    done = summary.runs[summary.runs["status"] == "done"]
+    found = {}
+    for values, rows in done.groupby(list(by), sort=False):
+        seconds = rows["wall_s"].dropna()
+        if len(seconds):
+            found[tuple(map(str, values))] = float(seconds.unique().sum()) / len(seconds)
+    return found
+
+
 def summarise(results: Results, experiment: str) -> Summary:
     """Compute an experiment's numbers.
 

@@ -14,7 +14,7 @@ from rlbench.lanes.variant import Diagnostics, Evaluation, Run
 from rlbench.tuning.request import resolve as resolve_study
 from rlbench.tuning.study import first_run
 
-# SHA-256 over the ids of all runs, from a time when every cadence was written in steps.
+# SHA-256 over the ids of all runs, from a time when every cadence was written in steps; the last ones are younger.
 IDS = {
     "variant=hard_huber": "cf33618b3bfea0ae",
     "variant=hard_huber_pixel": "44b3d60b7dd3f8de",
@@ -50,6 +50,31 @@ IDS = {
     "env=cartpole": "7185264bdc69bcfc",
     "env=cartpole_v0": "4c0d982270152538",
     "env=mountain_car": "5a94cefdac5358c7",
+    "variant=c51": "2c5dafdb936ee16d",
+    "variant=double": "122656c6d6883387",
+    "variant=dueling": "1693a3cb00c8bc79",
+    "variant=munchausen": "2129a94bf6f1ac28",
+    "variant=noisy": "febf71264aa6f626",
+    "variant=nstep": "5ca27750b4308405",
+    "variant=per": "b7ca083665d614e2",
+    "variant=qr": "66948496773e0546",
+    "variant=rainbow": "f70fde28b84b3ad3",
+    "variant=rainbow_no_c51": "09e482e63eb8e9a0",
+    "variant=rainbow_no_double": "fcdbd1e73b5f3c86",
+    "variant=rainbow_no_dueling": "e38bca2a44325cf5",
+    "variant=rainbow_no_noisy": "5627375ff9236edc",
+    "variant=rainbow_no_nstep": "4341f445309deec4",
+    "variant=rainbow_no_per": "31c628fcc73de638",
+    "recipe=cleanrl_c51": "17b3420e6160afe1",
+    "recipe=revisiting_dqn": "2d1363eb07cc1b59",
+    "recipe=revisiting_dqn_acrobot": "7a93531368a612d3",
+    "recipe=revisiting_dqn_mountaincar": "15c76d5711541d2f",
+    "recipe=revisiting_rainbow": "db9c40e35becb978",
+    "recipe=revisiting_rainbow_acrobot": "8daa4461cdfd842f",
+    "recipe=revisiting_rainbow_acrobot_fixed": "a7fe14fda8b8f459",
+    "recipe=revisiting_rainbow_fixed": "3c47f25524bdbe23",
+    "recipe=revisiting_rainbow_mountaincar": "d89f99dcddc34235",
+    "recipe=revisiting_rainbow_mountaincar_fixed": "2767760a765f5faa",
 }
 STUDY_IDS = {"study=cartpole": "28ffd085192cdf27"}
 

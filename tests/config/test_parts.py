@@ -61,6 +61,8 @@ def test_a_command_with_fewer_cells_has_fewer_parts(folder: Path) -> None:
         ("huber: hard_huber}", "huber: soft_mse}", "parts: 'soft_mse' stands for two parts"),
         ("huber: hard_huber}", "huber: hard_hubert}", "unknown cell 'hard_hubert'; did you mean 'hard_huber'?"),
         ("pair: [soft_mse, hard_mse]", "pair: [soft_mse, hard_huber]", "[soft_mse, hard_huber], which no comparison declares"),
+        ("pair: [soft_mse, hard_mse]", "pair: [[soft_mse], hard_mse]", "claims is a list of {claim: words, source: words"),
+        ("pair: [soft_mse, hard_mse]", "pair: [soft_mse]", "claims is a list of {claim: words, source: words"),
         ("source: somebody, ", "", "claims is a list of {claim: words, source: words"),
     ],
 )  # fmt: skip

@@ -9,9 +9,9 @@ import pytest
 from test_answer import runs_of, summary_of, told
 
 from rlbench.reports.comparisons import families_of
-from rlbench.reports.parts import HOLDS, REVERSED, UNKNOWN, claims_of, parts_of, seconds_a_run
+from rlbench.reports.parts import HOLDS, REVERSED, UNKNOWN, claims_of, parts_of
 from rlbench.reports.report import write_summary
-from rlbench.reports.summary import Summary
+from rlbench.reports.summary import Summary, seconds_a_run
 
 # Alone, double helps and noise hurts; the whole loses by leaving double out, and noise does nothing in it.
 MEANS = {
@@ -80,7 +80,7 @@ def test_the_page_has_figure_table_cost_and_claims_and_their_numbers_are_recorde
     for word in ("holds here", "opposite here", "cannot be told", "van Hasselt et al. (2016)", "hurts"):
         assert word in page
     statistics = json.loads((tmp_path / "out/stats.json").read_text())["statistics"]
-    seconds = seconds_a_run(summary)
+    seconds = seconds_a_run(summary, ("variant", "env"))
     assert statistics["cost/CartPole-v1/double"]["seconds"] == seconds["double", "CartPole-v1"]
     assert statistics["cost/CartPole-v1/dqn"]["times"] == 1.0
 

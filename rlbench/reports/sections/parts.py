@@ -32,13 +32,12 @@ from rlbench.reports.parts import (
     Parts,
     claims_of,
     parts_of,
-    seconds_a_run,
     updates_a_run,
 )
 from rlbench.reports.sections.effect_sentences import TONES
 from rlbench.reports.sections.scoreboard import MOST_BESIDE
 from rlbench.reports.sections.verdicts import key_of
-from rlbench.reports.summary import Summary
+from rlbench.reports.summary import Summary, seconds_a_run
 
 _CLAIM_TONES = {HOLDS: "green", REVERSED: "red", SAME: "amber", UNKNOWN: ""}
 
@@ -103,7 +102,7 @@ def _estimate(member: Pairwise | None) -> Estimate | None:
 
 
 def _environment(summary: Summary, parts: Parts, env: str, place: int, ledger: Ledger) -> list[Block]:
-    seconds, updates = seconds_a_run(summary), updates_a_run(summary)
+    seconds, updates = seconds_a_run(summary, ("variant", "env")), updates_a_run(summary)
     costs = {
         variant: ledger.add(
             f"cost/{env}/{variant}",
@@ -170,7 +169,7 @@ def _effect_word(member: Pairwise) -> str:
     return {SUPPORTED: "helps", OPPOSITE: "hurts"}.get(member.word, member.word)
 
 
-def _ratio(seconds: Mapping[tuple[str, str], float], variant: str, base: str, env: str) -> float | None:
+def _ratio(seconds: Mapping[tuple[str, ...], float], variant: str, base: str, env: str) -> float | None:
     own, other = seconds.get((variant, env)), seconds.get((base, env))
     return own / other if own is not None and other else None
 

@@ -8,7 +8,7 @@ from rlbench import text
 from rlbench.reports.comparisons import LEVEL, POWER, Family, Pairwise
 from rlbench.reports.document import Block, Content, Section, note, table
 from rlbench.reports.ledger import Ledger
-from rlbench.reports.summary import Summary
+from rlbench.reports.summary import Summary, seconds_a_run
 from rlbench.stats import pilot_sd, seeds_needed
 
 CONFIDENCE = 0.8  # of the upper limit of the spread, as Browne (1995) plans
@@ -55,14 +55,8 @@ def power_section(summary: Summary, families: Sequence[Family], ledger: Ledger) 
 
 
 def minutes_a_run(summary: Summary) -> dict[str, float]:
-    """Training minutes of one run on each environment: runs of one stored time were lanes of one program."""
-    done = summary.runs[summary.runs["status"] == "done"]
-    found = {}
-    for env, rows in done.groupby("env"):
-        seconds = rows["wall_s"].dropna()
-        if len(seconds):
-            found[str(env)] = float(seconds.unique().sum()) / len(seconds) / 60.0
-    return found
+    """Training minutes of one run on each environment."""
+    return {env: seconds / 60.0 for (env,), seconds in seconds_a_run(summary, ("env",)).items()}
 
 
 def _row(m: Pairwise, minutes: float | None, ledger: Ledger) -> list[Content]:
