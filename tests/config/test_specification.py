@@ -14,7 +14,7 @@ from rlbench.config import groups, run_id, run_of, spec_of
 from rlbench.config.keys import Key, keys_of
 from rlbench.config.specification import resolved
 from rlbench.errors import ConfigError
-from rlbench.lanes.choice import Choice
+from rlbench.lanes.choice import Choice, is_left_out
 from rlbench.lanes.estimators import Scalar
 from rlbench.lanes.exploration import Linear
 from rlbench.lanes.losses import Huber
@@ -104,9 +104,13 @@ def test_the_types_in_a_specification_are_the_declared_ones(run: Run) -> None:
         if getattr(run.variant, group) == young.get(group):
             assert group not in spec_of(run)["variant"]
             continue
-        data = spec_of(run)["variant"][group]
-        assert data.pop("kind") == getattr(run.variant, group).kind
-        for name, key in keys_of(getattr(run.variant, group)).items():
+        data, choice = spec_of(run)["variant"][group], getattr(run.variant, group)
+        assert data.pop("kind") == choice.kind
+        left_out = {field.name for field in dataclasses.fields(choice) if is_left_out(choice, field)}
+        assert left_out.isdisjoint(data)
+        for name, key in keys_of(choice).items():
+            if name in left_out:
+                continue
             if key.plain_hint is float and data[name] is not None:
                 assert isinstance(data[name], float)
                 assert math.copysign(1, data[name]) == 1 or data[name] < 0
