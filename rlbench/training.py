@@ -60,10 +60,13 @@ def train_recorded(
 
 def check(request: "Request") -> None:
     """All that can be refused before anything is written, by a run and its dry run alike."""
+    from rlbench.lanes.variant import doubts
     from rlbench.runner.experiments import recorded
     from rlbench.store import Store
     from rlbench.tracking import require_login
 
+    for line in dict.fromkeys(line for planned in request.planned for line in doubts(planned.run)):
+        print(f"note: {as_message(line)}", file=sys.stderr)
     require_login(*request.tracking)
     store = Store.peek(request.store)
     Store.check_writable(request.store)

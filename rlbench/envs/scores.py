@@ -81,6 +81,16 @@ def possible_returns(env_id: str, max_env_steps: int | None = None) -> tuple[flo
     return min(0.0, lowest * steps), max(0.0, highest * steps)
 
 
+def discounted_returns(env_id: str, discount: float, max_env_steps: int | None = None) -> tuple[float, float] | None:
+    """The same of returns in which a reward counts `discount` times the one before it."""
+    if env_id not in _REWARDS:
+        return None
+    lowest, highest, limit = _REWARDS[env_id]
+    steps = limit if max_env_steps is None else max_env_steps
+    times = steps if discount == 1.0 else (1.0 - discount**steps) / (1.0 - discount)
+    return min(0.0, lowest * times), max(0.0, highest * times)
+
+
 def normalisation(env_id: str) -> NormalisationScore:
     """Return the anchors of `env_id`.
 

@@ -210,6 +210,11 @@ class Exploration(Choice):
 
     precise: ClassVar[bool] = True
 
+    @property
+    def lasting(self) -> float | None:
+        """The probability that stays for ever, where that is a field; None where it is not known."""
+        return None
+
     @abstractmethod
     def epsilon(self, n: Tensor) -> Tensor:
         """n [L, K] float64 earlier actions -> probability of a random action [L, K] float64."""

@@ -37,6 +37,10 @@ class Choice:
         """What is wrong with it beside the other choices of its `Variant`, a line, or None."""
         return None
 
+    def doubted(self, run: Any) -> str | None:
+        """What of a `Run` with this choice is possible and may not be meant, a line, or None."""
+        return None
+
 
 C = TypeVar("C", bound=Choice)
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from rlbench import exact
 from rlbench.deferred import Tensor, torch
+from rlbench.envs.scores import discounted_returns
 from rlbench.lanes.bases import Estimator, Loss, Minibatch
 from rlbench.lanes.choice import number, structural
 from rlbench.lanes.estimators import refused_as_no_scalar
@@ -62,6 +63,16 @@ class C51(Estimator):
             return None
         return (
             f"estimator.v_min {self.v_min:g} must be below estimator.v_max {self.v_max:g}: the support would be empty"
+        )
+
+    def doubted(self, run: Any) -> str | None:
+        """A support that does not hold the environment's discounted returns counts them as its nearest end."""
+        bounds = discounted_returns(run.env.id, run.variant.discount, run.env.max_env_steps)
+        if bounds is None or (self.v_min <= bounds[0] and bounds[1] <= self.v_max):
+            return None
+        return (
+            f"estimator.v_min {self.v_min:g} to estimator.v_max {self.v_max:g} does not hold the discounted returns of {run.env.id},"
+            f" {bounds[0]:.4g} to {bounds[1]:.4g}: what lies outside counts as the nearest end"
         )
 
     def refused_beside(self, variant: Any) -> str | None:

@@ -20,6 +20,11 @@ class Constant(Exploration):
     precise: ClassVar[bool] = True
     value: float = number(0.1, "probability of a random action", "0 <= x <= 1")
 
+    @property
+    def lasting(self) -> float:
+        """`value`."""
+        return self.value
+
     def epsilon(self, n: Tensor) -> Tensor:
         """n [L, K] -> epsilon [L, K]."""
         return torch.zeros_like(n) + self.value
@@ -35,6 +40,11 @@ class Linear(Exploration):
     end: float = number(0.05, "epsilon after the decay", "0 <= x <= 1")
     decay_fraction: float | None = number(0.2, "length of the decay as a fraction of the budget in steps", "0 < x <= 1")
     decay_steps: int | None = number(None, "length of the decay in steps; replaces decay_fraction", ">= 1")
+
+    @property
+    def lasting(self) -> float:
+        """`end`."""
+        return self.end
 
     def epsilon(self, n: Tensor) -> Tensor:
         """n [L, K] -> epsilon [L, K]."""
@@ -57,6 +67,11 @@ class Exponential(Exploration):
     end: float = number(0.05, "epsilon in the limit", "0 <= x <= 1")
     decay_steps: float = number(1000.0, "actions in which the distance to the end falls to 1/e", "> 0")
 
+    @property
+    def lasting(self) -> float:
+        """`end`."""
+        return self.end
+
     def epsilon(self, n: Tensor) -> Tensor:
         """n [L, K] -> epsilon [L, K]."""
         return self.end + (self.start - self.end) * exact.exp(-n / self.decay_steps)
@@ -74,6 +89,11 @@ class Multiplicative(Exploration):
     before_draw: bool = number(
         False, "whether the factor is applied before a draw already, not only after it", later=True
     )
+
+    @property
+    def lasting(self) -> float:
+        """`floor`."""
+        return self.floor
 
     def epsilon(self, n: Tensor) -> Tensor:
         """n [L, K] -> epsilon [L, K]."""

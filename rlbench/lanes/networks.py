@@ -8,7 +8,7 @@ import itertools
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rlbench import exact
 from rlbench.deferred import Tensor, torch
@@ -68,6 +68,17 @@ class MLP(Network):
             if low >= high:
                 return f"network.obs_low must be below network.obs_high; got {low} and {high}"
         return None
+
+    def doubted(self, run: Any) -> str | None:
+        """Noise in the weights explores already."""
+        lasting = run.variant.exploration.lasting
+        if not self._is_noisy or not lasting:
+            return None
+        kind = run.variant.exploration.kind
+        return (
+            f"network.noise={self.noise} explores by itself, and {100 * lasting:g} % of the actions stay random beside it"
+            f" (exploration={kind}); exploration=constant exploration.value=0 leaves the noise alone"
+        )
 
     def refused_shape(self, obs_shape: tuple[int, ...], is_alone: bool) -> str | None:
         """Bounds of another number than an observation has."""

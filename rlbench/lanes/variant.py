@@ -188,6 +188,13 @@ def check_run(run: Run) -> None:
             raise ConfigError(refused)
 
 
+def doubts(run: Run) -> list[str]:
+    """What of a run is possible and may not be meant, a line each."""
+    groups = (getattr(run.variant, field.name) for field in dataclasses.fields(run.variant))
+    found = (group.doubted(run) for group in groups if isinstance(group, Choice))
+    return [line for line in found if line is not None]
+
+
 def _check_sight(run: Run) -> None:
     """Raise ConfigError where observation and network do not fit each other."""
     pixel, network = run.variant.observation.pixels, run.variant.network
