@@ -21,7 +21,10 @@ import torch
 from rlbench.errors import ConfigError, first_line
 from rlbench.exact.waiting import waiting
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("products.cpp", "normals.cpp", "projection.cpp"))
+SOURCES = tuple(
+    Path(__file__).with_name(name) for name in ("products.cpp", "normals.cpp", "projection.cpp", "softmax.cpp")
+)
+HEADERS = (Path(__file__).with_name("parts.h"),)
 MARCHES = {"AVX512": "x86-64-v4", "AVX2": "x86-64-v3"}
 
 _LIBRARY = torch.library.Library("rlbench", "DEF")
@@ -34,6 +37,7 @@ for _schema in (
     "sums(Tensor x) -> Tensor",
     "square_sums(Tensor[] xs) -> Tensor",
     "normals(Tensor seed, Tensor name_space, Tensor step, int stream, int begin, int count) -> Tensor",
+    "softmax(Tensor x) -> (Tensor, Tensor, Tensor)",
     "shared(Tensor mass, Tensor place) -> Tensor",
 ):
     _LIBRARY.define(_schema, tags=(torch.Tag.needs_exact_strides,))  # the operators take any: nothing is to be copied
@@ -88,7 +92,7 @@ def _path(cxx: str) -> Path:
     """Where the library lies: its name says what it was made of and for."""
     version = subprocess.run([cxx, "--version"], capture_output=True, text=True).stdout
     made_of = [
-        *(source.read_text() for source in SOURCES),
+        *(source.read_text() for source in (*SOURCES, *HEADERS)),
         *_command(cxx),
         version,
         torch.__version__,

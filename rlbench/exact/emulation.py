@@ -16,6 +16,7 @@ OPERATORS = (
     "sqrt",
     "sums",
     "square_sums",
+    "softmax",
     "shared",
 )
 PARTS = 32  # partial sums, as in products.cpp
@@ -135,6 +136,28 @@ def square_sums(xs: list[Tensor]) -> Tensor:
         for row in _by_parts(x.flatten(1)).unbind(1):
             part = fused(row, row, part)
     return _in_halves(part)
+
+
+RAISED = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
+WHOLE = 12582912.0
+
+
+def softmax(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of rows x [R, N]: their softmax, and the sum of exp(x - largest) and the largest of each row, as in softmax.cpp."""
+    if x.dim() != 2 or x.shape[1] == 0 or x.dtype != torch.float32:
+        raise RuntimeError(f"softmax of {list(x.shape)} of {x.dtype}")
+    largest = torch.where(x.isnan(), -torch.inf, x).amax(1)
+    x = x - largest[:, None]
+    shifted = x * 1.44269504088896341 + WHOLE
+    k = shifted - WHOLE
+    r = (x - k * 0.693359375) - k * -2.12194440e-4
+    p = torch.full_like(r, RAISED[0])
+    for coefficient in RAISED[1:]:
+        p = p * r + coefficient
+    power = ((shifted.view(torch.int32) + 127) << 23).view(torch.float32)
+    raised = torch.where(x < -87.0, 0.0, ((p * (r * r) + r) + 1.0) * power)
+    total = sums(raised)
+    return raised / total[:, None], total, largest
 
 
 def shared(mass: Tensor, place: Tensor) -> Tensor:

@@ -2,8 +2,7 @@
 //
 // Every element of a product is one chain  c = fma(a[m, k], b[k, n], c),  k = 0 ... K-1,  from the bias or from 0. Vectors run along n and
 // tiles say which chains run side by side, so neither the width of vectors, nor the tile, nor the number of lanes, rows or columns, nor the
-// place in memory can change a bit. Every sum has 32 partial sums, element i in partial sum i mod 32, which are then added in halves:
-// 32 is a multiple of every width of vectors. Nothing else here rounds. Compiled without contraction: what is fused is written as fused.
+// place in memory can change a bit. Sums are those of `parts.h`. Nothing else here rounds. Compiled without contraction: what is fused is written as fused.
 #include <ATen/Dispatch.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
@@ -18,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#define UNROLL _Pragma("GCC unroll 32")
+#include "parts.h"
 
 // A tile has ROWS x (2 WIDTH) chains: as many as the registers hold beside two vectors of b and one of a.
 #if defined(__AVX512F__)
@@ -57,7 +56,7 @@ static inline Vec all(float x) { return x; }
 static inline Vec fused(Vec a, Vec b, Vec c) { return std::fma(a, b, c); }
 static inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
 #endif
-constexpr int PANEL = 2 * WIDTH, PARTS = 32;
+constexpr int PANEL = 2 * WIDTH;
 
 struct Matrix {
   const float* at;
@@ -299,24 +298,10 @@ at::Tensor roots(const at::Tensor& given) {
 }
 
 template <typename T>
-static T in_halves(T* part) {
-  for (int half = PARTS / 2; half > 0; half /= 2)
-    for (int j = 0; j < half; j++) part[j] += part[j + half];
-  return part[0];
-}
-
-template <typename T>
 static void sum_rows(const at::Tensor& x, at::Tensor& out) {
   const T* at = x.const_data_ptr<T>();
   int64_t count = x.size(1);
-  for (int64_t row = 0; row < x.size(0); row++, at += count) {
-    T part[PARTS] = {};
-    int64_t whole = count / PARTS * PARTS;
-    for (int64_t i = 0; i < whole; i += PARTS)
-      for (int j = 0; j < PARTS; j++) part[j] += at[i + j];
-    for (int64_t i = whole; i < count; i++) part[i - whole] += at[i];
-    out.data_ptr<T>()[row] = in_halves(part);
-  }
+  for (int64_t row = 0; row < x.size(0); row++, at += count) out.data_ptr<T>()[row] = sum_of_row(at, count);
 }
 
 at::Tensor sums(const at::Tensor& x) {

@@ -55,7 +55,7 @@ class C51(Estimator):
         """The atoms [L, N], the lowest one [L, 1] and their distance [L, 1]; of one run without lanes [N], [] and []."""
         lowest, highest = torch.as_tensor(self.v_min), torch.as_tensor(self.v_max)
         gap = (highest - lowest) / (self.atoms - 1)
-        return lowest + torch.arange(self.atoms) * gap, lowest, gap
+        return exact.kept(lowest + torch.arange(self.atoms) * gap), lowest, gap
 
     def refused(self) -> str | None:
         """The support has to be one."""
@@ -108,9 +108,9 @@ class QR(Estimator):
     def losses(self, loss: Loss, outputs_tm1: Tensor, a_tm1: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
         """The sum over quantiles of their mean loss over those of the goal, and the mean distance of both."""
         count = self.quantiles
-        td_error = exact.spread(of_action(outputs_tm1, a_tm1, count), count) - goal[..., None, :]  # [L, B, N, N]
-        probability = (2 * torch.arange(count) + 1) / (2 * count)
-        weight = torch.where(td_error > 0, 1 - probability[:, None], probability[:, None])
+        td_error = exact.spread(of_action(outputs_tm1, a_tm1, count), count) - exact.kept(goal)[..., None, :]
+        probability = exact.kept((2 * torch.arange(count) + 1) / (2 * count))[:, None]
+        weight = torch.where(td_error > 0, 1 - probability, probability)
         losses = exact.sums((weight * loss(td_error.flatten(1)).view_as(td_error)).flatten(2)) / count
         return losses, exact.sums(td_error.detach().abs().flatten(2)) / count**2
 
@@ -124,4 +124,4 @@ class QR(Estimator):
 def of_action(outputs: Tensor, action: Tensor, width: int) -> Tensor:
     """The outputs [L, B, width] of actions [L, B] int64, of outputs [L, B, A * width]."""
     by_number = outputs.unflatten(2, (-1, width)).transpose(2, 3)
-    return exact.pick(by_number, action[..., None].expand(*action.shape, width))
+    return exact.kept(exact.pick(by_number, action[..., None].expand(*action.shape, width)))

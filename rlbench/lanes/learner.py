@@ -4,6 +4,7 @@ In go windows on a trainer's state, which change in place. Who learns when, and 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -77,18 +78,15 @@ class Learner:
                 else:
                     self._update(chunk, part)
 
-    def _update(self, chunk: int, places: Tensor, *weights: Tensor) -> Tensor:
-        """Update on the transitions at places [width, B]; returns their errors [width, B]."""
-        errors: Tensor
+    def _update(self, chunk: int, places: Tensor, *weights: Tensor) -> Any:
+        """Update on the transitions at places [width, B]; returns their errors [width, B] where the replay remembers them."""
         if self._is_plain:
-            errors = self._updates[chunk](places, *weights)
-            return errors
+            return self._updates[chunk](places, *weights)
         found = read(self.variant, self.columns, self._memory, places)
         start, width = self.layout[chunk]
         frames = self.state["frames"][start : start + width] if "frames" in self.state else None
         action, reward, discount_t, *_ = minibatch(found)
-        errors = self._updates[chunk](action, reward, discount_t, *self._sight.of_transitions(found, frames), *weights)
-        return errors
+        return self._updates[chunk](action, reward, discount_t, *self._sight.of_transitions(found, frames), *weights)
 
     def _learn_and_remember(self, chunk: int, words: Tensor) -> None:
         start = torch.tensor(self.layout[chunk][0])

@@ -39,7 +39,7 @@ def due_lanes(lanes: Tensors, variant: Variant) -> Tensor:
 
 def sampled_update(
     lanes: Tensors, variant: Variant, columns: Columns, memory: Sequence[Tensor], places: Tensor, *weights: Tensor
-) -> Tensor:
+) -> Tensor | None:
     """`update` on the transitions that begin at these places [L, B] int64 of the memory's rows [N, width] of each dtype.
 
     weights: what the loss of each counts, [L, B], where transitions do not count alike.
@@ -62,11 +62,11 @@ def update(
     obs_tm1: Tensor,
     obs_t: Tensor,
     *weights: Tensor,
-) -> Tensor:
+) -> Tensor | None:
     """One update of every lane that is due: active, warmed up, and at a multiple of its update period.
 
     action, reward, discount_t, weights: [L, B] float32; obs_tm1, obs_t: [L, B, *shape] float32, what the network sees before and after.
-    Returns the errors of the transitions [L, B].
+    Returns the errors of the transitions [L, B] where the replay remembers them.
     """
     batch = Minibatch(obs_tm1, action.long(), reward, discount_t, obs_t)
     found = differentiation_of(variant)(lanes, variant, fit_of(variant), batch, lambda losses: _counts(losses, weights))
@@ -103,7 +103,7 @@ def update(
     lanes["alive"].copy_(lanes["alive"] & ~(due & ~finite))
     for name, value in (("loss", loss), ("q_mean", q_mean), ("q_max", q_max), ("grad_norm", norm[:, 0])):
         lanes[f"last.{name}"].copy_(torch.where(due, value, lanes[f"last.{name}"]))
-    return found.errors
+    return found.errors if variant.replay.remembers else None
 
 
 def _counts(losses: Tensor, weights: Sequence[Tensor]) -> Tensor:
