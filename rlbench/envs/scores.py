@@ -69,26 +69,19 @@ _REWARDS: dict[str, tuple[float, float, int]] = {
 }
 
 
-def possible_returns(env_id: str, max_env_steps: int | None = None) -> tuple[float, float] | None:
+def possible_returns(
+    env_id: str, max_env_steps: int | None = None, discount: float = 1.0
+) -> tuple[float, float] | None:
     """The lowest and the highest return that an episode of up to `max_env_steps` (default: Gymnasium's limit) could have.
 
-    None for an environment that is not in the table.
+    A reward counts `discount` times the one before it. None for an environment that is not in the table.
     """
     if env_id not in _REWARDS:
         return None
     lowest, highest, limit = _REWARDS[env_id]
     steps = limit if max_env_steps is None else max_env_steps
-    return min(0.0, lowest * steps), max(0.0, highest * steps)
-
-
-def discounted_returns(env_id: str, discount: float, max_env_steps: int | None = None) -> tuple[float, float] | None:
-    """The same of returns in which a reward counts `discount` times the one before it."""
-    if env_id not in _REWARDS:
-        return None
-    lowest, highest, limit = _REWARDS[env_id]
-    steps = limit if max_env_steps is None else max_env_steps
-    times = steps if discount == 1.0 else (1.0 - discount**steps) / (1.0 - discount)
-    return min(0.0, lowest * times), max(0.0, highest * times)
+    rewards = steps if discount == 1.0 else (1.0 - discount**steps) / (1.0 - discount)
+    return min(0.0, lowest * rewards), max(0.0, highest * rewards)
 
 
 def normalisation(env_id: str) -> NormalisationScore:

@@ -14,17 +14,16 @@ if TYPE_CHECKING:
         kept,
         lerp,
         log,
-        log_sum_exp,
         pick,
         power,
         sine,
         sine_cosine,
-        softmax,
         spread,
         sqrt,
         tanh,
     )
     from rlbench.exact.gaussian import normals
+    from rlbench.exact.probabilities import log_sum_exp, softmax
     from rlbench.exact.products import affine, layers, square_sums, sums
     from rlbench.exact.projection import shared
 
@@ -51,9 +50,12 @@ __all__ = [
     "tanh",
 ]
 
-_HOMES = {"normals": "gaussian", "shared": "projection"} | dict.fromkeys(
-    ("affine", "layers", "square_sums", "sums"), "products"
-)
+_HOMES = {
+    "normals": "gaussian",
+    "shared": "projection",
+    "softmax": "probabilities",
+    "log_sum_exp": "probabilities",
+} | dict.fromkeys(("affine", "layers", "square_sums", "sums"), "products")
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,7 @@ OPERATORS = (
     "softmax",
     "shared",
 )
-PARTS = 32  # partial sums, as in products.cpp
+PARTS = 32  # partial sums, as in parts.h
 
 
 def fused(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
@@ -138,8 +138,15 @@ def square_sums(xs: list[Tensor]) -> Tensor:
     return _in_halves(part)
 
 
-RAISED = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
-WHOLE = 12582912.0
+RAISED = (  # coefficients of the exponential in softmax.cpp, from the inside
+    1.9875691500e-4,
+    1.3981999507e-3,
+    8.3334519073e-3,
+    4.1665795894e-2,
+    1.6666665459e-1,
+    5.0000001201e-1,
+)
+WHOLE = 12582912.0  # 1.5 * 2**23: added to a whole number, it leaves that number in the lowest bits
 
 
 def softmax(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -171,20 +171,9 @@ def tanh(x: Tensor) -> Tensor:
     return applied(_Tanh, x)
 
 
-class _Kept(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return x.as_strided(x.shape, x.stride())
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return kept(gradient)
-
-
 def kept(x: Tensor) -> Tensor:
-    """The same numbers. A compiler keeps them in memory in this shape, rather than compute them again for each element of what they are
-    used for, or compute from the place in another shape which of them is meant."""
-    return applied(_Kept, x) if x.requires_grad else x.as_strided(x.shape, x.stride())
+    """The same numbers. A compiler keeps them in memory, rather than compute them again for each element of what they are used for."""
+    return x.as_strided(x.shape, x.stride())
 
 
 def sine_cosine(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -242,71 +231,12 @@ def cosine(x: Tensor) -> Tensor:
     return applied(_Cosine, x)
 
 
-@torch.library.register_fake("rlbench::softmax")
-def _(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return torch.empty_like(x), x.new_empty(x.shape[0]), x.new_empty(x.shape[0])
-
-
-def _of_rows(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Softmax [..., n] along the last axis, the sum of exp(x - largest) and the largest, [...]."""
-    if x.dtype == torch.float64:
-        largest = x.amax(-1)
-        raised = exp(x - largest[..., None])
-        total = sums(raised)
-        return raised / total[..., None], total, largest
-    share, total, largest = torch.ops.rlbench.softmax(x.reshape(-1, x.shape[-1]))
-    return share.view(x.shape), total.view(x.shape[:-1]), largest.view(x.shape[:-1])
-
-
-class _Softmax(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        y, _, _ = _of_rows(x)
-        ctx.save_for_backward(y)
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (y,) = ctx.saved_tensors
-        return y * (gradient - sums(gradient * y)[..., None])
-
-
-class _LogSumExp(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        share, total, largest = _of_rows(x)
-        ctx.save_for_backward(share)
-        return _in_double(_log, total) + largest
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (share,) = ctx.saved_tensors
-        return gradient[..., None] * share
-
-
-def softmax(x: Tensor) -> Tensor:
-    """exp(x) over its sum along the last axis, [..., n] finite, float32 or float64.
-
-    Of float32, numbers below e**-87 of the largest are 0, and the difference to it is rounded: a relative error of up to 4e-6 far from it.
-    """
-    check_dtype("softmax", x)
-    building.load()
-    return applied(_Softmax, x)
-
-
-def log_sum_exp(x: Tensor) -> Tensor:
-    """The logarithm of the sum of exp(x) along the last axis, [..., n] finite, float32 or float64 -> [...]."""
-    check_dtype("log_sum_exp", x)
-    building.load()
-    return applied(_LogSumExp, x)
-
-
 class _Pick(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, index: Tensor) -> Tensor:
         ctx.save_for_backward(index)
         ctx.size = x.shape[-1]
-        return x.gather(-1, index[..., None])[..., 0]
+        return kept(x.gather(-1, index[..., None])[..., 0])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:

@@ -2,7 +2,8 @@
 //
 // Every element of a product is one chain  c = fma(a[m, k], b[k, n], c),  k = 0 ... K-1,  from the bias or from 0. Vectors run along n and
 // tiles say which chains run side by side, so neither the width of vectors, nor the tile, nor the number of lanes, rows or columns, nor the
-// place in memory can change a bit. Sums are those of `parts.h`. Nothing else here rounds. Compiled without contraction: what is fused is written as fused.
+// place in memory can change a bit. Sums are those of `parts.h`. Nothing else here rounds. Compiled without contraction: what is fused is
+// written as fused.
 #include <ATen/Dispatch.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>

@@ -1,7 +1,7 @@
-// Softmax of rows in one pass while a row is in the cache, with the bits that `emulation.softmax` has.
+// Softmax of rows, each while it is in the cache, with the bits that `emulation.softmax` has.
 //
 // The exponential is that of Cephes (Moshier, 1992), expf.c, in float32: for arguments up to 0, which is all that is asked for once the
-// largest number of a row is subtracted. Within 2 units in the last place; 0 below -87.
+// largest number of a row is subtracted. Within 1 unit in the last place; 0 below -87.
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>

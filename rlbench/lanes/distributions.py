@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from rlbench import exact
 from rlbench.deferred import Tensor, torch
-from rlbench.envs.scores import discounted_returns
+from rlbench.envs.scores import possible_returns
 from rlbench.lanes.bases import Estimator, Loss, Minibatch
 from rlbench.lanes.choice import number, structural
 from rlbench.lanes.estimators import refused_as_no_scalar
@@ -67,7 +67,7 @@ class C51(Estimator):
 
     def doubted(self, run: Any) -> str | None:
         """A support that does not hold the environment's discounted returns counts them as its nearest end."""
-        bounds = discounted_returns(run.env.id, run.variant.discount, run.env.max_env_steps)
+        bounds = possible_returns(run.env.id, run.env.max_env_steps, run.variant.discount)
         if bounds is None or (self.v_min <= bounds[0] and bounds[1] <= self.v_max):
             return None
         return (
@@ -124,4 +124,4 @@ class QR(Estimator):
 def of_action(outputs: Tensor, action: Tensor, width: int) -> Tensor:
     """The outputs [L, B, width] of actions [L, B] int64, of outputs [L, B, A * width]."""
     by_number = outputs.unflatten(2, (-1, width)).transpose(2, 3)
-    return exact.kept(exact.pick(by_number, action[..., None].expand(*action.shape, width)))
+    return exact.pick(by_number, action[..., None].expand(*action.shape, width))

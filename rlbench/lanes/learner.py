@@ -4,7 +4,6 @@ In go windows on a trainer's state, which change in place. Who learns when, and 
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,15 +77,18 @@ class Learner:
                 else:
                     self._update(chunk, part)
 
-    def _update(self, chunk: int, places: Tensor, *weights: Tensor) -> Any:
+    def _update(self, chunk: int, places: Tensor, *weights: Tensor) -> Tensor | None:
         """Update on the transitions at places [width, B]; returns their errors [width, B] where the replay remembers them."""
+        errors: Tensor | None
         if self._is_plain:
-            return self._updates[chunk](places, *weights)
+            errors = self._updates[chunk](places, *weights)
+            return errors
         found = read(self.variant, self.columns, self._memory, places)
         start, width = self.layout[chunk]
         frames = self.state["frames"][start : start + width] if "frames" in self.state else None
         action, reward, discount_t, *_ = minibatch(found)
-        return self._updates[chunk](action, reward, discount_t, *self._sight.of_transitions(found, frames), *weights)
+        errors = self._updates[chunk](action, reward, discount_t, *self._sight.of_transitions(found, frames), *weights)
+        return errors
 
     def _learn_and_remember(self, chunk: int, words: Tensor) -> None:
         start = torch.tensor(self.layout[chunk][0])

@@ -182,17 +182,22 @@ def check_run(run: Run) -> None:
         raise ConfigError("detach_target=false needs a target network: target=hard or target=soft")
     if not variant.network.learns and variant.validation.episodes is not None:
         raise ConfigError("validation=episode needs a network that learns")
-    for group in (getattr(variant, field.name) for field in dataclasses.fields(variant)):
-        refused = group.refused() or group.refused_beside(variant) if isinstance(group, Choice) else None
+    for choice in _choices(variant):
+        refused = choice.refused() or choice.refused_beside(variant)
         if refused is not None:
             raise ConfigError(refused)
 
 
 def doubts(run: Run) -> list[str]:
     """What of a run is possible and may not be meant, a line each."""
-    groups = (getattr(run.variant, field.name) for field in dataclasses.fields(run.variant))
-    found = (group.doubted(run) for group in groups if isinstance(group, Choice))
+    found = (choice.doubted(run) for choice in _choices(run.variant))
     return [line for line in found if line is not None]
+
+
+def _choices(variant: Variant) -> list[Choice]:
+    """What was chosen of each group."""
+    values = (getattr(variant, field.name) for field in dataclasses.fields(variant))
+    return [value for value in values if isinstance(value, Choice)]
 
 
 def _check_sight(run: Run) -> None:
