@@ -140,7 +140,8 @@ class Cohort:
             run_ids += self._slots.values()
             states.append(seated)
             notes += seated_notes
-        self.journal.commit(run_ids, join(states) if states else {}, notes)
+        # Joining copies, and hundreds of lanes are hundreds of megabytes: not where there is nothing to join.
+        self.journal.commit(run_ids, join(states) if len(states) > 1 else states[0] if states else {}, notes)
         self._last_commit = time.monotonic()
 
     def progress(self) -> dict[str, VariantProgress]:

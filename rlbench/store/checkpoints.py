@@ -25,7 +25,7 @@ from rlbench.store.files import Layout
 from rlbench.store.names import is_run_id
 from rlbench.store.records import Checkpoint, CheckpointLane, LaneCheckpoint
 from rlbench.store.sealed import seal, unseal
-from rlbench.store.tensors import read_metadata, write_tensors
+from rlbench.store.tensors import as_bytes, read_metadata, write_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -55,25 +55,25 @@ def staging_folder(layout: Layout, program: str, commit: int) -> Path:
 def write_checkpoint(path: Path, program: str, commit: int, checkpoint: Checkpoint) -> None:
     """Write a checkpoint file; without lanes it still carries the record of the commit."""
     tensors = checkpoint.tensors if checkpoint.lanes else {}
-    lanes = [
-        replace(lane, crc32=_checksum({name: tensor[place : place + 1] for name, tensor in tensors.items()}))
-        for place, lane in enumerate(checkpoint.lanes)
-    ]
+    sums = _checksums(tensors, len(checkpoint.lanes))
+    lanes = [replace(lane, crc32=found) for lane, found in zip(checkpoint.lanes, sums, strict=True)]
     record = {"program": program, "commit": commit, "lanes": [asdict(lane) for lane in lanes]}
     write_tensors(path, tensors, {_KEY: json.dumps(seal(record))})
 
 
-def _checksum(lane: Mapping[str, torch.Tensor]) -> int:
-    """CRC-32 of one lane's tensors [1, ...]: of every byte that is loaded, and of what it is taken for.
+def _checksums(tensors: Mapping[str, torch.Tensor], num_lanes: int) -> list[int]:
+    """CRC-32 of each lane of tensors [lanes, ...]: of every byte that is loaded, and of what it is taken for (as a state of one lane).
 
-    Not SHA-256, which takes several times as long on most processors; a replay of frames is written every 30 seconds.
+    Not SHA-256, which takes several times as long on most processors; a replay of frames is written every 30 seconds. A tensor is
+    looked at as bytes once for all lanes, because a commit stops all of them.
     """
-    import torch
-
-    found = 0
-    for name, tensor in sorted(lane.items()):
-        found = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), found)
-        found = zlib.crc32(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data, found)
+    found = [0] * num_lanes
+    for name, tensor in sorted(tensors.items()):
+        head = f"{name} {tensor.dtype} {(1, *tensor.shape[1:])}".encode()
+        whole = as_bytes(tensor)
+        size = len(whole) // num_lanes
+        for lane in range(num_lanes):
+            found[lane] = zlib.crc32(whole[lane * size : (lane + 1) * size], zlib.crc32(head, found[lane]))
     return found
 
 
@@ -159,7 +159,7 @@ def load_lane(path: Path, run_id: str) -> LaneCheckpoint:
                 tensors = {name: file.get_slice(name)[index : index + 1].clone() for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, IndexError, RuntimeError, TypeError) as error:
             raise ValueError(str(error)) from error
-        if lanes[index].crc32 is not None and _checksum(tensors) != lanes[index].crc32:
+        if lanes[index].crc32 is not None and _checksums(tensors, 1) != [lanes[index].crc32]:
             raise ValueError(f"the tensors of run {run_id} do not give their checksum")
     return LaneCheckpoint(run_id, lanes[index].env_steps, dict(lanes[index].meta), tensors)
 

@@ -38,9 +38,14 @@ def _kind(tensor: torch.Tensor) -> str:
     return _DTYPES[str(tensor.dtype).removeprefix("torch.")]
 
 
-def _chunks(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> Iterator[Any]:
+def as_bytes(tensor: torch.Tensor) -> memoryview:
+    """The elements in order, as bytes; no copy where they lie in order."""
     import torch
 
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+
+
+def _chunks(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> Iterator[Any]:
     # The widest elements first keeps every tensor aligned; then by name, so that equal content gives equal bytes.
     ordered = sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0]))
     header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
@@ -53,7 +58,7 @@ def _chunks(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) ->
     yield _SIZE.pack(len(text))
     yield text
     for _, tensor in ordered:
-        yield tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+        yield as_bytes(tensor)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
