@@ -60,6 +60,7 @@ def train_recorded(
 
 def check(request: "Request") -> None:
     """All that can be refused before anything is written, by a run and its dry run alike."""
+    from rlbench.exact.compiler import compiler
     from rlbench.lanes.variant import doubts
     from rlbench.runner.experiments import recorded
     from rlbench.store import Store
@@ -68,6 +69,7 @@ def check(request: "Request") -> None:
     for line in dict.fromkeys(line for planned in request.planned for line in doubts(planned.run)):
         print(f"note: {as_message(line)}", file=sys.stderr)
     require_login(*request.tracking)
+    compiler()  # of a name that is no program it says so
     store = Store.peek(request.store)
     Store.check_writable(request.store)
     runs, definition = request.planned, request.definition

@@ -1,5 +1,6 @@
 """A dry run refuses what the run would refuse, and writes nothing; recipes carry their own names."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,20 +34,54 @@ def test_a_recipe_carries_its_name(tmp_path: Path) -> None:
     )  # another final_window, another name
 
 
-def test_a_dry_run_refuses_what_the_run_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def _other_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    (tmp_path / "thesis.tex").write_text("x")
+    return [f"store={tmp_path}"]
+
+
+def _later_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     recorded(tmp_path, "variant=hard_mse")
-    before = files(tmp_path)
-    words = [f"store={tmp_path}", "variant=soft_mse", "final_window=3", "wandb.mode=disabled", "seeds=1"]
-    told = []
-    for more in ([], ["--dry-run"]):
-        assert command.main([*words, *more]) == 2
-        told.append(capsys.readouterr().err)
-    assert told[0] == told[1]
-    assert "has final_window=5" in told[0]
-    assert files(tmp_path) == before
+    next(path for path in tmp_path.iterdir() if "format" in path.name).write_text('{"format": 99}')
+    return [f"store={tmp_path}"]
 
 
-def test_a_dry_run_sees_that_the_store_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def _no_such_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    return [f"store={tmp_path / 's'}"]
+
+
+def _below_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     (tmp_path / "file").write_text("")
-    assert command.main([f"store={tmp_path}/file/below", *QUIET]) == 2
-    assert "ot a directory" in capsys.readouterr().err
+    return [f"store={tmp_path}/file/below"]
+
+
+def _no_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    return [f"store={tmp_path / 's'}", "wandb.mode=online"]
+
+
+def _another_final_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    recorded(tmp_path, "variant=hard_mse")
+    return [f"store={tmp_path}", "variant=soft_mse", "final_window=3"]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [_other_folder, _later_format, _no_such_compiler, _below_a_file, _no_login, _another_final_window],
+)
+def test_a_dry_run_refuses_what_the_run_refuses(
+    case: Callable[[Path, pytest.MonkeyPatch], list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    words = ["seeds=1", "steps=1000", *case(tmp_path, monkeypatch)]
+    before, found = files(tmp_path), []
+    for more in ([], ["--dry-run"]):
+        found.append((command.main([*words, *more]), capsys.readouterr().err))
+    assert found[0] == found[1]
+    assert found[0][0] in (2, 4)
+    assert len(found[0][1].splitlines()) == 1
+    assert files(tmp_path) == before

@@ -9,7 +9,6 @@ import functools
 import hashlib
 import os
 import platform
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 
 from rlbench.errors import ConfigError, first_line
+from rlbench.exact.compiler import compiler
 from rlbench.exact.waiting import waiting
 
 SOURCES = tuple(
@@ -41,23 +41,6 @@ for _schema in (
     "shared(Tensor mass, Tensor place) -> Tensor",
 ):
     _LIBRARY.define(_schema, tags=(torch.Tag.needs_exact_strides,))  # the operators take any: nothing is to be copied
-
-
-def compiler() -> str | None:
-    """The C++ compiler: the one that `CXX` names, else g++ or clang++; None where there is none, or with `RLBENCH_COMPILER=none`.
-
-    Raises ConfigError where `CXX` names none: without a compiler all is many times slower, which nobody asks for by a slip.
-    """
-    if os.environ.get("RLBENCH_COMPILER") == "none":
-        return None
-    wanted = os.environ.get("CXX")
-    if wanted and shutil.which(wanted) is None:
-        raise ConfigError(
-            f"CXX is {wanted!r}, which is no program here; name one C++ compiler without options, unset CXX to use g++ or"
-            " clang++, or set RLBENCH_COMPILER=none (the same numbers, many times slower)"
-        )
-    found = (shutil.which(name) for name in ((wanted,) if wanted else ("g++", "clang++")))
-    return next((path for path in found if path), None)
 
 
 @functools.cache

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from rlbench.exact import building
+from rlbench.exact.compiler import compiler
 from rlbench.exact.functions import log, sine_cosine, sqrt
 from rlbench.exact.philox import LOW32, philox
 
@@ -32,7 +33,7 @@ def emulated(seed: Tensor, name_space: Tensor, step: Tensor, stream: int, begin:
 @functools.cache
 def _load() -> None:
     building.load()
-    if building.compiler() is None:
+    if compiler() is None:
         building.implement("normals", emulated)
 
 

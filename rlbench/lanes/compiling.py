@@ -16,6 +16,7 @@ from torch.fx import GraphModule, Node
 
 from rlbench.errors import ConfigError
 from rlbench.exact import building
+from rlbench.exact.compiler import compiler
 from rlbench.exact.operations import inexact, traced
 from rlbench.exact.waiting import waiting
 
@@ -34,7 +35,7 @@ def prepare_process() -> None:
 
 def can_compile() -> bool:
     """Whether there is a C++ compiler here; `RLBENCH_COMPILE=0` answers no."""
-    return os.environ.get("RLBENCH_COMPILE", "1") != "0" and building.compiler() is not None
+    return os.environ.get("RLBENCH_COMPILE", "1") != "0" and compiler() is not None
 
 
 class Computation:
@@ -144,7 +145,7 @@ def _compiled(
         "cpp_wrapper": True,
         "size_asserts": False,
         "cpp.simdlen": VECTOR_BITS.get(torch.backends.cpu.get_cpu_capability()) if _is_x86() else None,
-        "cpp.cxx": (None, building.compiler() or "g++"),
+        "cpp.cxx": (None, compiler() or "g++"),
         # What environment variables would change of the arithmetic.
         "cpp.enable_floating_point_contract_flag": "off",
         "cpp.enable_unsafe_math_opt_flag": False,

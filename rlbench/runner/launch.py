@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rlbench.config.plan import PlannedRun
-from rlbench.exact import building
+from rlbench.exact.compiler import compiler
 from rlbench.runner.compile_time import Compiling
 from rlbench.runner.local import LocalLauncher
 from rlbench.runner.plan import expected_seconds, share_out, total_steps
@@ -66,7 +66,7 @@ class Asked(Protocol):
 
 def pool_of(asked: Asked) -> WorkerPool:
     """The workers that a command asks for. Says on stderr where they will be slow; raises ConfigError where `CXX` names no compiler."""
-    if building.compiler() is None:
+    if compiler() is None:
         print("no C++ compiler is used: the same numbers, many times slower", file=sys.stderr)
     return WorkerPool(
         LocalLauncher(),

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from rlbench.exact import building, waiting
+from rlbench.exact.compiler import compiler
 from rlbench.lanes.compiling import Computation
 from rlbench.runner import compile_time
 from rlbench.runner.compile_time import NOTE, CompileTime, Compiling, watch_compiler
@@ -60,7 +61,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Compiling]:
     return said
 
 
-@pytest.mark.skipif(building.compiler() is None, reason="there is no compiler here")
+@pytest.mark.skipif(compiler() is None, reason="there is no compiler here")
 def test_a_compiled_computation_is_told_once(
     told: list[Compiling], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,9 +74,9 @@ def test_a_compiled_computation_is_told_once(
     assert (tmp_path / NOTE).exists()
 
 
-@pytest.mark.skipif(building.compiler() is None, reason="there is no compiler here")
+@pytest.mark.skipif(compiler() is None, reason="there is no compiler here")
 def test_building_the_operators_is_told_and_finding_them_is_not(told: list[Compiling], tmp_path: Path) -> None:
-    cxx = building.compiler()
+    cxx = compiler()
     assert cxx is not None
     building._build(cxx, building._path(cxx))
     assert told == [Compiling(None)]
