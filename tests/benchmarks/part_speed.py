@@ -15,7 +15,6 @@ from typing import Any
 import gymnasium
 
 from rlbench.config import resolve
-from rlbench.config.composing import composing
 from rlbench.lanes.lane import Lane
 from rlbench.lanes.lane_state import initial_state
 from rlbench.lanes.trainer import Trainer
@@ -58,15 +57,12 @@ def lanes_of(part: str) -> Callable[[int], object]:
     return trainer.advance
 
 
-def plain_of(part: str) -> Callable[[int], object] | None:
-    """What advances a plain loop of the part, which learns already; None where nobody has written the part in plain code."""
+def plain_of(part: str) -> Callable[[int], object]:
+    """What advances a plain loop of the part, which learns already."""
     from plain.agent import PlainAgent
 
     variant: Any = run_of(part, 0).variant
-    try:
-        agent = PlainAgent(variant, obs_size=4, num_actions=2)
-    except ModuleNotFoundError:
-        return None
+    agent = PlainAgent(variant, obs_size=4, num_actions=2)
     env = gymnasium.make("CartPole-v1")
     seen = {"obs": env.reset(seed=0)[0], "steps": 0}
 
@@ -87,20 +83,15 @@ def plain_of(part: str) -> Callable[[int], object] | None:
 
 def bench_parts(effort: Effort) -> dict[str, object]:
     """The table: an update comes with every step, so a lane-step a second is a lane-update a second."""
-    with composing() as composer:
-        known = composer.names["variant"]
     rows = []
     base = lanes_of(PLAIN)
     for part, goal in PARTS.items():
-        if part not in known:
-            continue
         lanes, plain = lanes_of(part), plain_of(part)
         found: dict[str, list[float]] = {"base": [], "lanes": [], "plain": []}
         for _ in range(ROUNDS):
             found["base"].append(LANES * rate(base, effort.seconds / ROUNDS, 8))
             found["lanes"].append(LANES * rate(lanes, effort.seconds / ROUNDS, 8))
-            if plain is not None:
-                found["plain"].append(rate(plain, effort.seconds / ROUNDS, 8))
+            found["plain"].append(rate(plain, effort.seconds / ROUNDS, 8))
         rows.append(row_of(part, goal, found))
     return {"lanes": LANES, "rows": rows}
 
@@ -108,17 +99,17 @@ def bench_parts(effort: Effort) -> dict[str, object]:
 def row_of(part: str, goal: float | None, found: dict[str, list[float]]) -> dict[str, object]:
     """One row of the table, printed."""
     lanes, base = statistics.median(found["lanes"]), statistics.median(found["base"])
-    plain = statistics.median(found["plain"]) if found["plain"] else None
+    plain = statistics.median(found["plain"])
     row: dict[str, object] = {
         "part": part,
         "lane_updates_per_second": lanes,
         "plain_updates_per_second": plain,
-        "ratio": lanes / plain if plain else None,
+        "ratio": lanes / plain,
         "goal": goal,
         "cost_beside_plain_dqn": base / lanes,
         "rounds": found,
     }
     text = f"{part:<12} {LANES} lanes  {lanes:>8,.0f} lane-updates/s  {base / lanes:>5.2f}x the time of {PLAIN}"
-    text += f"  {lanes / plain:>6.2f}x its plain loop ({plain:,.0f}/s)" if plain else "  no plain loop"
+    text += f"  {lanes / plain:>6.2f}x its plain loop ({plain:,.0f}/s)"
     print(text + (f"  goal {goal:.0f}x" if goal else ""), flush=True)
     return row

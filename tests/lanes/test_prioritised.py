@@ -5,22 +5,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lane_runs import SMALL, fresh, small_run, weights_of, with_fields
-from plain.agent import PlainAgent
+from lane_runs import SMALL, fresh, small_run, with_fields
 from plain.prioritised import Plain
-from plain_dqn import REPLAY_STREAM
-from plain_philox import stream_words
 from scipy import stats
 
 from rlbench.lanes import sum_tree
 from rlbench.lanes.choice import stack
-from rlbench.lanes.losses import Huber
 from rlbench.lanes.noise import replay_words
 from rlbench.lanes.prioritised import Prioritised
-from rlbench.lanes.targets import Periodic
 from rlbench.lanes.tensors import Tensors, group
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.variant import Variant
 
 MIDDLE = 2**31  # the word in the middle of a share
 
@@ -128,47 +121,6 @@ def test_many_steps_are_those_of_the_plain_statement() -> None:
             np.testing.assert_allclose(leaves(memory)[lane, :37].numpy(), one.priority, rtol=1e-12)
             repeated += len(set(expected.tolist())) < 9
     assert repeated > 100
-
-
-BASE = with_fields(SMALL, loss=Huber(), target=Periodic(every=1, tau=0.05), optimizer__lr=3e-3)
-
-
-@pytest.mark.parametrize(
-    "variant",
-    [
-        with_fields(BASE, replay=replay_of(capacity=200, warmup=20, beta_steps=50)),
-        with_fields(BASE, replay=replay_of(capacity=25, warmup=9, alpha=0.9, beta_steps=80), double=True),
-    ],
-    ids=["large", "ring_and_double"],
-)
-def test_every_update_is_that_of_plain_pytorch(variant: Variant) -> None:
-    runs = [
-        small_run(with_fields(variant, discount=0.9 + 0.09 * lane), seed=10 + lane, steps=1000) for lane in range(2)
-    ]
-    trainer = Trainer([fresh(run) for run in runs])
-    agents = [PlainAgent(run.variant, obs_size=4, num_actions=2) for run in runs]
-    first = [weights_of(trainer.state, variant.network, lane=lane) for lane in range(2)]
-    for agent, weights in zip(agents, first, strict=True):
-        agent.online.load_state_dict(weights)
-        agent.target.load_state_dict(weights)
-    for step in range(70):
-        trainer.advance(1)
-        for lane, agent in enumerate(agents):
-            row = trainer.state["replay.float32"][lane, step % variant.replay.capacity].numpy().copy()
-            agent.store(row[:4], int(row[8]), row[9], row[4:8], row[10] == 0, False)
-            if step + 1 < variant.replay.warmup:
-                continue
-            at = {"seed": runs[lane].seed, "namespace": 1, "stream": REPLAY_STREAM, "step": agent.updates}
-            blocks = [stream_words(**at, index=block) for block in range(2)]
-            agent.update(np.array([word for block in blocks for word in block]) / 2.0**32)
-            ours = weights_of(trainer.state, variant.network, lane=lane)
-            for name, expected in agent.online.state_dict().items():
-                torch.testing.assert_close(ours[name], expected, rtol=1e-4, atol=1e-5, msg=f"{name}, step {step + 1}")
-            priorities = trainer.state["remembered.priority.0"][lane].flatten()[: variant.replay.capacity].numpy()
-            np.testing.assert_allclose(priorities, agent.replay.priority, rtol=1e-3, atol=1e-4)
-    for agent, weights in zip(agents, first, strict=True):
-        assert agent.updates > 50
-        assert max(float((agent.online.state_dict()[name] - weights[name]).abs().max()) for name in weights) > 1e-3
 
 
 def many_draws(priorities: np.ndarray, batch: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from plain_dqn import torch_optimizer
 from torch import Tensor, nn
 
 from rlbench.lanes.clipping import ClipNorm, ClipValue
+from rlbench.lanes.layers import NoisyLinear
 from rlbench.lanes.losses import Huber
 from rlbench.lanes.variant import Variant
 
@@ -65,7 +66,14 @@ class Scalar:
         return outputs
 
     def losses(
-        self, outputs_tm1: Tensor, a_tm1: Tensor, r_t: Tensor, discount_t: Tensor, outputs_t: Tensor, a_t: Tensor
+        self,
+        outputs_tm1: Tensor,
+        a_tm1: Tensor,
+        r_t: Tensor,
+        discount_t: Tensor,
+        outputs_t: Tensor,
+        a_t: Tensor,
+        before: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         goal = r_t + discount_t * outputs_t.gather(1, a_t[:, None])[:, 0]
         taken = outputs_tm1.gather(1, a_tm1[:, None])[:, 0]
@@ -91,13 +99,19 @@ class PlainAgent:
             obs_shape=(obs_size,), num_actions=num_actions, width=variant.estimator.width
         )
         self.target = copy.deepcopy(self.online)
+        self.noisy = {
+            network: [layer for layer in network.modules() if isinstance(layer, NoisyLinear)]
+            for network in (self.online, self.target)
+        }
         self.optimizer = torch_optimizer(variant.optimizer, list(self.online.parameters()))
         self.updates = 0
 
     def outputs(self, network: nn.Module, obs: Tensor) -> Tensor:
-        """Outputs [B, A * width]; a network with noise draws it anew."""
-        if hasattr(network, "draw_noise"):
-            network.draw_noise()
+        """Outputs [B, A * width]; layers with noise draw it anew (Fortunato et al., 2018, equation 11)."""
+        for layer in self.noisy[network]:
+            layer.noise = tuple(
+                e.sign() * e.abs().sqrt() for e in (torch.randn(layer.in_features), torch.randn(layer.out_features))
+            )
         return network(obs)
 
     @torch.no_grad()
@@ -123,8 +137,9 @@ class PlainAgent:
             outputs_t = self.outputs(self.target, obs_t)
             chosen_by = self.outputs(self.online, obs_t) if variant.double else outputs_t
             a_t = self.estimator.values(chosen_by).argmax(1)
+            before = self.outputs(self.target, obs_tm1) if variant.estimator.looks_back else None
         outputs_tm1 = self.outputs(self.online, obs_tm1)
-        losses, errors = self.estimator.losses(outputs_tm1, a_tm1, r_t, discount_t, outputs_t, a_t)
+        losses, errors = self.estimator.losses(outputs_tm1, a_tm1, r_t, discount_t, outputs_t, a_t, before)
         self.optimizer.zero_grad()
         (losses * torch.from_numpy(weights).float()).mean().backward()
         if isinstance(variant.clip, ClipNorm):

@@ -1,0 +1,107 @@
+"""Every part of the DQN family, step by step, against an agent in plain PyTorch that is written from the papers."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lane_runs import SMALL, fresh, small_run, weights_of, with_fields
+from plain.agent import PlainAgent
+from plain.n_step import Plain as PlainNStep
+from plain_dqn import REPLAY_STREAM
+from plain_philox import stream_words
+
+from rlbench.lanes.distributions import C51, QR
+from rlbench.lanes.estimators import Munchausen
+from rlbench.lanes.losses import CrossEntropy, Huber
+from rlbench.lanes.networks import MLP
+from rlbench.lanes.prioritised import Prioritised
+from rlbench.lanes.replay import Uniform
+from rlbench.lanes.returns import NStep
+from rlbench.lanes.targets import Periodic
+from rlbench.lanes.trainer import Trainer
+from rlbench.lanes.variant import Variant
+
+
+def prioritised(**numbers: float) -> Prioritised:
+    return Prioritised(**{"beta_fraction": None, **numbers})
+
+
+BASE = with_fields(SMALL, loss=Huber(), target=Periodic(every=1, tau=0.05), optimizer__lr=3e-3)
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        BASE,
+        with_fields(BASE, double=True),
+        with_fields(BASE, network=MLP(units=(16,), head="dueling", normalisation="layer")),
+        with_fields(BASE, estimator=C51(11, -3.0, 20.0), loss=CrossEntropy()),
+        with_fields(BASE, estimator=C51(11, -3.0, 20.0), loss=CrossEntropy(0.01), double=True),
+        with_fields(BASE, estimator=QR(7), loss=Huber(0.5)),
+        with_fields(BASE, estimator=Munchausen(temperature=0.3)),
+        with_fields(BASE, replay=prioritised(capacity=200, warmup=20, beta_steps=50)),
+        with_fields(BASE, replay=prioritised(capacity=25, warmup=9, alpha=0.9, beta_steps=80), double=True),
+        with_fields(
+            BASE,
+            network=MLP(units=(16,), head="dueling"),
+            estimator=C51(11, -3.0, 20.0),
+            loss=CrossEntropy(),
+            replay=prioritised(capacity=200, warmup=20, beta_steps=50),
+            double=True,
+        ),
+    ],
+    ids=[
+        "dqn",
+        "double",
+        "dueling_and_norm",
+        "c51",
+        "c51_floor_double",
+        "qr",
+        "munchausen",
+        "per",
+        "per_ring_double",
+        "rainbow",
+    ],
+)
+def test_every_update_is_that_of_plain_pytorch(variant: Variant) -> None:
+    runs = [
+        small_run(with_fields(variant, discount=0.9 + 0.09 * lane), seed=10 + lane, steps=1000) for lane in range(2)
+    ]
+    trainer = Trainer([fresh(run) for run in runs])
+    agents = [PlainAgent(run.variant, obs_size=4, num_actions=2) for run in runs]
+    first = [weights_of(trainer.state, variant.network, lane=lane) for lane in range(2)]
+    for agent, weights in zip(agents, first, strict=True):
+        agent.online.load_state_dict(weights)
+        agent.target.load_state_dict(weights)
+    for step in range(70):
+        trainer.advance(1)
+        for lane, agent in enumerate(agents):
+            row = trainer.state["replay.float32"][lane, step % variant.replay.capacity].numpy().copy()
+            agent.store(row[:4], int(row[8]), row[9], row[4:8], row[10] == 0, False)
+            if step + 1 < variant.replay.warmup:
+                continue
+            at = {"seed": runs[lane].seed, "namespace": 1, "stream": REPLAY_STREAM, "step": agent.updates}
+            blocks = [stream_words(**at, index=block) for block in range(2)]
+            agent.update(np.array([word for block in blocks for word in block]) / 2.0**32)
+            ours = weights_of(trainer.state, variant.network, lane=lane)
+            for name, expected in agent.online.state_dict().items():
+                torch.testing.assert_close(ours[name], expected, rtol=1e-4, atol=1e-5, msg=f"{name}, step {step + 1}")
+            if isinstance(variant.replay, Uniform):
+                continue
+            priorities = trainer.state["remembered.priority.0"][lane].flatten()[: variant.replay.capacity].numpy()
+            np.testing.assert_allclose(priorities, agent.replay.priority, rtol=1e-3, atol=1e-4)
+    for agent, weights in zip(agents, first, strict=True):
+        assert agent.updates > 50
+        assert max(float((agent.online.state_dict()[name] - weights[name]).abs().max()) for name in weights) > 1e-3
+
+
+def test_plain_transitions_of_three_steps_by_hand() -> None:
+    """Rewards 1, 2, 4, 8, 16 with discount 1/2; the episode is cut, so that its end still counts."""
+    variant: Any = with_fields(SMALL, returns=NStep(3))
+    plain, rewards = PlainNStep(variant), [1, 2, 4, 8, 16]
+    steps = [(np.array([t]), t, np.float32(r), np.float32(0.5), np.array([t + 1])) for t, r in enumerate(rewards)]
+    found = [one for t, step in enumerate(steps) for one in plain.completed(step, t == 4)]
+    assert [(a, r, d, int(o[0])) for _, a, r, d, o in found] == [
+        (0, 3.0, 0.125, 3), (1, 6.0, 0.125, 4), (2, 12.0, 0.125, 5), (3, 16.0, 0.25, 5), (4, 16.0, 0.5, 5),
+    ]  # fmt: skip
