@@ -74,6 +74,9 @@ IDS = {
     "recipe=revisiting_rainbow_acrobot_fixed": "a7fe14fda8b8f459",
     "recipe=revisiting_rainbow_fixed": "3c47f25524bdbe23",
     "recipe=revisiting_rainbow_mountaincar": "d89f99dcddc34235",
+    "recipe=revisiting_dqn_lunarlander": "9b2bed1e269272cf",
+    "recipe=revisiting_rainbow_lunarlander": "675573115e6563f2",
+    "recipe=revisiting_rainbow_lunarlander_fixed": "a0ecdad63697d6a6",
     "recipe=revisiting_rainbow_mountaincar_fixed": "2767760a765f5faa",
 }
 STUDY_IDS = {"study=cartpole": "28ffd085192cdf27"}

@@ -66,3 +66,16 @@ def test_its_rainbow(suffix: str, is_fixed: bool) -> None:
     assert (v.replay.beta, v.replay.beta_end) == (0.5, 0.5)
     assert v.exploration == Constant(0.0 if is_fixed else 0.01)
     assert (v.batch_size, v.update_period, v.discount) == (128, 2, 0.99)
+
+
+@pytest.mark.parametrize(("kind", "period"), [("dqn", 4), ("rainbow", 4)])
+def test_lunar_lander_is_longer_and_unscaled(kind: str, period: int) -> None:
+    pytest.importorskip("Box2D", reason="LunarLander needs the extra box2d")
+    run = run_for(f"revisiting_{kind}_lunarlander")
+    v = run.variant
+    assert (run.env, run.budget.steps) == (Environment("LunarLander-v3"), 120_000)
+    assert isinstance(v.network, MLP)
+    assert (v.network.obs_low, v.optimizer, v.update_period) == ((), Adam(lr=1e-3, eps=3.125e-4), period)
+    assert v.target == Periodic(every=300, tau=1.0, unit="steps")
+    if kind == "rainbow":
+        assert (v.estimator, v.returns) == (C51(atoms=51, v_min=-300, v_max=300), NStep(steps=3))
