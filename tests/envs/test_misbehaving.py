@@ -1,5 +1,6 @@
 """What an environment does that no run can go on from: said with its name, what it gave and when, and never the end of the process."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -77,8 +78,12 @@ def test_a_module_that_ends_the_process_when_imported_is_bad_input(
             ask()
 
 
-def test_an_interrupt_of_the_user_is_not_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(KeyboardInterrupt):  # in a program of one's own nobody can tell, so it is the user's
-        step_until_it_happens("Interrupts")
+def test_an_interrupt_of_the_user_is_not_the_environments() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what the tests run in may ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):  # in a program of one's own nobody can tell, so it is the user's
+            step_until_it_happens("Interrupts")
+    finally:
+        signal.signal(signal.SIGINT, before)
     with pytest.raises(RlbenchError, match="raised SystemExit: 0 in its step"):
         step_until_it_happens("Leaves")
