@@ -2,7 +2,7 @@
 
 `rlbench.run(variant, env, seeds, ...)` trains and returns results, `rlbench.load(path)` reads them; `rlbench.Variant` and the choices
 that it is made of describe an algorithm; `rlbench.Loss` and the other bases, with `number` and `structural`, make choices of your own.
-The commands are `python -m rlbench.run`, `report`, `results`, `verify`, `sync`.
+The commands are those of `python -m rlbench --help`.
 """
 
 import importlib

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +17,11 @@ FINAL_WINDOW = 5  # evaluation points, unless the experiment's definition says o
 LAST_EPISODES = 100
 METRICS = {"final_return": "final return", "auc": "area under the curve"}  # by which variants can be compared
 MEASURES = (*METRICS, "train_return_last100")
+
+
+def final_window(definition: Mapping[str, Any]) -> int:
+    """That of an experiment's stored definition."""
+    return int(definition.get("final_window") or FINAL_WINDOW)
 
 
 def of_curve(metric: str, points: Sequence[float], window: int = FINAL_WINDOW) -> float:

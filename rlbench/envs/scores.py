@@ -96,6 +96,12 @@ def normalisation(env_id: str) -> NormalisationScore:
     return score
 
 
+def random_return(env_id: str) -> float | None:
+    """The mean return of random actions; None for an environment without a score."""
+    score = _SCORES.get(env_id)
+    return None if score is None else score.random
+
+
 def normalise(env_id: str, returns: ArrayLike) -> NDArray[np.float64]:
     """Map `returns` [...] to (returns - random) / (reference - random), float64 of the same shape.
 

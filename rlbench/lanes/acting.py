@@ -1,4 +1,4 @@
-"""One environment step of all lanes: explore or act greedily, step, keep the episode's books, store the transition.
+"""One environment step of all lanes: explore or act greedily, step, keep the episode's books, and say what is to be stored.
 
 Two halves around the environment: `choose` before it, `absorb` after it; `tick` joins them around a tensor environment as one computation,
 `decided_tick` where somebody else has chosen. In go the trainer's tensors (leading axis lanes); counters and observations are changed in

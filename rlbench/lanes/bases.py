@@ -36,7 +36,7 @@ class Network(Choice):
     def init_params(
         self, *, seed: int, namespace: int, obs_shape: tuple[int, ...], num_actions: int, width: int = 1
     ) -> list[Tensor]:
-        """Initial parameters of one lane, each [1, i, o] float32, drawn from (seed, namespace)."""
+        """Initial parameters of one lane, each [1, ...] float32 of three axes, drawn from (seed, namespace)."""
 
     def init_statistics(self) -> list[Tensor]:
         """Statistics of one lane before anything was seen, each [1, ...] float32."""

@@ -1,8 +1,9 @@
 """Convolutional Q-networks over lanes, with batch norm per lane.
 
-Parameters are lists of tensors [lanes, ...] of three axes, as the optimisers have them: a convolution's weight [lanes, out, in * k * k] and
-bias [lanes, 1, out], a batch norm's weight and bias [lanes, 1, channels], a hidden layer's weight [lanes, out, in] and bias, the head
-[lanes, actions, in] and its bias. Running statistics are a list of their own: mean and variance [lanes, 1, channels] of each batch norm.
+Parameters are lists of tensors [lanes, ...] of three axes, as the optimisers have them: a convolution's weight [lanes, out, in * k * k]
+and bias [lanes, 1, out], a batch norm's weight and bias [lanes, 1, channels], a hidden layer's weight [lanes, out, in] and bias, the head
+[lanes, actions * width, in] and its bias. Running statistics are a list of their own: mean and variance [lanes, 1, channels] of each
+batch norm.
 Lanes are convolved one after the other: one lane's convolution fills a core, and so has the same bits in any company.
 """
 

@@ -33,7 +33,6 @@ class Namespace(IntEnum):
 
     TRAIN = 1
     TUNE = 2
-    BOOTSTRAP = 3
 
 
 EVALUATION = 0x10000  # added to a namespace: the random numbers of evaluation episodes are never those of training

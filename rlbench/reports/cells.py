@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rlbench.envs.scores import normalisation
-from rlbench.errors import ConfigError, StoreError
+from rlbench.envs.scores import random_return
+from rlbench.errors import StoreError
 from rlbench.metrics import MEASURES
 from rlbench.stats import (
     MIN_RUNS_FOR_BOOTSTRAP,
@@ -30,7 +30,6 @@ from rlbench.stats import (
 )
 
 STATUSES = ("done", "diverged", "failed", "running", "pending")
-# Every metric is one number a run, a column of the `runs` table.
 MIN_RUNS_FOR_BAND = 3
 # Below, few runs are left between the cuts of an IQM, and its band over a whole curve leaves the range of possible returns.
 MIN_RUNS_FOR_IQM_BAND = 20
@@ -115,7 +114,7 @@ class Cell:
         Leaving out diverged runs would favour the variant that diverges. Where random play has no fixed return
         they are left out all the same, and `num_unscored` counts them.
         """
-        random = _random_return(self.env)
+        random = random_return(self.env)
         scores = {run.seed: run.final_return for run in self.runs if run.has_score}
         diverged = {run.seed: random for run in self.runs if run.status == "diverged" and random is not None}
         known = scores | diverged
@@ -124,7 +123,7 @@ class Cell:
     @property
     def num_unscored(self) -> int:
         """Diverged runs for which no number stands, since random play on this environment has none."""
-        return 0 if _random_return(self.env) is not None else self.counts["diverged"]
+        return 0 if random_return(self.env) is not None else self.counts["diverged"]
 
     @property
     def planned(self) -> int:
@@ -175,14 +174,6 @@ def summarise_cell(
         is_continued=is_continued,
         possible=possible,
     )
-
-
-def _random_return(env: str) -> float | None:
-    """The mean return of random actions by the fixed table, or None where it has no such environment."""
-    try:
-        return normalisation(env).random
-    except ConfigError:
-        return None
 
 
 def _summarise_metric(column: pd.Series, possible: Range | None) -> Metric:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rlbench.deciding.plan_state import PlanState
 from rlbench.envs.scores import possible_returns
 from rlbench.errors import ConfigError
-from rlbench.metrics import MEASURES
+from rlbench.metrics import MEASURES, final_window
 from rlbench.reports.cells import Cell, summarise_cell
 from rlbench.reports.rows import RowsByRun
 from rlbench.reports.study import read_study
@@ -28,7 +28,6 @@ from rlbench.stats import Range
 if TYPE_CHECKING:
     from rlbench.store import Results
 
-DEFAULT_FINAL_WINDOW = 5
 TUNING = "tune"  # the namespace of seeds that configurations were chosen on
 
 
@@ -176,7 +175,7 @@ def summarise(results: Results, experiment: str) -> Summary:
         experiment=experiment,
         question=str(definition.get("question") or ""),
         definition=definition,
-        final_window=int(definition.get("final_window") or DEFAULT_FINAL_WINDOW),
+        final_window=final_window(definition),
         variants=variants,
         envs=envs,
         cells=cells,

@@ -14,8 +14,8 @@ from rlbench.config.plan import PlannedRun
 from rlbench.lanes.chunks import chunks
 from rlbench.lanes.lane import Events, Lane
 from rlbench.lanes.lane_state import join
+from rlbench.lanes.tensors import Tensors
 from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.update import Tensors
 from rlbench.runner.journal import Journal, OtherPlatformError
 from rlbench.runner.updates import VariantProgress
 from rlbench.runner.worker import WorkerSettings

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlbench.errors import StoreError, check_choice, did_you_mean
-from rlbench.metrics import FINAL_WINDOW, MEASURES, of_runs
+from rlbench.metrics import MEASURES, final_window, of_runs
 from rlbench.store.labels import differing, distinct_labels
 from rlbench.store.records import FINAL_STATUSES
 from rlbench.store.schema import ROW_ORDER, digest_rows, run_digest
@@ -274,7 +274,7 @@ class Results:
         return [run_id for run_id, digest in self.stored_digests(final).items() if digest != ends[run_id]["digest"]]
 
     def _final_window(self, experiment: str) -> int:
-        return int(self._snapshot["experiments"].get(experiment, {}).get("final_window") or FINAL_WINDOW)
+        return final_window(self._snapshot["experiments"].get(experiment, {}))
 
     def _facts(self, member: Mapping[str, Any]) -> dict[str, Any]:
         """What is known of a run without reading its rows."""

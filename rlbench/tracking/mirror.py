@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from rlbench.metrics import FINAL_WINDOW
+from rlbench.metrics import final_window
 from rlbench.store import Store
 from rlbench.store.records import FINAL_STATUSES
 from rlbench.store.results import Results
@@ -99,7 +99,7 @@ class Mirror:
     def _rows_of(self, run_id: str) -> RunRows:
         if run_id not in self._rows:
             definition = self._store.experiments().get(self._member(run_id)["experiment"], {})
-            self._rows[run_id] = RunRows(int(definition.get("final_window") or FINAL_WINDOW))
+            self._rows[run_id] = RunRows(final_window(definition))
         return self._rows[run_id]
 
     def _member(self, run_id: str) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from rlbench import text
-from rlbench.envs.scores import normalisation
-from rlbench.errors import ConfigError
+from rlbench.envs.scores import random_return
 from rlbench.reports.cells import MIN_RUNS_FOR_BAND, STATUSES, Cell, Metric
 from rlbench.reports.comparisons import Family
 from rlbench.reports.curves import MOST_TOGETHER, draw_curves, panels_of
@@ -81,14 +80,6 @@ def answer_pictures(summary: Summary, films: Mapping[str, str]) -> tuple[Picture
             drawing = draw_final_returns(cells, styles, random_return(env), name=name)
             found.append(Picture(drawing, name, line(_dots_caption(cells)), None, marks_of(cells, name, films)))
     return tuple(found)
-
-
-def random_return(env: str) -> float | None:
-    """The mean return of random actions; None for an environment without an entry in the table."""
-    try:
-        return normalisation(env).random
-    except ConfigError:
-        return None
 
 
 def record_metric(cell: Cell, name: str, ledger: Ledger) -> str:

@@ -14,7 +14,7 @@ from rlbench.reports.sections.design import name_of
 from rlbench.reports.sections.scoreboard import named_statistic, record_metric, statistic_of
 from rlbench.reports.summary import Summary
 
-# quantity -> (title, on a logarithmic axis, what it says)
+# quantity -> (title, on a logarithmic axis)
 _PANELS = {
     "q_mean": ("mean Q of the minibatch", False),
     "loss": ("loss", True),
