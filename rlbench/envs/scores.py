@@ -70,11 +70,12 @@ _REWARDS: dict[str, tuple[float, float, int]] = {
 
 
 def possible_returns(
-    env_id: str, max_env_steps: int | None = None, discount: float = 1.0
+    env_id: str, max_env_steps: float | None = None, discount: float = 1.0
 ) -> tuple[float, float] | None:
     """The lowest and the highest return that an episode of up to `max_env_steps` (default: Gymnasium's limit) could have.
 
-    A reward counts `discount` times the one before it. None for an environment that is not in the table.
+    A reward counts `discount` times the one before it, so that below 1 an episode may be without end (`math.inf`). None for an
+    environment that is not in the table.
     """
     if env_id not in _REWARDS:
         return None

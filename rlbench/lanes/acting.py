@@ -12,7 +12,7 @@ from rlbench.envs.lane_env import LaneEnv
 from rlbench.lanes.columns import Columns
 from rlbench.lanes.tensors import Tensors, group
 from rlbench.lanes.variant import Variant
-from rlbench.lanes.weight_noise import Pass, drawn
+from rlbench.lanes.weight_noise import drawn_in
 
 Described = tuple[list[Tensor], Tensor, Tensor]
 """What `absorb` returns."""
@@ -28,7 +28,7 @@ def choose(
     if not variant.network.learns:
         return uniform_action
     params, network = group(lanes, "online"), variant.network
-    normals = drawn(network, lanes, params, Pass.ACTING) if role == "acting" else ()
+    normals = drawn_in(role, network, lanes, params)
     outputs, _ = network.outputs(params, group(lanes, "online_norm"), obs, role, *normals)
     return torch.where(explores, uniform_action, variant.estimator.values(outputs).argmax(2))
 

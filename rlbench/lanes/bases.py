@@ -46,6 +46,15 @@ class Network(Choice):
         """How many normal numbers a pass draws, given parameters [L, ...]; most draw none."""
         return 0
 
+    @property
+    def keeps_normals(self) -> bool:
+        """Whether its normal numbers are drawn once for a run, and given to every pass, evaluation included."""
+        return False
+
+    def freeze(self, module: "nn.Module", normals: Tensor) -> None:
+        """Give its plain module the normal numbers [num_normals] that a run keeps."""
+        raise TypeError(f"network={self.kind} keeps no normal numbers")
+
     @abstractmethod
     def outputs(
         self, params: list[Tensor], statistics: list[Tensor], obs: Tensor, role: str, normals: Tensor | None = None
@@ -53,7 +62,8 @@ class Network(Choice):
         """Observations [L, B, *shape] float32 -> outputs [L, B, A * width], and the statistics after this pass.
 
         role: who passes: "learning" or "target" in an update, "acting" in training, or "evaluation". normals: standard normal numbers
-        [L, num_normals] float32, drawn for this pass alone, which a network that draws some gets in training, and not in evaluation.
+        [L, num_normals] float32, drawn for this pass alone, which a network that draws some gets in training, and not in evaluation; or
+        those that it keeps.
         """
 
     @abstractmethod

@@ -4,6 +4,7 @@ Their action values are the means of these distributions. Letters in shapes: N a
 """
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 from rlbench import exact
@@ -45,7 +46,8 @@ class C51(Estimator):
         return exact.shared(probabilities, place)
 
     def losses(self, loss: Loss, outputs_tm1: Tensor, a_tm1: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
-        """The cross-entropy of goal and predicted probabilities, which is the error too, as in Rainbow."""
+        """The cross-entropy of goal and predicted probabilities, which is the error too, as in Dopamine's Rainbow. Hessel et al.
+        (2018) take the divergence, which is less by the entropy of the goal."""
         logits = of_action(outputs_tm1, a_tm1, self.atoms)
         log_probability = logits - exact.spread(exact.log_sum_exp(logits), self.atoms)
         losses = exact.sums(goal * loss(log_probability.flatten(1)).view_as(goal))
@@ -66,8 +68,12 @@ class C51(Estimator):
         )
 
     def doubted(self, run: Any) -> str | None:
-        """A support that does not hold the environment's discounted returns counts them as its nearest end."""
-        bounds = possible_returns(run.env.id, run.env.max_env_steps, run.variant.discount)
+        """A support that does not hold the environment's discounted returns counts them as its nearest end.
+
+        Where an episode that the limit cuts still bootstraps, values are those of episodes without end.
+        """
+        endless = run.variant.bootstrap_on_truncation and run.variant.discount < 1
+        bounds = possible_returns(run.env.id, math.inf if endless else run.env.max_env_steps, run.variant.discount)
         if bounds is None or (self.v_min <= bounds[0] and bounds[1] <= self.v_max):
             return None
         return (

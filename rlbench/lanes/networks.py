@@ -46,7 +46,7 @@ class MLP(Network):
     )
     noise: str = structural(
         "none",
-        "noise in all weights: none, fresh for each minibatch and acting step, or frozen (one draw for all runs, evaluation included)",
+        "noise in all weights: none, fresh for each minibatch and acting step, or frozen (one draw for the whole run, evaluation included)",
         allowed=("none", "fresh", "frozen"),
         later=True,
     )
@@ -70,13 +70,14 @@ class MLP(Network):
         return None
 
     def doubted(self, run: Any) -> str | None:
-        """Noise in the weights explores already."""
-        lasting = run.variant.exploration.lasting
-        if not self._is_noisy or not lasting:
+        """Fresh noise in the weights explores already; frozen noise never does."""
+        lasting, kind = run.variant.exploration.lasting, run.variant.exploration.kind
+        if self.noise == "frozen" and not lasting:
+            return f"network.noise=frozen explores nothing, and in the end no action is random beside it (exploration={kind})"
+        if self.noise != "fresh" or not lasting:
             return None
-        kind = run.variant.exploration.kind
         return (
-            f"network.noise={self.noise} explores by itself, and {100 * lasting:g} % of the actions stay random beside it"
+            f"network.noise=fresh explores by itself, and {100 * lasting:g} % of the actions stay random beside it"
             f" (exploration={kind}); exploration=constant exploration.value=0 leaves the noise alone"
         )
 
@@ -128,11 +129,13 @@ class MLP(Network):
         return math.sqrt(3 * self.init_scale / fan)
 
     def num_normals(self, params: Params) -> int:
-        """With fresh noise one for each input and each output of each layer."""
-        return self._num_factors(params) if self.noise == "fresh" else 0
+        """With noise one for each input and each output of each layer."""
+        return sum(sum(layer[0].shape[1:]) for layer in self._layers(params)) if self._is_noisy else 0
 
-    def _num_factors(self, params: Params) -> int:
-        return sum(sum(layer[0].shape[1:]) for layer in self._layers(params))
+    @property
+    def keeps_normals(self) -> bool:
+        """Frozen noise is one draw."""
+        return self.noise == "frozen"
 
     def _layers(self, params: Params) -> list[Params]:
         """The parameters of each linear layer, with those of the normalisation behind it."""
@@ -170,8 +173,6 @@ class MLP(Network):
         x, layers = obs.flatten(2), self._layers(params)
         if self.obs_low:
             x = scaled(x, self.obs_low, self.obs_high)
-        if self.noise == "frozen":
-            normals = frozen_normals(len(x), self._num_factors(params))
         weights, width = self._with_noise(layers, normals), layers[-1][0].shape[2]
         if self.head == "dueling":  # one product for both
             (of_advantage, advantage), (of_value, value) = weights[-2:]
@@ -217,18 +218,13 @@ class MLP(Network):
         return named
 
     def module(self, *, obs_shape: tuple[int, ...], num_actions: int, width: int = 1) -> "torch.nn.Sequential":
-        """The plain PyTorch module into which a run's stored weights load; without noise, unless that is frozen."""
-        from rlbench.lanes.layers import Dueling, NoisyLinear, Scaled, factor
+        """The plain PyTorch module into which a run's stored weights load; without noise, until it is given some."""
+        from rlbench.lanes.layers import Dueling, NoisyLinear, Scaled
 
         sizes = self._sizes(obs_shape, num_actions, width)
         linear: list[torch.nn.Module] = [
             NoisyLinear(*size, self.sigma0) if self._is_noisy else torch.nn.Linear(*size) for size in sizes
         ]
-        if self.noise == "frozen":
-            factors = factor(frozen_normals(1, sum(map(sum, sizes))))[0].split([n for size in sizes for n in size])
-            for layer, noise in zip(linear, zip(factors[::2], factors[1::2], strict=True), strict=True):
-                assert isinstance(layer, NoisyLinear)
-                layer.noise = noise
         layers: list[torch.nn.Module] = []
         for layer, units in zip(linear, self.units, strict=False):
             norm = [torch.nn.LayerNorm(units)] if self.normalisation == "layer" else []
@@ -239,11 +235,15 @@ class MLP(Network):
         first |= {"scaled": Scaled(self.obs_low, self.obs_high)} if self.obs_low else {}
         return torch.nn.Sequential(OrderedDict(first | named))
 
+    def freeze(self, module: "torch.nn.Module", normals: Tensor) -> None:
+        """The factors of each layer's inputs and outputs, in the order of the parameters."""
+        from rlbench.lanes.layers import NoisyLinear, factor
 
-def frozen_normals(lanes: int, count: int) -> Tensor:
-    """The normal numbers [L, count] of noise that is frozen: the same for every lane, run and pass."""
-    none = torch.zeros(lanes, dtype=torch.int64)
-    return exact.normals(none, none, none, stream=int(Stream.WEIGHT_NOISE), count=count)
+        layers = [layer for layer in module.modules() if isinstance(layer, NoisyLinear)]
+        sizes = [size for layer in layers for size in (layer.in_features, layer.out_features)]
+        factors = factor(normals).split(sizes)
+        for layer, of_in, of_out in zip(layers, factors[::2], factors[1::2], strict=True):
+            layer.noise = of_in, of_out
 
 
 @dataclasses.dataclass(frozen=True)

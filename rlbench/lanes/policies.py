@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from rlbench.envs.lane_env import LaneEnv
-from rlbench.lanes import weight_noise
 from rlbench.lanes.acting import active_lanes
 from rlbench.lanes.bases import Network
 from rlbench.lanes.choice import numbers, with_numbers
@@ -21,6 +20,7 @@ from rlbench.lanes.player import Actions, Episodes, Step, decided_step
 from rlbench.lanes.sight import Sight
 from rlbench.lanes.tensors import Tensors, group
 from rlbench.lanes.variant import Variant
+from rlbench.lanes.weight_noise import drawn_in
 
 Params = list[Tensor]
 
@@ -130,11 +130,7 @@ class LaneByLanePolicy:
         seen, action = look(slots), drawn.clone()
         params, statistics = group(lanes, "online"), group(lanes, "online_norm")
         estimator, of_lanes = variant.estimator, numbers(variant.estimator)
-        acts = role == "acting"
-        normals: tuple[Tensor, ...] = ()
-        if acts:
-            acting = weight_noise.Pass.ACTING
-            normals = weight_noise.drawn(self._network, lanes, params, acting)
+        normals = drawn_in(role, self._network, lanes, params)
         for i, slot in enumerate(slots.tolist()):
             own = [s[slot : slot + 1] for s in statistics]
             given = [p[slot : slot + 1] for p in params], own, seen[i : i + 1]
@@ -142,7 +138,7 @@ class LaneByLanePolicy:
             own_estimator = with_numbers(estimator, {name: value[slot : slot + 1] for name, value in of_lanes.items()})
             greedy = own_estimator.values(found)[0].argmax(1)
             action[slot] = torch.where(wanted[slot], greedy, drawn[slot])
-            if acts:
+            if role == "acting":
                 for old, new in zip(own, after, strict=True):
                     old.copy_(new)
         return action

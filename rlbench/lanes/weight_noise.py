@@ -7,7 +7,7 @@ other lanes, on other passes, or on where a run was interrupted.
 from enum import IntEnum
 
 from rlbench import exact
-from rlbench.deferred import Tensor
+from rlbench.deferred import Tensor, torch
 from rlbench.lanes.bases import Network
 from rlbench.lanes.streams import Stream
 from rlbench.lanes.tensors import Tensors
@@ -30,12 +30,25 @@ NUM_PASSES = len(Pass)
 def drawn(network: Network, lanes: Tensors, params: list[Tensor], which: Pass, earlier: int = 0) -> tuple[Tensor, ...]:
     """The normal numbers [L, n] of a pass, alone in a tuple, which is empty for networks that draw none.
 
-    They go with the environment steps of a lane until now, or with its updates; `earlier`: passes of this kind in this update.
+    They go with the environment steps of a lane until now, or with its updates; `earlier`: passes of this kind in this update. A network
+    that keeps its numbers has those of its first acting step.
     """
     count = network.num_normals(params)
     if count == 0:
         return ()
+    if network.keeps_normals:
+        return (kept(lanes["seed"], lanes["namespace"], count),)
     step = lanes["env_steps" if which is Pass.ACTING else "updates"]
     begin = (which + NUM_PASSES * earlier) * PASS_SIZE
     key = lanes["seed"], lanes["namespace"]
     return (exact.normals(*key, step, stream=int(Stream.WEIGHT_NOISE), begin=begin, count=count),)
+
+
+def drawn_in(role: str, network: Network, lanes: Tensors, params: list[Tensor]) -> tuple[Tensor, ...]:
+    """The same of who acts: in evaluation there is noise only where it is kept."""
+    return drawn(network, lanes, params, Pass.ACTING) if role == "acting" or network.keeps_normals else ()
+
+
+def kept(seed: Tensor, namespace: Tensor, count: int) -> Tensor:
+    """The normal numbers [L, count] that runs of these seeds and namespaces [L] int64 keep."""
+    return exact.normals(seed, namespace, torch.zeros_like(seed), stream=int(Stream.WEIGHT_NOISE), count=count)

@@ -7,13 +7,15 @@ training left, or that do not fit the network of the run.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from rlbench.errors import ConfigError, DamagedError, check_choice, did_you_mean
+from rlbench.lanes.lane_state import namespace_number
 from rlbench.lanes.observing import observed
 from rlbench.lanes.variant import Run
+from rlbench.lanes.weight_noise import kept
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,8 +99,16 @@ def load_policy(results: Results, run: Run, run_id: str) -> torch.nn.Module:
 def plain_module(run: Run) -> torch.nn.Module:
     """The plain PyTorch module into which the run's stored weights load."""
     seen, variant = observed(run), run.variant
-    sizes = {"num_actions": seen.info.num_actions, "width": variant.estimator.width}
-    return variant.network.module(obs_shape=seen.shape, **sizes)
+    network = variant.network
+    key: dict[str, Any] = {"seed": run.seed, "namespace": namespace_number(run)}
+    sizes: dict[str, Any] = {
+        "obs_shape": seen.shape, "num_actions": seen.info.num_actions, "width": variant.estimator.width,
+    }  # fmt: skip
+    module = network.module(**sizes)
+    if network.keeps_normals:
+        seed, namespace = (torch.tensor([number]) for number in key.values())
+        network.freeze(module, kept(seed, namespace, network.num_normals(network.init_params(**key, **sizes)))[0])
+    return module
 
 
 def _shapes(shapes: dict[str, tuple[int, ...]]) -> str:

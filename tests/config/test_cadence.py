@@ -66,23 +66,25 @@ IDS = {
     "variant=rainbow_no_nstep": "4341f445309deec4",
     "variant=rainbow_no_per": "31c628fcc73de638",
     "recipe=cleanrl_c51": "17b3420e6160afe1",
-    "recipe=revisiting_dqn": "2d1363eb07cc1b59",
-    "recipe=revisiting_dqn_acrobot": "7a93531368a612d3",
-    "recipe=revisiting_dqn_mountaincar": "15c76d5711541d2f",
-    "recipe=revisiting_rainbow": "db9c40e35becb978",
-    "recipe=revisiting_rainbow_acrobot": "8daa4461cdfd842f",
-    "recipe=revisiting_rainbow_acrobot_fixed": "a7fe14fda8b8f459",
-    "recipe=revisiting_rainbow_fixed": "3c47f25524bdbe23",
-    "recipe=revisiting_rainbow_mountaincar": "d89f99dcddc34235",
-    "recipe=revisiting_dqn_lunarlander": "9b2bed1e269272cf",
-    "recipe=revisiting_rainbow_lunarlander": "675573115e6563f2",
-    "recipe=revisiting_rainbow_lunarlander_fixed": "a0ecdad63697d6a6",
-    "recipe=revisiting_rainbow_mountaincar_fixed": "2767760a765f5faa",
+    "recipe=revisiting_dqn": "11539c341cd3410a",
+    "recipe=revisiting_dqn_acrobot": "ae656b3f26ca4377",
+    "recipe=revisiting_dqn_mountaincar": "05d9b80c0acb1ee6",
+    "recipe=revisiting_rainbow": "26959bed94d2f88d",
+    "recipe=revisiting_rainbow_acrobot": "5910b39274fd9354",
+    "recipe=revisiting_rainbow_acrobot_fixed": "b7ae46786c2a8f59",
+    "recipe=revisiting_rainbow_fixed": "d522a10c74d82af5",
+    "recipe=revisiting_rainbow_mountaincar": "b33979c9648b5d2c",
+    "recipe=revisiting_rainbow_mountaincar_fixed": "ea7276cf8ea68175",
 }
 STUDY_IDS = {"study=cartpole": "28ffd085192cdf27"}
 
 with composing() as composer:
-    NAMED = [f"{group}={name}" for group in ("variant", "recipe") for name in composer.names[group]]
+    NAMED = [
+        f"{group}={name}"
+        for group in ("variant", "recipe")
+        for name in composer.names[group]
+        if not name.endswith(("_lunarlander", "_lunarlander_fixed"))  # needs an extra: see test_revisiting
+    ]
 
 
 def digest_of(run_ids: list[str]) -> str:

@@ -11,19 +11,16 @@ from rlbench.config.experiment_file import packaged_experiments
 # A digest of the ids of all runs of a command, of two seeds where no experiment says more.
 IDS = {
     "experiment=rainbow_parts": "107902fd4bd99bb8",
-    "experiment=revisiting_rainbow": "f7ed506bd78b3ed9",
-    "recipe=revisiting_dqn": "7388d622d20e21be",
-    "recipe=revisiting_dqn_acrobot": "e1d889f127a4248d",
-    "recipe=revisiting_dqn_lunarlander": "1ece645da74f2afb",
-    "recipe=revisiting_dqn_mountaincar": "3ccd884c92057536",
-    "recipe=revisiting_rainbow": "e1a6b256b41faf45",
-    "recipe=revisiting_rainbow_acrobot": "90e170e08b21d510",
-    "recipe=revisiting_rainbow_acrobot_fixed": "85e2acbf3dfc2541",
-    "recipe=revisiting_rainbow_fixed": "d76527cbedf2d69e",
-    "recipe=revisiting_rainbow_lunarlander": "a8c9fb17ca8cf7f3",
-    "recipe=revisiting_rainbow_lunarlander_fixed": "01c4e6188f6dc9ff",
-    "recipe=revisiting_rainbow_mountaincar": "2965d5af7da0bac2",
-    "recipe=revisiting_rainbow_mountaincar_fixed": "70d01d0c7803c6a9",
+    "experiment=revisiting_rainbow": "832d0fee311052fa",
+    "recipe=revisiting_dqn": "333a7dd59b5efb75",
+    "recipe=revisiting_dqn_acrobot": "e3897733564b9b45",
+    "recipe=revisiting_dqn_mountaincar": "4d67e3f945283986",
+    "recipe=revisiting_rainbow": "833164c91f1eb776",
+    "recipe=revisiting_rainbow_acrobot": "21d2f52231a5f9a2",
+    "recipe=revisiting_rainbow_acrobot_fixed": "f76bd0f6d7fd0272",
+    "recipe=revisiting_rainbow_fixed": "f64070d366181d96",
+    "recipe=revisiting_rainbow_mountaincar": "3f63e7045750f45c",
+    "recipe=revisiting_rainbow_mountaincar_fixed": "5284b79d6ea1f40d",
     "variant=rainbow": "18899011002ad16b",
     "variant=rainbow_no_c51": "a1ecc480eee03768",
     "variant=rainbow_no_double": "d26af51158a87b1e",
@@ -135,4 +132,6 @@ def test_all_that_comes_with_rlbench_is_in_the_list() -> None:
         words = [f"{group}={name}" for group in ("variant", "recipe") for name in composer.names[group]]
     words += [f"experiment={path.stem}" for path in packaged_experiments().glob("*.yaml")]
     words += [f"{group}={name}" for group in groups.CLASSES for name in groups.members(group)]
-    assert set(words) == set(IDS)
+    assert {word for word in words if "lunarlander" not in word} == set(
+        IDS
+    )  # which needs an extra: see test_revisiting

@@ -28,6 +28,7 @@ from rlbench.lanes.validation import EpisodeValidation, NoValidation
 from rlbench.lanes.variant import Budget, Environment, Run
 
 FIXED = {"mlp_hard": "mlp_hard_fixed", "keras_mountaincar": "keras_mountaincar_fixed", "torchkeras": "torchkeras_fixed"}
+STUDIED = ("revisiting_rainbow", "revisiting_rainbow_acrobot", "revisiting_rainbow_mountaincar")
 RECIPES = ("mlp_hard", "pytorch_state", "keras_mountaincar", "torchkeras", *FIXED.values())
 
 
@@ -186,6 +187,7 @@ DEFECTS: dict[str, dict[str, tuple[Any, Any]]] = {
         "variant.epsilon_draws": (2, 1),
         "variant.validation.greedy": (False, True),
     },
+    **{name: {"variant.network.noise": ("frozen", "fresh")} for name in STUDIED},
 }
 
 
@@ -198,9 +200,9 @@ def flattened(part: Any, prefix: str = "") -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("recipe", FIXED)
+@pytest.mark.parametrize("recipe", DEFECTS)
 def test_the_fixed_sibling_differs_in_the_named_defects_alone(recipe: str) -> None:
-    faithful, fixed = flattened(run_for(recipe)), flattened(run_for(FIXED[recipe]))
+    faithful, fixed = flattened(run_for(recipe)), flattened(run_for(f"{recipe}_fixed"))
     assert faithful.keys() == fixed.keys()
     found = {key: (faithful[key], fixed[key]) for key in faithful if faithful[key] != fixed[key]}
     assert found == DEFECTS[recipe]

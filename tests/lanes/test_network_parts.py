@@ -18,11 +18,14 @@ from rlbench.lanes.acting import choose
 from rlbench.lanes.choice import check
 from rlbench.lanes.exactness import what_breaks
 from rlbench.lanes.exploration import Constant
+from rlbench.lanes.lane_state import initial_state
 from rlbench.lanes.layers import NORM_EPS, NoisyLinear, factor
 from rlbench.lanes.networks import MLP
 from rlbench.lanes.registry import small_variant
+from rlbench.lanes.tensors import group
 from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.weight_noise import Pass, drawn
+from rlbench.lanes.weight_noise import Pass, drawn, drawn_in
+from rlbench.playing.choosing import plain_module
 
 LOW, HIGH = (-2.4, -5.0, -math.pi / 12, -2 * math.pi), (2.4, 5.0, math.pi / 12, 2 * math.pi)
 ALL = MLP(units=(9, 7), head="dueling", noise="fresh", normalisation="layer", obs_low=LOW, obs_high=HIGH)
@@ -183,7 +186,7 @@ def test_each_step_and_update_draws_anew_and_evaluation_draws_nothing(monkeypatc
         asked.append((which, int(step[0]), earlier))
         return drawn(network, lanes, params, which, earlier)
 
-    for module in ("acting", "learning"):
+    for module in ("weight_noise", "learning"):
         monkeypatch.setattr(f"rlbench.lanes.{module}.drawn", noted)
     monkeypatch.setenv("RLBENCH_CHECK_EXACT", "0")
     variant = with_fields(SMALL, network=MLP(units=(6,), noise="fresh"), exploration=Constant(0.0), double=True)
@@ -208,15 +211,35 @@ def test_acting_changes_from_step_to_step_and_evaluation_does_not(monkeypatch: p
     assert len(found["acting"]) > 1
 
 
-def test_frozen_noise_is_one_draw_for_every_lane_and_role() -> None:
+def test_frozen_noise_is_one_draw_of_each_run_in_every_pass() -> None:
     network = MLP(units=(6,), noise="frozen")
     params = [p.expand(3, *p.shape[1:]).clone() for p in lanes_of(network, 1, count=1)]
-    obs = torch.randn(1, 5, 4).expand(3, 5, 4)
-    outputs = [network.outputs(params, [], obs, role)[0] for role in ("acting", "learning", "target", "evaluation")]
-    assert network.num_normals(params) == 0
-    assert all(torch.equal(one[lane], outputs[0][0]) for one in outputs for lane in range(3))
-    means = dataclasses.replace(network, noise="fresh").outputs(params, [], obs, "evaluation")[0]
-    assert not torch.equal(means, outputs[0])
+    seeds, ones = torch.tensor([4, 5, 4]), torch.ones(3, dtype=torch.int64)
+    lanes = {
+        "seed": seeds,
+        "namespace": ones,
+        "env_steps": torch.tensor([0, 7, 99]),
+        "updates": torch.tensor([0, 3, 40]),
+    }
+    passes = [drawn(network, lanes, params, which, earlier) for which in Pass for earlier in (0, 1)]
+    (kept,) = drawn_in("evaluation", network, lanes, params)
+    assert all(torch.equal(normals, kept) for (normals,) in passes)
+    assert torch.equal(kept[0], kept[2])
+    assert not torch.equal(kept[0], kept[1])
+    assert drawn_in("evaluation", dataclasses.replace(network, noise="fresh"), lanes, params) == ()
+
+
+def test_the_plain_module_of_a_run_has_the_noise_that_it_keeps() -> None:
+    run = small_run(with_fields(SMALL, network=MLP(units=(6,), head="dueling", noise="frozen", sigma0=2.0)), seed=3)
+    state = initial_state(run)
+    module = plain_module(run)
+    module.load_state_dict(run.variant.network.named_weights(group(state, "online")))
+    obs = torch.randn(1, 5, 4)
+    normals = drawn_in("evaluation", run.variant.network, state, group(state, "online"))
+    expected = run.variant.network.outputs(group(state, "online"), [], obs, "evaluation", *normals)[0]
+    torch.testing.assert_close(module(obs[0]), expected[0])
+    means = run.variant.network.outputs(group(state, "online"), [], obs, "evaluation")[0]
+    assert not torch.allclose(means, expected)
 
 
 def test_all_parts_together_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
