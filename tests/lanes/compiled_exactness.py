@@ -23,6 +23,7 @@ SHAPES = {
     "single_steps": VARIANTS["single_steps"],
     "validated": VARIANTS["validated"],
     "pixels_validated": VARIANTS["pixels_validated"],
+    "rainbow": VARIANTS["rainbow"],
 }
 MIDWAY = 71
 

@@ -2,12 +2,15 @@
 
 from rlbench.lanes.clipping import ClipNorm, ClipValue
 from rlbench.lanes.convolution import Conv
-from rlbench.lanes.exploration import Exponential, Linear, Multiplicative
-from rlbench.lanes.losses import Huber
+from rlbench.lanes.distributions import C51
+from rlbench.lanes.exploration import Constant, Exponential, Linear, Multiplicative
+from rlbench.lanes.losses import CrossEntropy, Huber
 from rlbench.lanes.networks import MLP, UniformPolicy
 from rlbench.lanes.observations import Pixel
 from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
+from rlbench.lanes.prioritised import Prioritised
 from rlbench.lanes.replay import Uniform
+from rlbench.lanes.returns import NStep
 from rlbench.lanes.targets import NoTarget, Periodic
 from rlbench.lanes.validation import EpisodeValidation
 from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
@@ -40,6 +43,17 @@ PIXELS = with_fields(
     network=Conv(channels=(5, 7), kernels=(5, 3), strides=(2, 2), norm_acting="training"),
     batch_size=6,
     update_period=2,
+)
+RAINBOW = with_fields(
+    BASE,
+    network=MLP(units=(9, 7), head="dueling", noise="fresh"),
+    estimator=C51(11, -3.0, 15.0),
+    loss=CrossEntropy(),
+    target=SOFT,
+    exploration=Constant(0.0),
+    replay=Prioritised(capacity=60, warmup=24, beta_fraction=None, beta_steps=100),
+    returns=NStep(3),
+    double=True,
 )
 VARIANTS = {
     "hard_mse": with_fields(BASE, target=HARD),
@@ -87,6 +101,7 @@ VARIANTS = {
         updates_per_period=2,
         validation=EpisodeValidation(max_env_steps=12, greedy=False),
     ),
+    "rainbow": RAINBOW,
     "pixels": with_fields(PIXELS, target=SOFT),
     "pixels_stacked_double": with_fields(
         PIXELS,

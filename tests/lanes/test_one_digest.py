@@ -15,10 +15,16 @@ from rlbench.lanes.lane import Lane
 from rlbench.lanes.prioritised import Prioritised
 from rlbench.lanes.registry import small, small_variant
 from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.losses import Huber
+from rlbench.lanes.losses import CrossEntropy, Huber
+from rlbench.lanes.distributions import C51
+from rlbench.lanes.exploration import Constant
+from rlbench.lanes.networks import MLP
+from rlbench.lanes.returns import NStep
 prepare_process()
 what, path, name = sys.argv[1:]
-variants = {"double": {"loss": Huber(), "double": True}, "prioritised": {"replay": small(Prioritised)}}
+rainbow = {"network": MLP(units=(9,), head="dueling", noise="fresh"), "estimator": small(C51), "loss": CrossEntropy(), "double": True}
+rainbow |= {"returns": NStep(3), "replay": small(Prioritised), "exploration": Constant(0.0)}
+variants = {"double": {"loss": Huber(), "double": True}, "rainbow": rainbow}
 variant = small_variant(**variants[name])
 if what == "whole":
     print(*exactness._together(variant, [4]))
@@ -56,23 +62,25 @@ def test_other_instructions(tmp_path: Path, first: str, then: str) -> None:
     assert program("rest", state, ATEN_CPU_CAPABILITY=then) == expected
 
 
-def test_other_instructions_with_priorities(tmp_path: Path) -> None:
-    expected, state = program("whole", tmp_path, "prioritised"), tmp_path / "state"
+def test_other_instructions_with_all_parts_of_rainbow(tmp_path: Path) -> None:
+    expected, state = program("whole", tmp_path, "rainbow"), tmp_path / "state"
     assert len(expected) == 64
-    program("first", state, "prioritised", ATEN_CPU_CAPABILITY="default")
-    assert program("rest", state, "prioritised", ATEN_CPU_CAPABILITY="avx2") == expected
+    program("first", state, "rainbow", ATEN_CPU_CAPABILITY="default")
+    assert program("rest", state, "rainbow", ATEN_CPU_CAPABILITY="avx2") == expected
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("capability", ["", "avx2", "default"])
-def test_compiled(tmp_path: Path, capability: str) -> None:
+@pytest.mark.parametrize(
+    ("variant", "capability"), [("double", ""), ("double", "avx2"), ("double", "default"), ("rainbow", "")]
+)
+def test_compiled(tmp_path: Path, variant: str, capability: str) -> None:
     """Alone, among 63 others, and begun compiled and continued without."""
     env = {"ATEN_CPU_CAPABILITY": capability} if capability else {}
-    expected, state = program("whole", tmp_path), tmp_path / "state"
-    assert program("whole", tmp_path, RLBENCH_COMPILE="1", **env) == expected
-    assert program("among", tmp_path, RLBENCH_COMPILE="1", **env) == expected
-    program("first", state, RLBENCH_COMPILE="1", **env)
-    assert program("rest", state) == expected
+    expected, state = program("whole", tmp_path, variant), tmp_path / "state"
+    assert program("whole", tmp_path, variant, RLBENCH_COMPILE="1", **env) == expected
+    assert program("among", tmp_path, variant, RLBENCH_COMPILE="1", **env) == expected
+    program("first", state, variant, RLBENCH_COMPILE="1", **env)
+    assert program("rest", state, variant) == expected
 
 
 @pytest.mark.slow
