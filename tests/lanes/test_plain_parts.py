@@ -20,7 +20,8 @@ from rlbench.lanes.replay import Uniform
 from rlbench.lanes.returns import NStep
 from rlbench.lanes.targets import Periodic
 from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.variant import Variant
+from rlbench.lanes.transitions import read
+from rlbench.lanes.variant import Environment, Variant
 
 
 def prioritised(**numbers: float) -> Prioritised:
@@ -105,3 +106,40 @@ def test_plain_transitions_of_three_steps_by_hand() -> None:
     assert [(a, r, d, int(o[0])) for _, a, r, d, o in found] == [
         (0, 3.0, 0.125, 3), (1, 6.0, 0.125, 4), (2, 12.0, 0.125, 5), (3, 16.0, 0.25, 5), (4, 16.0, 0.5, 5),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "replay", [Uniform(25, warmup=9), prioritised(capacity=25, warmup=9, beta_steps=80)], ids=["uniform", "per"]
+)
+def test_every_drawn_transition_is_three_steps_of_one_episode(replay: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a memory that goes round several times, with episodes that end and episodes that are cut, against the steps themselves."""
+    variant = with_fields(BASE, replay=replay, returns=NStep(3))
+    env = Environment("CartPole-v1", max_env_steps=14)
+    runs = [
+        small_run(with_fields(variant, discount=0.9 + 0.09 * lane), seed=lane, steps=1000, env=env) for lane in range(2)
+    ]
+    trainer, seen = Trainer([fresh(run) for run in runs]), []
+    monkeypatch.setattr("rlbench.lanes.update.read", lambda *given: seen.append(read(*given)) or seen[-1])
+    steps: list[list[np.ndarray]] = [[], []]
+    ends = {"terminated": 0, "cut": 0, "going on": 0}
+    for step in range(120):
+        trainer.advance(1)
+        for lane in range(2):
+            steps[lane].append(trainer.state["replay.float32"][lane, step % 25].numpy().copy())
+        for found in seen[-1:] if step >= 8 else []:
+            for lane in range(2):
+                stored = {tuple(row[:4]): place for place, row in enumerate(steps[lane])}
+                for drawn in range(8):
+                    begin = stored[tuple(found["obs_tm1"][lane, drawn].numpy())]
+                    assert step - 24 <= begin <= step - 2
+                    r_t, discount_t = np.float32(0), np.float32(1)
+                    for row in steps[lane][begin : begin + 3]:
+                        r_t, discount_t = r_t + discount_t * row[9], discount_t * row[10]
+                        if row[11]:
+                            break
+                    ends["terminated" if discount_t == 0 else "cut" if row[11] else "going on"] += 1
+                    assert found["action"][lane, drawn].item() == steps[lane][begin][8]
+                    assert found["reward"][lane, drawn].item() == pytest.approx(r_t, rel=1e-6)
+                    assert found["discount_t"][lane, drawn].item() == pytest.approx(discount_t, rel=1e-6)
+                    assert np.array_equal(found["obs_t"][lane, drawn].numpy(), row[4:8])
+    assert min(ends.values()) > 20
