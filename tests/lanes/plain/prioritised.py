@@ -4,23 +4,23 @@ from typing import Any
 
 import numpy as np
 
+from .agent import Uniform
 
-class Plain:
-    """A ring of transitions with their priorities. A transition is any tuple; `rows` gives its columns as arrays."""
+
+class Plain(Uniform):
+    """A ring of transitions with their priorities."""
 
     def __init__(self, variant: Any) -> None:
         """`variant.replay` has numbers that are resolved: `beta_steps` is one."""
+        super().__init__(variant)
         self.replay = variant.replay
-        self.transitions: list[Any] = []
         self.priority = np.zeros(self.replay.capacity)  # p**alpha
-        self.largest, self.added = 1.0, 0
+        self.largest = 1.0
 
     def add(self, transition: Any) -> None:
         """Line 6: with the largest priority so far, in the place of the oldest."""
-        place = self.added % self.replay.capacity
-        self.transitions[place : place + 1] = [transition]
-        self.priority[place] = self.largest
-        self.added += 1
+        self.priority[self.added % self.replay.capacity] = self.largest
+        super().add(transition)
 
     @property
     def beta(self) -> float:
@@ -41,8 +41,3 @@ class Plain:
         """Line 12."""
         self.priority[index] = (np.abs(errors.astype(np.float64)) + self.replay.eps) ** self.replay.alpha
         self.largest = max(self.largest, float(self.priority[index].max()))
-
-    def rows(self, index: np.ndarray) -> list[np.ndarray]:
-        """The columns of the transitions at index [B]."""
-        columns = zip(*(self.transitions[i] for i in index), strict=True)
-        return [np.stack([np.asarray(value) for value in column]) for column in columns]
