@@ -12,6 +12,7 @@ COMMANDS = {
     "report": "write the report of an experiment",
     "list": "the experiments of a store, how their runs stand and what came out",
     "show": "the settings of a run or an experiment, as YAML",
+    "delete": "take experiments or runs out of a store, for good",
     "results": "print a table of results",
     "play": "write a video of a trained run, or a sheet of what its network sees",
     "verify": "re-run a lane alone and compare its digest",

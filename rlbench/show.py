@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rlbench.config.arguments import parse_arguments, run_command
-from rlbench.errors import EXIT_OK, ConfigError, did_you_mean
+from rlbench.errors import EXIT_OK, ConfigError
 
 if TYPE_CHECKING:
     from rlbench.store import Results
@@ -38,7 +38,7 @@ def _show(argv: Sequence[str]) -> int:
     from rlbench.store import load
 
     results, name = load(arguments["store"]), named[0]
-    shown = _experiment(results, name) if name in results.experiments else _run(results, name)
+    shown = _experiment(results, name) if results.kind_of(name) == "experiment" else _run(results, name)
     print(yaml.safe_dump(shown, sort_keys=False, allow_unicode=False, width=120), end="")
     return EXIT_OK
 
@@ -51,13 +51,7 @@ def _experiment(results: "Results", name: str) -> dict[str, Any]:
 
 
 def _run(results: "Results", run_id: str) -> dict[str, Any]:
-    """A run's specification, which determines its result. Raises ConfigError where nothing has this name."""
-    known = set(results.runs["run_id"])
-    if run_id not in known:
-        hint = did_you_mean(run_id, [*results.experiments, *sorted(known)])
-        raise ConfigError(
-            f"no run or experiment '{run_id}' in {results.path}{hint} (experiments: {', '.join(results.experiments) or 'none'})"
-        )
+    """A run's specification, which determines its result."""
     row = results.runs.set_index("run_id").loc[run_id]
     named = {"run_id": run_id, **{key: str(row[key]) for key in ("experiment", "variant", "status")}}
     return {**named, "settings": dict(results.specs([run_id])[run_id])}

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlbench.errors import StoreError, check_choice, did_you_mean
+from rlbench.errors import ConfigError, StoreError, check_choice, did_you_mean
 from rlbench.metrics import FINAL_WINDOW, MEASURES, of_runs
 from rlbench.store.labels import differing, distinct_labels
 from rlbench.store.records import FINAL_STATUSES
@@ -130,6 +130,17 @@ class Results:
             hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(known)) or 'none'}"
             raise StoreError(f"no experiment {name!r} in {self.path}; {hint}")
         return Results(self.store, name, self._snapshot)
+
+    def kind_of(self, name: str) -> str:
+        """Whether this is the name of an "experiment" or the id of a "run". Raises ConfigError, with the nearest of either, for neither."""
+        runs = [row["run_id"] for row in self._members]
+        if name in self._snapshot["experiments"] or name in runs:
+            return "experiment" if name in self._snapshot["experiments"] else "run"
+        known = [*self._snapshot["experiments"], *runs]
+        experiments = ", ".join(self._snapshot["experiments"]) or "none"
+        raise ConfigError(
+            f"no run or experiment '{name}' in {self.path}{did_you_mean(name, known)} (experiments: {experiments})"
+        )
 
     def only(self, run_ids: Iterable[str]) -> Results:
         """The same snapshot, restricted to these runs."""

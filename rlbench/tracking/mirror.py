@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from rlbench.metrics import FINAL_WINDOW
@@ -43,6 +44,10 @@ class Mirror:
         self._open: dict[str, OpenRun] = {}
         self._closing: dict[str, tuple[Mirrored, Future[None]]] = {}
         self._closers = ThreadPoolExecutor(_CLOSERS)
+        for run in [run for run in ledger.runs.values() if run.is_final]:
+            outcome = store.outcomes().get(run.run_id)
+            if outcome is None or run.outcome != _stamp(outcome):  # it was deleted, and perhaps trained again
+                ledger.runs[run.run_id] = replace(run, is_final=False)
         complete = {run.run_id: run.folder for run in ledger.runs.values()}
         for run_id in tracker.settle(complete, store.specs()):
             del ledger.runs[run_id]

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from rlbench.rows import TABLES
 from rlbench.store import Store
+from rlbench.store.parts import unerased
 from rlbench.store.schema import split_rows
 
 Rows = tuple[str, dict[str, list[Any]]]
@@ -60,10 +61,9 @@ class PartReader:
 
 
 def _rows_by_run(table: str, first: int, rows: pa.Table, starts: dict[str, int]) -> Iterator[Rows]:
-    columns = {name: rows.column(name).to_numpy() for name in rows.column_names}
     if starts:
-        begin = np.array([starts.get(run_id, 0) for run_id in columns["run_id"]], np.int64)
-        counts = np.arange(first, first + len(begin)) >= begin
-        columns = {name: values[counts] for name, values in columns.items()}
+        begin = np.array([starts.get(run_id, 0) for run_id in rows.column("run_id").to_numpy()], np.int64)
+        rows = rows.filter(pa.array(np.arange(first, first + len(begin)) >= begin))
+    columns = {name: values.to_numpy() for name, values in zip(rows.column_names, unerased(rows).columns, strict=True)}
     for run_id, own in split_rows(table, columns).items():
         yield run_id, {name: values.tolist() for name, values in own.items()}
