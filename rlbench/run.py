@@ -8,6 +8,8 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from rlbench.training import check, train
 
 if TYPE_CHECKING:
     from rlbench.config import Request
+    from rlbench.reports.summary import Summary
     from rlbench.store import Results
 
 PROG = "python -m rlbench.run"
@@ -72,9 +75,9 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
     Console().print(table_of(summary))
     Console().print(answer_text(summary))
     if request.report:
-        from rlbench.reports.report import write_summary
+        from rlbench.reports.made_of import written
 
-        print(f"report: {write_summary(summary, report_folder(request.store, request.name))}")
+        print(f"report: {written(results, report_folder(request.store, request.name), partial(_write, summary))}")
     if told := same_bits(runs):
         print(told)
     if not passes_audit(results):
@@ -86,6 +89,12 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
         told = f"{row.status}: {row.variant} seed {row.seed} on {row.env} ({row.run_id}) {reason}"
         print(as_message(told), file=sys.stderr)
     return EXIT_RUNS_FAILED if len(lost) else EXIT_OK
+
+
+def _write(summary: "Summary", out: Path) -> Path:
+    from rlbench.reports.report import write_summary  # here: what draws is imported where something is drawn
+
+    return write_summary(summary, out)
 
 
 class _CallableModule(ModuleType):

@@ -221,7 +221,7 @@ class TableReader:
         for first, piece in self.pieces(table, until=until):
             if starts:
                 piece = piece.filter(_counting(first, piece["run_id"], starts))
-            piece = unerased(piece)
+            piece = unerased(piece, self._index.read())
             found.append(piece if wanted is None else piece.filter(pc.is_in(piece["run_id"], value_set=wanted)))
         return pa.concat_tables(found)
 
@@ -233,10 +233,9 @@ def _counting(first: int, run_ids: pa.ChunkedArray, starts: Mapping[str, int]) -
     return pa.array(np.arange(first, first + len(places)) >= begin)
 
 
-def unerased(rows: pa.Table) -> pa.Table:
-    """The rows that were not erased."""
-    counting = pc.not_equal(rows.column(0), _BLANK)
-    return rows if pc.all(counting).as_py() in (True, None) else rows.filter(counting)
+def unerased(rows: pa.Table, index: Index) -> pa.Table:
+    """The rows that were not erased, of a store with this index."""
+    return rows.filter(pc.not_equal(rows.column(0), _BLANK)) if index.erasures else rows
 
 
 def erased(rows: pa.Table, where: pa.ChunkedArray) -> pa.Table:

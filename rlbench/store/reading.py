@@ -51,7 +51,7 @@ class RecordReader:
             return
         names = _KEYS[self._table]
         for _, piece in self._tables.pieces(self._table, self._seen, until):
-            for row in unerased(piece).to_pylist():
+            for row in unerased(piece, index).to_pylist():
                 problem = problem_of(self._table, row)
                 if problem:
                     self._damage.note(f"a record is damaged, and left out: {problem}")

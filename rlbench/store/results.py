@@ -238,6 +238,13 @@ class Results:
         """How many runs have which status, the most frequent first: "30 done, 2 failed"."""
         return ", ".join(f"{count} {status}" for status, count in self.runs["status"].value_counts().items())
 
+    def recorded(self) -> list[Any]:
+        """All that the records say of these runs and their experiment: tables follow from it, since a digest stands for a run's rows."""
+        ids = [row["run_id"] for row in self._members]
+        ends = [[self._snapshot[one].get(run_id) for run_id in ids] for one in ("outcomes", "progress")]
+        running = [run_id for run_id in ids if run_id in self._snapshot["claimed"]]
+        return [self._snapshot["experiments"].get(self.name or ""), self._members, *ends, running]
+
     @cached_property
     def recorded_names(self) -> dict[str, str]:
         """run_id -> the variant's name as it was recorded, which several configurations may share."""

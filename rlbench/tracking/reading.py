@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from rlbench.rows import TABLES
 from rlbench.store import Store
+from rlbench.store.index import Index
 from rlbench.store.parts import unerased
 from rlbench.store.schema import split_rows
 
@@ -57,13 +58,15 @@ class PartReader:
     def _rows(self, table: str, since: int, until: int) -> Iterator[Rows]:
         if since < until:
             for first, piece in self._store.read_on(table, since, until):
-                yield from _rows_by_run(table, first, piece, self._starts[table])
+                yield from _rows_by_run(table, first, piece, self._starts[table], self._store.index.read())
 
 
-def _rows_by_run(table: str, first: int, rows: pa.Table, starts: dict[str, int]) -> Iterator[Rows]:
+def _rows_by_run(table: str, first: int, rows: pa.Table, starts: dict[str, int], index: Index) -> Iterator[Rows]:
     if starts:
         begin = np.array([starts.get(run_id, 0) for run_id in rows.column("run_id").to_numpy()], np.int64)
         rows = rows.filter(pa.array(np.arange(first, first + len(begin)) >= begin))
-    columns = {name: values.to_numpy() for name, values in zip(rows.column_names, unerased(rows).columns, strict=True)}
+    columns = {
+        name: values.to_numpy() for name, values in zip(rows.column_names, unerased(rows, index).columns, strict=True)
+    }
     for run_id, own in split_rows(table, columns).items():
         yield run_id, {name: values.tolist() for name, values in own.items()}
