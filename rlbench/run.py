@@ -40,6 +40,11 @@ def _run(argv: Sequence[str]) -> int:
     except HelpRequested as help_text:
         print(help_text)
         return EXIT_OK
+    if request.cfg:
+        from rlbench.shown import experiment_yaml
+
+        print(experiment_yaml(request.definition, ((one.variant, one.spec) for one in request.planned)), end="")
+        return EXIT_OK
     if request.dry_run:
         from rlbench.dry_run import print_dry_run
 
