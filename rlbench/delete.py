@@ -44,7 +44,7 @@ def _delete(argv: Sequence[str]) -> int:
     results = load(arguments["store"])
     experiments = [name for name in named if results.kind_of(name) == "experiment"]
     runs = [name for name in named if name not in experiments]
-    print(_told(results, erasure(results.store, experiments, runs)))
+    print(_told(results, erasure(Store.open(arguments["store"], create=False), experiments, runs)))
     if YES not in argv and not _is_agreed():
         print("nothing was deleted")
         return EXIT_OK
@@ -58,8 +58,9 @@ def _told(results: "Results", wanted: "Erasure") -> str:
     """What would go, in words."""
     going = results.only(wanted.runs)
     size = sum(path.stat().st_size for path in map(results.weights_path, wanted.runs) if path.exists())
-    what = [f"experiment {name}" for name in wanted.experiments] or ["no experiment"]
-    lines = [f"{listed(what)}, {plural(len(wanted.runs), 'run')} ({going.standing() or 'none'}) with their rows"]
+    what = [f"experiment {name}" for name in wanted.experiments]
+    what.append(f"{plural(len(wanted.runs), 'run')} ({going.standing() or 'none'}) with all rows")
+    lines = [listed(what)]
     lines[0] += f" and {size / 2**20:.1f} MiB of weights" if size > 2**19 else ""
     if wanted.kept:
         lines.append(f"{plural(len(wanted.kept), 'run')} of other experiments too, which stay")

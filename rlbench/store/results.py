@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlbench.errors import ConfigError, StoreError, check_choice, did_you_mean
 from rlbench.metrics import FINAL_WINDOW, MEASURES, of_runs
+from rlbench.store.joined import JoinedStore
 from rlbench.store.labels import differing, distinct_labels
 from rlbench.store.records import FINAL_STATUSES
 from rlbench.store.schema import ROW_ORDER, digest_rows, run_digest
@@ -52,12 +53,15 @@ IDENTITY = ["experiment", "variant", "env", "seed"]
 _TEXT_OF_THE_END = ["digest", "version", "platform", "launcher", "error"]
 
 
-def load(path: str | os.PathLike[str], experiment: str | None = None) -> Results:
-    """The results in a folder, of all experiments or of one.
+def load(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], experiment: str | None = None) -> Results:
+    """The results in a folder, or in several as if they were one; of all experiments or of one.
 
-    Raises StoreError where there is no results folder, or no experiment of that name in it.
+    Raises StoreError where there is no results folder, no experiment of that name in it, or where folders disagree about a run.
     """
-    results = Results(Store.open(path, create=False))
+    if isinstance(path, (str, os.PathLike)):
+        results = Results(Store.open(path, create=False))
+    else:
+        results = Results(JoinedStore([Store.open(one, create=False) for one in path]))
     return results if experiment is None else results.experiment(experiment)
 
 
@@ -90,7 +94,9 @@ class Results:
             of failed and diverged runs stay.
     """
 
-    def __init__(self, store: Store, experiment: str | None = None, snapshot: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, store: Store | JoinedStore, experiment: str | None = None, snapshot: Mapping[str, Any] | None = None
+    ) -> None:
         self.store = store
         self.name = experiment
         if snapshot is None:
