@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from rlbench.callable_modules import make_callable
 from rlbench.config.arguments import parse_arguments, run_command, user_path
 from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK, ConfigError, check_choice
+from rlbench.inline import report
 from rlbench.reports import report_folder
 from rlbench.store import Results, load, passes_audit
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from rlbench.evidence import ForeignResults
     from rlbench.tracking import TrackingSettings
 
+__all__ = ["main", "report"]
 PROG = "python -m rlbench.report"
 DOC = """Write the report of an experiment: report.html (one file, opens anywhere), report.md, stats.json, runs.csv,
 figures/ and tables/ (CSV and LaTeX).
@@ -73,7 +76,7 @@ def _report(argv: Sequence[str]) -> int:
         if study is not None:
             print(f"report: {study}")
             return EXIT_OK
-        experiment = _chosen(results, arguments.get("experiment"))
+        experiment = chosen(results, arguments.get("experiment"))
         results = results.experiment(experiment)
         default_out = report_folder(stores[0] if len(stores) == 1 else Path(), experiment)
         if len(stores) > 1:
@@ -181,7 +184,7 @@ def _tracking(store: Path, arguments: Mapping[str, str]) -> "TrackingSettings":
     )
 
 
-def _chosen(results: Results, experiment: str | None) -> str:
+def chosen(results: Results, experiment: str | None) -> str:
     """The experiment asked for, or the only one there is."""
     known = list(results.experiments)
     if experiment is not None:
@@ -194,6 +197,8 @@ def _chosen(results: Results, experiment: str | None) -> str:
         )
     return known[0]
 
+
+make_callable(__name__, report)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
+from rlbench.callable_modules import make_callable
 from rlbench.config.arguments import run_command
 from rlbench.errors import EXIT_DIFFERENCE, EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED
 from rlbench.from_python import run
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rlbench.reports.summary import Summary
     from rlbench.store import Results
 
+__all__ = ["main", "run"]
 PROG = "python -m rlbench.run"
 
 
@@ -102,13 +103,7 @@ def _write(summary: "Summary", out: Path) -> Path:
     return write_summary(summary, out)
 
 
-class _CallableModule(ModuleType):
-    """`rlbench.run` is a module, because it is a command, and a function, because that is what one calls from Python."""
-
-    __call__ = staticmethod(run)
-
-
-sys.modules[__name__].__class__ = _CallableModule
+make_callable(__name__, run)
 
 if __name__ == "__main__":
     sys.exit(main())
