@@ -17,6 +17,7 @@ COMMANDS = {
     "play": "write a video of a trained run, or a sheet of what its network sees",
     "verify": "re-run a lane alone and compare its digest",
     "sync": "mirror to Weights & Biases what is not there yet",
+    "completion": "what makes a shell complete these words",
 }
 
 
@@ -25,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: rlbench COMMAND [key=value ...]\n")
-        print("\n".join(f"  {name:<9}{meaning}" for name, meaning in COMMANDS.items()))
+        print("\n".join(f"  {name:<12}{meaning}" for name, meaning in COMMANDS.items()))
         print("\nrlbench COMMAND --help says more.")
         return EXIT_OK
     if arguments[0] == "--version":
