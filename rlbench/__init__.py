@@ -1,7 +1,8 @@
 """rlbench: which DQN variant is better, by how much, on what evidence?
 
-`rlbench.run(variant, env, seeds, ...)` trains and returns results, `rlbench.load(path)` reads them; `rlbench.Variant` and the choices
-that it is made of describe an algorithm; `rlbench.Loss` and the other bases, with `number` and `structural`, make choices of your own.
+`rlbench.run(variant, env, seeds, ...)` trains and returns results, `rlbench.load(path)` reads them, `rlbench.report(results)` compares;
+`rlbench.Variant` and the choices that it is made of describe an algorithm; `rlbench.Loss` and the other bases, with `number` and
+`structural`, make choices of your own.
 The commands are those of `python -m rlbench --help`.
 """
 
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from rlbench.interrupts import is_command, leave_at_once
 
 if TYPE_CHECKING:
+    from rlbench.from_python import run
+    from rlbench.inline import report
     from rlbench.lanes.bases import (
         Clip,
         Estimator,
@@ -78,14 +81,15 @@ __all__ = [
     "__version__",
     "load",
     "number",
+    "report",
     "run",
     "structural",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "run":
-        return importlib.import_module("rlbench.run")
+    if name in ("run", "report"):  # modules that can be called
+        return importlib.import_module(f"rlbench.{name}")
     if name == "__version__":
         from importlib.metadata import version
 

@@ -12,10 +12,12 @@ COMMANDS = {
     "report": "write the report of an experiment",
     "list": "the experiments of a store, how their runs stand and what came out",
     "show": "the settings of a run or an experiment, as YAML",
+    "delete": "take experiments or runs out of a store, for good",
     "results": "print a table of results",
     "play": "write a video of a trained run, or a sheet of what its network sees",
     "verify": "re-run a lane alone and compare its digest",
     "sync": "mirror to Weights & Biases what is not there yet",
+    "completion": "what makes a shell complete these words",
 }
 
 
@@ -24,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: rlbench COMMAND [key=value ...]\n")
-        print("\n".join(f"  {name:<9}{meaning}" for name, meaning in COMMANDS.items()))
+        print("\n".join(f"  {name:<12}{meaning}" for name, meaning in COMMANDS.items()))
         print("\nrlbench COMMAND --help says more.")
         return EXIT_OK
     if arguments[0] == "--version":

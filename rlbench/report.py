@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from rlbench.config.arguments import parse_arguments, run_command
+from rlbench.callable_modules import make_callable
+from rlbench.config.arguments import parse_arguments, run_command, user_path
 from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK, ConfigError, check_choice
+from rlbench.inline import report
 from rlbench.reports import report_folder
 from rlbench.store import Results, load, passes_audit
 
@@ -19,12 +21,13 @@ if TYPE_CHECKING:
     from rlbench.evidence import ForeignResults
     from rlbench.tracking import TrackingSettings
 
+__all__ = ["main", "report"]
 PROG = "python -m rlbench.report"
 DOC = """Write the report of an experiment: report.html (one file, opens anywhere), report.md, stats.json, runs.csv,
 figures/ and tables/ (CSV and LaTeX).
 
   experiment   its name; not needed where the results hold only one
-  store        the folder of results
+  store        the folder of results, or several: store=a,b reports on what they hold together, into reports/EXPERIMENT
   out          where to write; default: STORE/reports/EXPERIMENT, or reports/NAME of what is read with from=
   from         somebody else's results instead of a store: a CSV file (variant, environment, seed, step, return; or variant,
                environment, score; or a chart's export of Weights & Biases), a folder of Stable-Baselines3's monitor files or
@@ -67,14 +70,17 @@ def _report(argv: Sequence[str]) -> int:
         results, experiment = cast(Results, foreign), foreign.name  # it has all that a report asks of results
         default_out = report_folder(Path(), foreign.name)
     else:
-        results = load(arguments["store"])
+        stores = _stores(arguments["store"])
+        results = load(stores if len(stores) > 1 else stores[0])
         study = _unconfirmed(results, arguments)
         if study is not None:
             print(f"report: {study}")
             return EXIT_OK
-        experiment = _chosen(results, arguments.get("experiment"))
+        experiment = chosen(results, arguments.get("experiment"))
         results = results.experiment(experiment)
-        default_out = report_folder(Path(arguments["store"]), experiment)
+        default_out = report_folder(stores[0] if len(stores) == 1 else Path(), experiment)
+        if len(stores) > 1:
+            _check_joined(results, experiment, arguments)
     if arguments["lint"] == "true":
         from rlbench.evidence import lint, told
 
@@ -111,6 +117,24 @@ def _report(argv: Sequence[str]) -> int:
     if foreign is not None:  # what can be audited of other people's results is told by lint=true
         return EXIT_OK
     return EXIT_OK if passes_audit(results.experiment(experiment)) else EXIT_DIFFERENCE
+
+
+def _stores(text: str) -> list[Path]:
+    """The folders that store= names. Raises ConfigError where one is named twice."""
+    if Path(text).exists() or "," not in text:  # a name may have a comma
+        return [Path(text)]
+    named = [user_path("store", one) for one in text.split(",") if one]
+    if len({path.resolve() for path in named}) < len(named):
+        raise ConfigError(f"store={text} names one folder twice")
+    return named
+
+
+def _check_joined(results: Results, experiment: str, arguments: Mapping[str, str]) -> None:
+    """Refuse what several stores cannot be asked for."""
+    if arguments["wandb"] == "true":
+        raise ConfigError("wandb=true publishes the report of one store; give one of them")
+    if "confirms" in results.experiments[experiment]:
+        raise ConfigError(f"{experiment} confirms a study, whose record is of one store; give one of them")
 
 
 def _foreign(argv: Sequence[str], arguments: Mapping[str, str]) -> "ForeignResults | None":
@@ -160,7 +184,7 @@ def _tracking(store: Path, arguments: Mapping[str, str]) -> "TrackingSettings":
     )
 
 
-def _chosen(results: Results, experiment: str | None) -> str:
+def chosen(results: Results, experiment: str | None) -> str:
     """The experiment asked for, or the only one there is."""
     known = list(results.experiments)
     if experiment is not None:
@@ -173,6 +197,8 @@ def _chosen(results: Results, experiment: str | None) -> str:
         )
     return known[0]
 
+
+make_callable(__name__, report)
 
 if __name__ == "__main__":
     sys.exit(main())

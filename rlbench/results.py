@@ -1,18 +1,20 @@
 """`python -m rlbench.results`: print a table of the stored results.
 
-In: key=value words. Out: CSV, JSON or a table for the eye on stdout, an exit code. Never: changes the results, or
-leaves rows out of CSV and JSON, but those that are damaged, which it says on stderr.
+In: key=value words. Out: CSV, JSON, Parquet or a table for the eye on stdout, an exit code. Never: changes the results, or
+leaves rows out of a file, but those that are damaged, which it says on stderr.
 """
 
 import json
 import math
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 
 import pandas as pd
 
 from rlbench.config.arguments import parse_arguments, run_command
-from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK, check_choice
+from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK, ConfigError, check_choice
 from rlbench.plain_text import one_line
 from rlbench.reports.spreadsheet import csv_of
 from rlbench.store import is_undamaged, load
@@ -21,12 +23,13 @@ PROG = "python -m rlbench.results"
 DOC = """Print a table of the results.
 
   table        runs: one row a run; episodes: of training; evaluations: greedy episodes; diagnostics: of the updates
-  format       csv and json hold every row; table is for reading and shows the first 100
+  format       csv, json and parquet hold every row, and are redirected: format=parquet > runs.parquet; table is for reading:
+               it shows the first 100, and of the columns those for which the terminal is wide enough
   columns      which columns, in this order: columns=variant,seed,final_return
   experiment   only this experiment's runs
   store        the folder of results"""
 TABLES = ("runs", "episodes", "evaluations", "diagnostics")
-FORMATS = ("csv", "json", "table")
+FORMATS = ("csv", "json", "parquet", "table")
 MAX_SHOWN = 100
 
 
@@ -50,8 +53,10 @@ def _print_table(argv: Sequence[str]) -> int:
         csv_of(frame, sys.stdout)
     elif arguments["format"] == "json":
         _write_json(frame)
+    elif arguments["format"] == "parquet":
+        _write_parquet(frame)
     else:
-        _show(frame)
+        _show(frame, None if "columns" in arguments else _terminal_width())
     sys.stdout.flush()
     return EXIT_OK if is_undamaged(results.store) else EXIT_DIFFERENCE
 
@@ -69,15 +74,45 @@ def _write_json(frame: pd.DataFrame) -> None:
     print("\n]" if len(frame) else "[]")
 
 
-def _show(frame: pd.DataFrame) -> None:
+def _write_parquet(frame: pd.DataFrame) -> None:
+    """The columns with the types that they have in Python. Raises ConfigError where the bytes would go to a screen."""
+    if sys.stdout.isatty():
+        raise ConfigError("format=parquet is for a file: redirect it, as in  ... format=parquet > runs.parquet")
+    frame.to_parquet(sys.stdout.buffer, index=False)
+
+
+def _terminal_width() -> int | None:
+    """How many letters fit on a line; None where what is printed does not go to a terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _show(frame: pd.DataFrame, width: int | None) -> None:
     if frame.empty:
         print("no rows")
         return
-    shown = frame.head(MAX_SHOWN)
-    printed = shown.map(lambda value: one_line(value) if isinstance(value, str) else value)
-    print(printed.to_string(index=False, na_rep="-", max_colwidth=40))
+    shown = frame.head(MAX_SHOWN).map(lambda value: one_line(value) if isinstance(value, str) else value)
+    columns = list(shown) if width is None else _fitting(shown, width)
+    print(_lines(shown[columns]))
     if len(frame) > MAX_SHOWN:
         print(f"... {len(frame) - MAX_SHOWN} more of {len(frame)} rows; format=csv prints them all")
+    left_out = [name for name in shown if name not in columns]
+    if left_out:
+        told = f"left out for the terminal's width: {', '.join(left_out)}; columns=... chooses"
+        print(textwrap.fill(told, width or len(told), break_on_hyphens=False))
+
+
+def _lines(frame: pd.DataFrame) -> str:
+    return str(frame.to_string(index=False, na_rep="-", max_colwidth=40))
+
+
+def _fitting(frame: pd.DataFrame, width: int) -> list[str]:
+    """The columns that fit: those that are the same in all rows go first, then the last."""
+    widths = {name: max(map(len, _lines(frame[[name]]).splitlines())) + 1 for name in frame}
+    tell_rows_apart = {name for name in frame if frame[name].nunique(dropna=False) > 1}
+    kept = sorted(frame, key=lambda name: name not in tell_rows_apart)  # stable: the order within both stays
+    while len(kept) > 1 and sum(widths[name] for name in kept) - 1 > width:
+        kept.pop()
+    return [name for name in frame if name in kept]
 
 
 if __name__ == "__main__":

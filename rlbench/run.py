@@ -8,9 +8,11 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from types import ModuleType
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rlbench.callable_modules import make_callable
 from rlbench.config.arguments import run_command
 from rlbench.errors import EXIT_DIFFERENCE, EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED
 from rlbench.from_python import run
@@ -19,8 +21,10 @@ from rlbench.training import check, train
 
 if TYPE_CHECKING:
     from rlbench.config import Request
+    from rlbench.reports.summary import Summary
     from rlbench.store import Results
 
+__all__ = ["main", "run"]
 PROG = "python -m rlbench.run"
 
 
@@ -36,6 +40,11 @@ def _run(argv: Sequence[str]) -> int:
         request = resolve(argv)
     except HelpRequested as help_text:
         print(help_text)
+        return EXIT_OK
+    if request.cfg:
+        from rlbench.shown import experiment_yaml
+
+        print(experiment_yaml(request.definition, ((one.variant, one.spec) for one in request.planned)), end="")
         return EXIT_OK
     if request.dry_run:
         from rlbench.dry_run import print_dry_run
@@ -72,9 +81,9 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
     Console().print(table_of(summary))
     Console().print(answer_text(summary))
     if request.report:
-        from rlbench.reports.report import write_summary
+        from rlbench.reports.made_of import written
 
-        print(f"report: {write_summary(summary, report_folder(request.store, request.name))}")
+        print(f"report: {written(results, report_folder(request.store, request.name), partial(_write, summary))}")
     if told := same_bits(runs):
         print(told)
     if not passes_audit(results):
@@ -88,13 +97,13 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
     return EXIT_RUNS_FAILED if len(lost) else EXIT_OK
 
 
-class _CallableModule(ModuleType):
-    """`rlbench.run` is a module, because it is a command, and a function, because that is what one calls from Python."""
+def _write(summary: "Summary", out: Path) -> Path:
+    from rlbench.reports.report import write_summary  # here: what draws is imported where something is drawn
 
-    __call__ = staticmethod(run)
+    return write_summary(summary, out)
 
 
-sys.modules[__name__].__class__ = _CallableModule
+make_callable(__name__, run)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,13 +3,13 @@
 In: an id or a name, and perhaps store=. Out: YAML on stdout, an exit code. Changes nothing.
 """
 
-import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rlbench.config.arguments import parse_arguments, run_command
-from rlbench.errors import EXIT_OK, ConfigError, did_you_mean
+from rlbench.errors import EXIT_OK, ConfigError
+from rlbench.shown import experiment_yaml, run_yaml
 
 if TYPE_CHECKING:
     from rlbench.store import Results
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PROG = "python -m rlbench.show"
 DOC = """Show what determines a run, or what an experiment is made of and the command that made it, as YAML:
 RUN (its id) or EXPERIMENT (its name), as in  python -m rlbench.show quickstart
+`python -m rlbench.run ... --cfg` shows the same of a command before it is given.
 
   store   the folder of results"""
 
@@ -33,34 +34,25 @@ def _show(argv: Sequence[str]) -> int:
         raise ConfigError(
             f"say what to show: one RUN or EXPERIMENT; got {' '.join(named) or 'none'} (see: {PROG} --help)"
         )
-    import yaml
-
     from rlbench.store import load
 
     results, name = load(arguments["store"]), named[0]
-    shown = _experiment(results, name) if name in results.experiments else _run(results, name)
-    print(yaml.safe_dump(shown, sort_keys=False, allow_unicode=False, width=120), end="")
+    print(_experiment(results, name) if results.kind_of(name) == "experiment" else _run(results, name), end="")
     return EXIT_OK
 
 
-def _experiment(results: "Results", name: str) -> dict[str, Any]:
+def _experiment(results: "Results", name: str) -> str:
     """What an experiment is made of; its command makes it again."""
-    definition = results.experiments[name]
-    told: Mapping[str, Any] = {key: value for key, value in definition.items() if key not in ("command", "name")}
-    return {"experiment": name, "command": shlex.join(definition.get("command", ())), **told}
+    runs = results.experiment(name).runs
+    specs = results.specs(runs["run_id"])
+    return experiment_yaml(results.experiments[name], zip(runs["variant"], specs.values(), strict=True))
 
 
-def _run(results: "Results", run_id: str) -> dict[str, Any]:
-    """A run's specification, which determines its result. Raises ConfigError where nothing has this name."""
-    known = set(results.runs["run_id"])
-    if run_id not in known:
-        hint = did_you_mean(run_id, [*results.experiments, *sorted(known)])
-        raise ConfigError(
-            f"no run or experiment '{run_id}' in {results.path}{hint} (experiments: {', '.join(results.experiments) or 'none'})"
-        )
+def _run(results: "Results", run_id: str) -> str:
+    """A run's specification, which determines its result."""
     row = results.runs.set_index("run_id").loc[run_id]
     named = {"run_id": run_id, **{key: str(row[key]) for key in ("experiment", "variant", "status")}}
-    return {**named, "settings": dict(results.specs([run_id])[run_id])}
+    return run_yaml(named, results.specs([run_id])[run_id])
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rlbench.config import PlannedRun, Request
     from rlbench.store import Store
     from rlbench.tracking import Follower
+    from rlbench.tracking.tracker import TrackerSettings
     from rlbench.tuning.request import TuneRequest
 
 MIRROR_PATIENCE_SECONDS = 60.0
@@ -92,7 +93,7 @@ def train(request: "Request") -> bool:
     def train_these(runs: "Sequence[PlannedRun]", definition: dict[str, Any]) -> bool:
         return train_recorded(request.name, store, runs, definition, request)
 
-    with Follower(request.store, *request.tracking) as follower:
+    with Follower(request.store, *_trackers_with_work(request, store)) as follower:
         if request.sequential is not None:
             from rlbench.deciding import follow
 
@@ -101,6 +102,15 @@ def train(request: "Request") -> bool:
             interrupted = train_these(request.planned, request.definition)
     await_mirror(follower, request.store, 0 if interrupted else MIRROR_PATIENCE_SECONDS)
     return interrupted
+
+
+def _trackers_with_work(request: "Request", store: "Store") -> list["TrackerSettings"]:
+    """The trackers that will have something to be told: a process that finds out there is nothing takes longer than all the rest."""
+    if request.sequential is not None or {planned.run_id for planned in request.planned} - store.final_runs():
+        return list(request.tracking)
+    from rlbench.tracking.mirror import is_mirrored
+
+    return [settings for settings in request.tracking if settings.is_enabled and not is_mirrored(store, settings)]
 
 
 def await_mirror(follower: "Follower", store: Path, seconds: float = MIRROR_PATIENCE_SECONDS) -> None:

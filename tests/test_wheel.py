@@ -62,3 +62,28 @@ def test_a_wheel_says_its_licence(installed: Path) -> None:
     (folder,) = installed.glob("rlbench-*.dist-info")
     assert "License-Expression: Apache-2.0" in (folder / "METADATA").read_text()
     assert "Apache License" in (folder / "licenses/LICENSE").read_text()
+
+
+USER_SCRIPT = """
+import pandas as pd
+import rlbench
+
+results: rlbench.Results = rlbench.run("soft_huber", env="CartPole-v1", seeds=16, steps=20_000, optimizer__lr=1e-3)
+several: rlbench.Results = rlbench.run(["soft_huber", "hard_mse"], seeds=[0, 1])
+runs: pd.DataFrame = rlbench.load("results").experiment("adhoc").runs
+variant = rlbench.Variant(double=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_users_script_is_checked_against_the_types_of_the_wheel(installed: Path, tmp_path: Path) -> None:
+    def checked(text: str) -> str:
+        (tmp_path / "script.py").write_text(text)
+        command = [sys.executable, "-m", "mypy", "--ignore-missing-imports", "--disallow-any-unimported", "script.py"]
+        environment = os.environ | {"MYPYPATH": "", "PYTHONPATH": str(installed)}
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True).stdout
+
+    assert (installed / "rlbench" / "py.typed").exists()
+    assert "Success" in checked(USER_SCRIPT)
+    told = checked('import rlbench\nrlbench.run("soft_huber", seeds="many", steps="long")\n')
+    assert 'Argument "steps" to' in told

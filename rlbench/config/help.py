@@ -18,7 +18,7 @@ NO_BREAK = "\N{NO-BREAK SPACE}"  # keeps a bound on one line while wrapping
 _KEY, _DEFAULT = 27, 12  # columns
 
 _HEAD = """\
-usage: python -m rlbench.run [key=value ...] [--dry-run] [--config-dir DIR]
+usage: python -m rlbench.run [key=value ...] [--dry-run] [--cfg] [--config-dir DIR]
 
 Trains DQN variants over many seeds, many seeds at a time in one program, into a folder of results.
 A command that was interrupted goes on where it stopped when it is given again.
@@ -33,6 +33,7 @@ examples
   env=Acrobot-v1   env=my_module:MyEnv-v0                    any Gymnasium id
   network.units=[128,128] target=soft target.tau=0.01        lists in brackets; a member, then a key
   --dry-run                                                  shows the plan and trains nothing
+  --cfg                                                      prints every setting as YAML and trains nothing
   --config-dir DIR     finds your own DIR/variant/NAME.yaml, DIR/env/NAME.yaml, DIR/experiment/ ...
 """
 

@@ -50,6 +50,7 @@ class Request:
     tracking: tuple[TrackerSettings, ...]
     dry_run: bool
     argv: tuple[str, ...]
+    cfg: bool = False  # whether the settings are to be shown, and nothing done
     report: bool = True
     sequential: SequentialSpec | None = None  # the plan to follow; None where all seeds are trained
 
@@ -91,7 +92,7 @@ def _resolve(argv: Sequence[str]) -> Request:
         command["name"] = _own_name(file, settings) or command["name"]
     options = command_options(command)
     return Request(
-        definition=_definition(options, file, cells, [word for word in argv if word != "--dry-run"]),
+        definition=_definition(options, file, cells, [word for word in argv if word not in ("--dry-run", "--cfg")]),
         planned=planned_runs(cells, options.seeds, env_members=names["env"]),
         store=user_path("store", options.store),
         workers=options.workers,
@@ -100,6 +101,7 @@ def _resolve(argv: Sequence[str]) -> Request:
         tracking=trackers_of(command),
         dry_run=flags.dry_run,
         argv=tuple(argv),
+        cfg=flags.cfg,
         report=options.report,
         sequential=_sequential(options, file, cells) if options.until_decided else None,
     )

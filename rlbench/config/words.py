@@ -20,7 +20,7 @@ from rlbench.config.keys import ALTERNATIVES, SEE_HELP, Key, all_keys, command_k
 from rlbench.errors import ConfigError, did_you_mean
 
 LARGEST_SWEEP = 100_000
-FLAGS = ("--dry-run", "--help", "--config-dir")
+FLAGS = ("--dry-run", "--cfg", "--help", "--config-dir")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Flags:
     """The words that begin with a dash."""
 
     dry_run: bool = False
+    cfg: bool = False
     help: bool = False
     config_dir: Path | None = None
 
@@ -51,6 +52,8 @@ def split_flags(argv: Sequence[str]) -> tuple[Flags, list[str]]:
             flags = dataclasses.replace(flags, help=True)
         elif word == "--dry-run":
             flags = dataclasses.replace(flags, dry_run=True)
+        elif word == "--cfg":
+            flags = dataclasses.replace(flags, cfg=True)
         elif flag == "--config-dir":
             if not equals and (not waiting or waiting[0].startswith("-")):
                 raise ConfigError("--config-dir needs a folder: --config-dir DIR")

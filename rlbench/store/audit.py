@@ -27,6 +27,7 @@ from rlbench.store.tensors import data_bytes
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rlbench.store.joined import JoinedStore
     from rlbench.store.results import Results
     from rlbench.store.store import Store
 
@@ -48,7 +49,7 @@ def passes_audit(results: Results) -> bool:
     return not findings
 
 
-def is_undamaged(store: Store) -> bool:
+def is_undamaged(store: Store | JoinedStore) -> bool:
     """Whether nothing was found damaged while reading this store; says on stderr what was."""
     for line in store.damage.lines:
         print(f"damage: {line}", file=sys.stderr)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _KEY = "rlbench"
 _SUFFIX = ".safetensors"
 _COMMIT = re.compile(r"\d{6,}")
-_STAGED = re.compile(r"[0-9a-f]{12}-(\d{6,}|record|claim|merged-[a-z]+)|index(\.copy)?\.json\.new")
+_STAGED = re.compile(r"[0-9a-f]{12}-(\d{6,}|record|claim|erased|merged-[a-z]+)|index(\.copy)?\.json\.new")
 _CHECKPOINT = re.compile(r"[0-9a-f]{12}(-\d{6,})?\.safetensors")
 FILE_NAME = f"checkpoint{_SUFFIX}"  # its name in a staging folder
 
@@ -168,7 +168,7 @@ def recover(layout: Layout, damage: Damage) -> None:
     """Finish what killed programs had committed, and remove what they had not.
 
     A staging folder whose number stands in its program's checkpoint is committed, and one without a number (records,
-    merged parts) once it is whole: its parts are published.
+    merged parts, erased rows) once it is whole: its parts are published.
     """
     for name in files.names(layout.staging):
         folder = layout.staging / name

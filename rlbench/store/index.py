@@ -1,10 +1,11 @@
 """The index of a store: which parts count, in what order, how many rows they have, and their checksums.
 
-In: the parts of a commit. Out: `index.json`, replaced by one rename under the store's lock, which is the moment at which
-readers see a commit: all of it or none. A part that the index does not name does not count. Of each table the rows have
-positions 0, 1, 2 ... that never change: parts are only added at the end, or neighbours merged into one. A second copy of
-the index is read where the first is damaged. A store of format 1 has no index: its parts count as they are listed, without
-checksums, until the store is next opened for writing, which writes the first index.
+In: the parts of a commit. Out: `index.json`, replaced by one rename under the store's lock, which is the moment at
+which readers see a commit: all of it or none. A part that the index does not name does not count. Of each table the
+rows have positions 0, 1, 2 ... that never change: parts are only added at the end, neighbours merged into one, or rows
+erased, which leaves blank ones in their places. A second copy of the index is read where the first is damaged. A store
+of format 1 has no index: its parts count as they are listed, without checksums, until the store is next opened for
+writing, which writes the first index.
 """
 
 from __future__ import annotations
@@ -54,10 +55,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Index:
-    """The parts that count, each table's in order. has_checksums: False where they are as they are listed."""
+    """The parts that count, each table's in order. has_checksums: False where they are as they are listed.
+
+    erasures: how often rows were erased: who has read records before the latest reads them again.
+    """
 
     parts: tuple[Part, ...] = ()
     has_checksums: bool = True
+    erasures: int = 0
 
     def of(self, table: str) -> tuple[Part, ...]:
         return tuple(part for part in self.parts if part.table == table)
@@ -85,11 +90,16 @@ class Index:
         table = (*own[:start], part, *own[start + len(replaced) :])
         return replace(self, parts=(*(one for one in self.parts if one.table != part.table), *table))
 
+    def rewritten(self, old: Mapping[str, Part]) -> Index:
+        """With each of these parts in the place of the one of that name, less rows that were erased."""
+        parts = tuple(old.get(part.name, part) for part in self.parts)
+        return self if parts == self.parts else replace(self, parts=parts, erasures=self.erasures + 1)
+
 
 def _parse(data: bytes) -> Index:
     content = unseal(data)
     try:
-        return Index(tuple(Part(**part) for part in content["parts"]))
+        return Index(tuple(Part(**part) for part in content["parts"]), erasures=int(content.get("erasures", 0)))
     except (KeyError, TypeError) as error:
         raise ValueError(f"it is no index: {error}") from error
 
@@ -128,7 +138,8 @@ def read_index(layout: Layout, damage: Damage, counts: dict[Path, int] | None = 
 
 def write_index(layout: Layout, index: Index) -> None:
     """Replace the index, under the store's lock, and then its copy."""
-    data = sealed_line({"parts": [asdict(part) for part in index.parts]})
+    erasures = {"erasures": index.erasures} if index.erasures else {}
+    data = sealed_line({"parts": [asdict(part) for part in index.parts], **erasures})
     for path in (layout.index, layout.index_copy):
         temp = layout.staging / f"{path.name}.new"
         files.remove(temp)  # of somebody who was killed here

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,28 +23,59 @@ from rlbench.errors import DamagedError, StoreError
 from rlbench.store import files
 from rlbench.store.damage import Damage
 from rlbench.store.files import Layout
-from rlbench.store.index import PART_NAME, IndexReader, Part, parts_of_record, read_index, write_index
+from rlbench.store.index import PART_NAME, Index, IndexReader, Part, parts_of_record, read_index, write_index
+from rlbench.store.names import is_run_id
 from rlbench.store.schema import SCHEMAS, as_declared
 from rlbench.store.sealed import sealed_line, unseal
 
 _SUFFIX = ".parquet"
 RECORD = "record.json"  # in a staging folder: which parts it holds, and which they replace
+_BLANK = ""  # in the first column of every table, of a row that was erased: it keeps the positions of the others
+
+
+@dataclass(frozen=True)
+class _Staged:
+    """What a staging folder holds: parts that are added, of merged neighbours or, where rows of runs were erased, of single parts."""
+
+    parts: tuple[Part, ...]
+    replaces: tuple[str, ...] = ()
+    erases: tuple[str, ...] | None = None
+
+    def applied(self, index: Index) -> Index | None:
+        """The index with this; None where somebody else has merged the neighbours that this merges."""
+        if self.erases is not None:
+            rewritten = dict(zip(self.replaces, self.parts, strict=False))  # behind these stand parts that are new
+            return index.rewritten(rewritten).with_parts(self.parts[len(rewritten) :])
+        if self.replaces:
+            (merged,) = self.parts
+            return index if merged in index.parts else index.merged(self.replaces, merged)
+        return index.with_parts(self.parts)
 
 
 def stage_parts(
     folder: Path, tables: Mapping[str, pa.Table], replaces: Sequence[str] = (), level: int = 0, is_old: bool = False
 ) -> None:
     """Write the parts of some tables into a staging folder, and last the record that makes them a whole."""
-    staged = []
-    for table, rows in tables.items():
-        buffer = pa.BufferOutputStream()
-        pq.write_table(rows, buffer)
-        data = buffer.getvalue()
-        files.write_file(folder / f"{table}{_SUFFIX}", [data])
-        name = f"{time.time_ns():020d}-{folder.name}{_SUFFIX}"
-        staged.append(Part(table, name, len(rows), hashlib.sha256(data).hexdigest(), level, is_old))
+    staged = [stage_part(folder, table, rows, level, is_old) for table, rows in tables.items()]
+    stage_record(folder, staged, replaces)
+
+
+def stage_part(folder: Path, table: str, rows: pa.Table, level: int = 0, is_old: bool = False) -> Part:
+    """Write one part into a staging folder."""
+    buffer = pa.BufferOutputStream()
+    pq.write_table(rows, buffer)
+    data = buffer.getvalue()
+    name = f"{time.time_ns():020d}-{folder.name}{_SUFFIX}"
+    files.write_file(folder / name, [data])
+    return Part(table, name, len(rows), hashlib.sha256(data).hexdigest(), level, is_old)
+
+
+def stage_record(
+    folder: Path, staged: Sequence[Part], replaces: Sequence[str] = (), erases: Sequence[str] | None = None
+) -> None:
+    """Make the parts in a staging folder a whole: they replace those, and where rows were erased, these runs are gone."""
     record = {"parts": [asdict(part) for part in staged], "replaces": list(replaces)}
-    files.write_file(folder / RECORD, [sealed_line(record)])
+    files.write_file(folder / RECORD, [sealed_line(record | ({} if erases is None else {"erases": list(erases)}))])
     files.sync_folder(folder)
 
 
@@ -52,17 +84,18 @@ def is_whole(folder: Path) -> bool:
     return (folder / RECORD).exists() and bool(_record(folder))
 
 
-def _record(folder: Path) -> tuple[tuple[Part, ...], list[str]]:
-    """The parts that a staging folder holds or held, and the names of those that they replace."""
+def _record(folder: Path) -> _Staged:
+    """What a staging folder holds or held."""
     path = folder / RECORD
     if not path.exists():  # staged by a program of format 1
-        return tuple(_unrecorded(folder)), []
+        return _Staged(tuple(_unrecorded(folder)))
     with files.reading(path):
         record = unseal(path.read_bytes())
-        replaced = record.get("replaces", [])
-        if not all(isinstance(name, str) and PART_NAME.fullmatch(name) for name in replaced):
+        replaces, erases = record.get("replaces", []), record.get("erases")
+        are_parts = all(isinstance(name, str) and PART_NAME.fullmatch(name) for name in replaces)
+        if not are_parts or not all(map(is_run_id, erases or ())):
             raise ValueError("it is no record of a commit")
-        return parts_of_record(record), replaced
+        return _Staged(parts_of_record(record), tuple(replaces), None if erases is None else tuple(erases))
 
 
 def _unrecorded(folder: Path) -> Iterator[Part]:
@@ -78,26 +111,30 @@ def _unrecorded(folder: Path) -> Iterator[Part]:
 
 def publish(layout: Layout, folder: Path) -> None:
     """Publish what a staging folder holds, under the store's lock. Goes on where a killed publication stopped."""
-    new, replaced = _record(folder)
-    index = read_index(layout, Damage())
-    if replaced:
-        (merged,) = new
-        following = index if merged in index.parts else index.merged(replaced, merged)
-        if following is None:  # somebody else merged them
-            files.remove(layout.part(merged.table, merged.name))
-            return
-    else:
-        following = index.with_parts(new)
-    for part in new:
-        staged = folder / f"{part.table}{_SUFFIX}"
-        if staged.exists():
-            files.rename(staged, layout.part(part.table, part.name))
+    staged = _record(folder)
+    following = staged.applied(read_index(layout, Damage()))
+    if following is None:
+        for part in staged.parts:
+            files.remove(layout.part(part.table, part.name))
+        return
+    for part in staged.parts:
+        source = _staged_file(folder, part)
+        if source.exists():
+            files.rename(source, layout.part(part.table, part.name))
             files.sync_folder(layout.table(part.table))
     write_index(layout, following)
-    counting = {part.name for part in following.of(new[0].table)} if replaced else set()
-    for name in replaced:
+    counting = {part.name for part in following.parts}
+    for place, name in enumerate(staged.replaces):
         if name not in counting:
-            files.remove(layout.part(new[0].table, name))
+            files.remove(layout.part(staged.parts[0 if staged.erases is None else place].table, name))
+    for run_id in staged.erases or ():
+        files.remove(layout.weights(run_id))
+
+
+def _staged_file(folder: Path, part: Part) -> Path:
+    """Where a part lies until it is published; an earlier rlbench named the file by its table."""
+    earlier = folder / f"{part.table}{_SUFFIX}"
+    return earlier if earlier.exists() else folder / part.name
 
 
 def read_part(path: Path, part: Part | None = None) -> pa.Table:
@@ -184,6 +221,7 @@ class TableReader:
         for first, piece in self.pieces(table, until=until):
             if starts:
                 piece = piece.filter(_counting(first, piece["run_id"], starts))
+            piece = unerased(piece, self._index.read())
             found.append(piece if wanted is None else piece.filter(pc.is_in(piece["run_id"], value_set=wanted)))
         return pa.concat_tables(found)
 
@@ -193,3 +231,21 @@ def _counting(first: int, run_ids: pa.ChunkedArray, starts: Mapping[str, int]) -
     places = np.asarray(pc.fill_null(pc.index_in(run_ids, value_set=pa.array([*starts], pa.string())), -1))
     begin = np.array([*starts.values(), 0])[places]  # place -1 is the last: a run without a start
     return pa.array(np.arange(first, first + len(places)) >= begin)
+
+
+def unerased(rows: pa.Table, index: Index) -> pa.Table:
+    """The rows that were not erased, of a store with this index."""
+    return rows.filter(pc.not_equal(rows.column(0), _BLANK)) if index.erasures else rows
+
+
+def erased(rows: pa.Table, where: pa.ChunkedArray) -> pa.Table:
+    """The rows with blank ones in the place of those in which `where` is true: nothing of them is left."""
+    columns = [
+        pc.if_else(where, pa.scalar(None if field.nullable else _blank(field.type), field.type), rows[field.name])
+        for field in rows.schema
+    ]
+    return pa.Table.from_arrays(columns, schema=rows.schema)
+
+
+def _blank(kind: pa.DataType) -> Any:
+    return _BLANK if pa.types.is_string(kind) else False if pa.types.is_boolean(kind) else 0

@@ -10,7 +10,7 @@ from typing import Any
 from rlbench.store.damage import Damage
 from rlbench.store.index import IndexReader
 from rlbench.store.names import problem_of
-from rlbench.store.parts import TableReader
+from rlbench.store.parts import TableReader, unerased
 
 Row = dict[str, Any]
 _KEYS = {
@@ -28,7 +28,7 @@ class RecordReader:
 
     def __init__(self, table: str, index: IndexReader, tables: TableReader, damage: Damage) -> None:
         self._table, self._index, self._tables, self._damage = table, index, tables, damage
-        self._seen = 0
+        self._seen = self._erasures = 0
         self._latest: dict[Any, Row] = {}
         self._times: dict[Any, int] = {}
 
@@ -43,12 +43,15 @@ class RecordReader:
         return self._times
 
     def _read_on(self) -> None:
-        until = self._index.read().num_rows(self._table)
+        index = self._index.read()
+        if index.erasures != self._erasures:  # of what was read, some is gone
+            self._latest, self._times, self._seen, self._erasures = {}, {}, 0, index.erasures
+        until = index.num_rows(self._table)
         if until <= self._seen:
             return
         names = _KEYS[self._table]
         for _, piece in self._tables.pieces(self._table, self._seen, until):
-            for row in piece.to_pylist():
+            for row in unerased(piece, index).to_pylist():
                 problem = problem_of(self._table, row)
                 if problem:
                     self._damage.note(f"a record is damaged, and left out: {problem}")

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlbench.errors import StoreError, check_choice, did_you_mean
+from rlbench.errors import ConfigError, StoreError, check_choice, did_you_mean
 from rlbench.metrics import MEASURES, final_window, of_runs
+from rlbench.store.joined import JoinedStore
 from rlbench.store.labels import differing, distinct_labels
 from rlbench.store.records import FINAL_STATUSES
 from rlbench.store.schema import ROW_ORDER, digest_rows, run_digest
@@ -52,12 +53,15 @@ IDENTITY = ["experiment", "variant", "env", "seed"]
 _TEXT_OF_THE_END = ["digest", "version", "platform", "launcher", "error"]
 
 
-def load(path: str | os.PathLike[str], experiment: str | None = None) -> Results:
-    """The results in a folder, of all experiments or of one.
+def load(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], experiment: str | None = None) -> Results:
+    """The results in a folder, or in several as if they were one; of all experiments or of one.
 
-    Raises StoreError where there is no results folder, or no experiment of that name in it.
+    Raises StoreError where there is no results folder, no experiment of that name in it, or where folders disagree about a run.
     """
-    results = Results(Store.open(path, create=False))
+    if isinstance(path, (str, os.PathLike)):
+        results = Results(Store.open(path, create=False))
+    else:
+        results = Results(JoinedStore([Store.open(one, create=False) for one in path]))
     return results if experiment is None else results.experiment(experiment)
 
 
@@ -90,7 +94,9 @@ class Results:
             of failed and diverged runs stay.
     """
 
-    def __init__(self, store: Store, experiment: str | None = None, snapshot: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, store: Store | JoinedStore, experiment: str | None = None, snapshot: Mapping[str, Any] | None = None
+    ) -> None:
         self.store = store
         self.name = experiment
         if snapshot is None:
@@ -130,6 +136,17 @@ class Results:
             hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(known)) or 'none'}"
             raise StoreError(f"no experiment {name!r} in {self.path}; {hint}")
         return Results(self.store, name, self._snapshot)
+
+    def kind_of(self, name: str) -> str:
+        """Whether this is the name of an "experiment" or the id of a "run". Raises ConfigError, with the nearest of either, for neither."""
+        runs = [row["run_id"] for row in self._members]
+        if name in self._snapshot["experiments"] or name in runs:
+            return "experiment" if name in self._snapshot["experiments"] else "run"
+        known = [*self._snapshot["experiments"], *runs]
+        experiments = ", ".join(self._snapshot["experiments"]) or "none"
+        raise ConfigError(
+            f"no run or experiment '{name}' in {self.path}{did_you_mean(name, known)} (experiments: {experiments})"
+        )
 
     def only(self, run_ids: Iterable[str]) -> Results:
         """The same snapshot, restricted to these runs."""
@@ -226,6 +243,13 @@ class Results:
     def standing(self) -> str:
         """How many runs have which status, the most frequent first: "30 done, 2 failed"."""
         return ", ".join(f"{count} {status}" for status, count in self.runs["status"].value_counts().items())
+
+    def recorded(self) -> list[Any]:
+        """All that the records say of these runs and their experiment: tables follow from it, since a digest stands for a run's rows."""
+        ids = [row["run_id"] for row in self._members]
+        ends = [[self._snapshot[one].get(run_id) for run_id in ids] for one in ("outcomes", "progress")]
+        running = [run_id for run_id in ids if run_id in self._snapshot["claimed"]]
+        return [self._snapshot["experiments"].get(self.name or ""), self._members, *ends, running]
 
     @cached_property
     def recorded_names(self) -> dict[str, str]:

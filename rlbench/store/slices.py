@@ -17,6 +17,7 @@ from rlbench.store.schema import ROW_ORDER, ROW_TABLES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from rlbench.store.joined import JoinedStore
     from rlbench.store.store import Store
 
 Columns = dict[str, "NDArray[Any]"]
@@ -39,13 +40,13 @@ class Slices(Mapping[str, Columns]):
         return len(self._bounds)
 
 
-def rows_by_run(store: Store, until: Mapping[str, int], run_ids: Iterable[str]) -> dict[str, Slices]:
+def rows_by_run(store: Store | JoinedStore, until: Mapping[str, Any], run_ids: Iterable[str]) -> dict[str, Slices]:
     """Row table -> the rows of these runs up to a position of each table."""
     wanted = list(run_ids)
     return {table: _slices(store, table, until[table], wanted) for table in ROW_ORDER}
 
 
-def _slices(store: Store, table: str, until: int, run_ids: list[str]) -> Slices:
+def _slices(store: Store | JoinedStore, table: str, until: Any, run_ids: list[str]) -> Slices:
     rows = store.read_rows(table, until, run_ids).combine_chunks()
     encoded = pc.dictionary_encode(rows["run_id"]).combine_chunks()
     owners = [str(run_id) for run_id in encoded.dictionary.to_pylist()] if len(rows) else []

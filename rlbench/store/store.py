@@ -170,7 +170,7 @@ class Store:
             seeds = {run_id: json.loads(text)["seed"] for run_id, text in {**known, **texts}.items()}
             grows = self._grows(placed, planned, seeds) and "sequential" not in definition
             adds = bool(planned.keys() - (placed.keys() & self.final_runs()))
-            definition = _going_on(name, json.loads(latest[name]), definition, grows=grows, adds=adds)
+            definition = going_on(name, json.loads(latest[name]), definition, grows=grows, adds=adds)
         elif definition.get("command"):
             definition = {**definition, "commands": [definition["command"]]}
         text = canonical_json(definition)
@@ -364,7 +364,7 @@ class Store:
             sweep_checkpoints(self.layout, headers, self.final_runs(), self._attempts(headers))
 
 
-def _going_on(
+def going_on(
     name: str, before: Mapping[str, Any], now: Mapping[str, Any], *, grows: bool, adds: bool
 ) -> dict[str, Any]:
     """The definition of an experiment to which a command adds: the latest, with all comparisons that were declared.

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from rlbench.metrics import final_window
 from rlbench.store import Store
 from rlbench.store.records import FINAL_STATUSES
 from rlbench.store.results import Results
-from rlbench.tracking.ledger import Ledger, Mirrored
+from rlbench.tracking.ledger import Ledger, Mirrored, destination_folder, recall, tracker_folder
 from rlbench.tracking.reading import PartReader
 from rlbench.tracking.rows import RunRows
-from rlbench.tracking.tracker import OpenRun, RunHeader, Tracker, TrackingError
+from rlbench.tracking.tracker import OpenRun, RunHeader, Tracker, TrackerSettings, TrackingError
+from rlbench.tracking.trackers import name_of
 
 _CLOSERS = 8  # runs that end at the server at once: each takes a few round trips
 
@@ -43,6 +45,10 @@ class Mirror:
         self._open: dict[str, OpenRun] = {}
         self._closing: dict[str, tuple[Mirrored, Future[None]]] = {}
         self._closers = ThreadPoolExecutor(_CLOSERS)
+        for run in [run for run in ledger.runs.values() if run.is_final]:
+            outcome = store.outcomes().get(run.run_id)
+            if outcome is None or run.outcome != _stamp(outcome):  # it was deleted, and perhaps trained again
+                ledger.runs[run.run_id] = replace(run, is_final=False)
         complete = {run.run_id: run.folder for run in ledger.runs.values()}
         for run_id in tracker.settle(complete, store.specs()):
             del ledger.runs[run_id]
@@ -161,6 +167,19 @@ class Mirror:
             "spec": spec,
         }
         return RunHeader(run_id, name=f"{variant}-s{seed}", group=member["study"] or variant, config=config)
+
+
+def is_mirrored(store: Store, settings: TrackerSettings) -> bool:
+    """Whether every run that has ended is complete where these settings lead; False where only a server knows."""
+    destination, name = settings.local_destination, name_of(settings)
+    if destination is None or recall(store.root, name) != settings:
+        return False
+    runs = Ledger(destination_folder(store.root, name, destination)).runs
+    folder = tracker_folder(store.root, name)
+    return all(
+        run_id in runs and runs[run_id].outcome == _stamp(outcome) and (folder / runs[run_id].folder).is_dir()
+        for run_id, outcome in store.outcomes().items()
+    )
 
 
 def _stamp(outcome: Mapping[str, Any]) -> str:

@@ -15,6 +15,8 @@ import pyarrow as pa
 
 from rlbench.rows import TABLES
 from rlbench.store import Store
+from rlbench.store.index import Index
+from rlbench.store.parts import unerased
 from rlbench.store.schema import split_rows
 
 Rows = tuple[str, dict[str, list[Any]]]
@@ -56,14 +58,15 @@ class PartReader:
     def _rows(self, table: str, since: int, until: int) -> Iterator[Rows]:
         if since < until:
             for first, piece in self._store.read_on(table, since, until):
-                yield from _rows_by_run(table, first, piece, self._starts[table])
+                yield from _rows_by_run(table, first, piece, self._starts[table], self._store.index.read())
 
 
-def _rows_by_run(table: str, first: int, rows: pa.Table, starts: dict[str, int]) -> Iterator[Rows]:
-    columns = {name: rows.column(name).to_numpy() for name in rows.column_names}
+def _rows_by_run(table: str, first: int, rows: pa.Table, starts: dict[str, int], index: Index) -> Iterator[Rows]:
     if starts:
-        begin = np.array([starts.get(run_id, 0) for run_id in columns["run_id"]], np.int64)
-        counts = np.arange(first, first + len(begin)) >= begin
-        columns = {name: values[counts] for name, values in columns.items()}
+        begin = np.array([starts.get(run_id, 0) for run_id in rows.column("run_id").to_numpy()], np.int64)
+        rows = rows.filter(pa.array(np.arange(first, first + len(begin)) >= begin))
+    columns = {
+        name: values.to_numpy() for name, values in zip(rows.column_names, unerased(rows, index).columns, strict=True)
+    }
     for run_id, own in split_rows(table, columns).items():
         yield run_id, {name: values.tolist() for name, values in own.items()}

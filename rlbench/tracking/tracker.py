@@ -40,6 +40,10 @@ class TrackerSettings(Protocol):
     def needs_login(self) -> bool:
         """Whether it can turn out, before anything is written, that nobody is logged in."""
 
+    @property
+    def local_destination(self) -> str | None:
+        """The destination's file name where that is known without asking a server; else None."""
+
     def told(self, num_runs: int) -> str:
         """That so many complete runs are shown, how and where."""
 

@@ -89,6 +89,8 @@ def _resolve(argv: Sequence[str]) -> TuneRequest:
     flags, words = split_flags(argv)
     if flags.help:
         raise HelpRequested(help_text(list(study_paths(flags.config_dir))))
+    if flags.cfg:
+        raise ConfigError("'--cfg' shows the settings of runs: python -m rlbench.run ... --cfg; a study has --dry-run")
     own, words = _own_keys(words)
     if "study" not in own:
         raise ConfigError(f"study=NAME is needed (one of: {', '.join(study_paths(flags.config_dir)) or 'none found'})")

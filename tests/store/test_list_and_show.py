@@ -1,7 +1,9 @@
 """`list` says how a store's experiments stand, `show` what makes a run again; a wrong name is one line with the nearest."""
 
+import io
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import store_toy
 import yaml
@@ -65,3 +67,33 @@ def test_columns_are_chosen_in_the_order_given(path: Path, capsys: pytest.Captur
     assert capsys.readouterr().out.splitlines() == ["seed,status", "0,done", "1,done"]
     assert rlbench.results.main([f"store={path}", "format=csv", "columns=seeed"]) == 2
     assert "unknown column 'seeed'; did you mean 'seed'?" in capsys.readouterr().err
+
+
+def test_parquet_holds_what_the_frame_holds(path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert rlbench.results.main([f"store={path}", "format=parquet", "columns=run_id,seed,final_return,trial"]) == 0
+    read = pd.read_parquet(io.BytesIO(capfdbinary.readouterr().out))
+    pd.testing.assert_frame_equal(read, load(path).runs[["run_id", "seed", "final_return", "trial"]])
+
+
+def test_parquet_is_not_written_to_a_screen(
+    path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert rlbench.results.main([f"store={path}", "format=parquet"]) == 2
+    assert "format=parquet > runs.parquet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_table_is_as_wide_as_the_terminal_and_says_what_it_leaves_out(
+    path: Path, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert rlbench.results.main([f"store={path}"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    assert {"run_id", "seed"} <= set(lines[0].split())  # what tells the rows apart stays
+    told = " ".join(lines[3:])
+    assert {name for name in load(path).runs if name not in lines[0].split()} == set(
+        told.removeprefix("left out for the terminal's width: ").partition(";")[0].split(", ")
+    )

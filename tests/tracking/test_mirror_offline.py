@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +18,10 @@ from tracking_toy import ToyStore
 from wandb_files import OfflineRun, offline_folders, offline_runs, read_offline_run
 
 from rlbench.store import Member, load
+from rlbench.store.erasing import erase, erasure
 from rlbench.tracking import Follower, TrackingSettings, require_login
 from rlbench.tracking.ledger import destination_folder
+from rlbench.tracking.mirror import is_mirrored
 
 Until = Callable[..., None]
 
@@ -80,6 +83,30 @@ def test_a_second_follower_finds_nothing_to_do(toy: ToyStore, followers: Followe
     before = {path: path.stat().st_mtime_ns for path in (toy.path / "wandb").glob("offline-run-*/*.wandb")}
     assert followers.run(toy.path, TrackingSettings(project="another")) == 0
     assert {path: path.stat().st_mtime_ns for path in (toy.path / "wandb").glob("offline-run-*/*.wandb")} == before
+
+
+def test_whether_a_follower_would_find_something_is_known_without_one(toy: ToyStore, followers: Followers) -> None:
+    settings = TrackingSettings()
+    toy.train([1000])
+    assert not is_mirrored(toy.store, settings)
+    assert followers.run(toy.path, settings) == 0
+    assert is_mirrored(toy.store, settings)
+    assert not is_mirrored(toy.store, TrackingSettings(mode="online"))  # only the server knows
+    assert not is_mirrored(toy.store, TrackingSettings(project="another"))  # which is to be remembered
+    shutil.rmtree(offline_folders(toy.path)[0])
+    assert not is_mirrored(toy.store, settings)
+
+
+def test_a_run_that_was_deleted_and_trained_again_is_shown_anew(toy: ToyStore, followers: Followers) -> None:
+    toy.train([1000])
+    assert followers.run(toy.path) == 0
+    erase(toy.store, lambda: erasure(toy.store, ["toy"]))
+    assert followers.run(toy.path) == 0
+    members = [Member(run_id, "soft_huber", place) for place, run_id in enumerate(toy.run_ids)]
+    toy.store.record_experiment("toy", {"name": "toy", "final_window": 3}, members, toy.specs)
+    toy.train([1000])
+    assert followers.run(toy.path) == 0
+    assert_complete(toy)
 
 
 def test_it_mirrors_while_training_goes_on(toy: ToyStore, followers: Followers, until: Until) -> None:

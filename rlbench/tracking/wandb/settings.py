@@ -55,6 +55,10 @@ class TrackingSettings:
     def needs_login(self) -> bool:
         return self.mode == "online"
 
+    @property
+    def local_destination(self) -> str | None:
+        return None if self.mode == "online" else self.destination()
+
     def told(self, num_runs: int) -> str:
         return f"{self.mode}: {num_runs} complete runs at W&B project {self.project}"
 
