@@ -113,9 +113,8 @@ def build_report(summary: Summary, out: Path | None = None) -> Report:
     ]
     facts = tuple(_facts(summary))
     pictures = part_pictures(summary, families) or answer_pictures(summary, links)
-    return Report(
-        summary.experiment, summary.question, tuple(answers), pictures, facts, tuple(sections), ledger.records
-    )
+    head = summary.experiment, summary.question, tuple(answers), pictures, facts
+    return Report(*head, tuple(sections), ledger.records, summary.variants)
 
 
 def report_files(summary: Summary, report: Report) -> dict[str, str | bytes]:

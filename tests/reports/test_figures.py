@@ -33,7 +33,7 @@ def cells_of(path: Path, variants: list[str], seeds: int = 3) -> tuple[Cell, ...
 def both(cells: tuple[Cell, ...], baseline: float | None = None) -> list[Drawing]:
     styles = list(range(len(cells)))
     return [
-        draw_curves(cells, styles, baseline, name="c", kind="greedy return"),
+        draw_curves(cells, styles, baseline, name="c", kind="greedy return", is_wide=True),
         draw_final_returns(cells, styles, baseline, name="f"),
     ]
 
@@ -77,7 +77,7 @@ def test_more_variants_than_the_eye_tells_apart_have_a_panel_each(tmp_path: Path
 
 
 def test_page_svg_has_css_colours_and_ids_of_its_own(tmp_path: Path) -> None:
-    for drawing, prefix in zip(both(cells_of(tmp_path, ["a", "b"])), "cf", strict=True):
+    for drawing, prefix in zip(both(cells_of(tmp_path, ["a", "b"])), ("wide-c", "f"), strict=True):
         ET.fromstring(drawing.page_svg)
         assert not [colour for colour in CSS_COLOURS if colour in drawing.page_svg]
         assert "var(--series-1)" in drawing.page_svg

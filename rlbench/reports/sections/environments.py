@@ -59,7 +59,9 @@ def _iqm_forest(summary: Summary, across: Across) -> Picture:
     for variant in across.variants:
         interval = across.aggregates[variant]["iqm"]
         style = summary.variants.index(variant)
-        rows.append(Row(variant, f"n = {interval.n}", interval.estimate, interval.low, interval.high, style=style))
+        note_of_n = f"n = {interval.n}"
+        ends = (interval.estimate, interval.low, interval.high)
+        rows.append(Row(variant, note_of_n, *ends, style=style, variants=(style,)))
     told = "; ".join(f"{row.label} {text.number(row.estimate)}" for row in rows)
     drawing = draw_forest(
         rows,

@@ -162,6 +162,7 @@ def _interactions(design: Design, analysis: Effects, place: int) -> list[Picture
             name=f"interaction{place}x{number}",
             summary=f"Mean final return by {first.name}, a line for each {second.name}",
             xticks=levels,
+            of_variants=False,
         )
         caption: list[str | Part] = [
             strong(f"{first.name} x {second.name}. "),

@@ -257,6 +257,7 @@ def _pictures(summary: Summary, members: Sequence[Pairwise]) -> list[Picture]:
                 m.difference.low,
                 m.difference.high,
                 style=0 if m.family else 7,
+                variants=(summary.variants.index(m.x), summary.variants.index(m.y)),
             )
             for m in own
             if m.difference is not None
