@@ -99,7 +99,7 @@ def build_report(summary: Summary, out: Path | None = None) -> Report:
             scoreboard_section(summary, env, slug(env, i), families, ledger, links)
             for i, env in enumerate(summary.envs)
         ),
-        factorial_section(design, effects, ledger),
+        factorial_section(summary, design, effects, ledger),
         aggregates_section(summary, across_environments(summary), ledger),
         improvement_section(summary, improvement_matrix(summary), ledger),
         threshold_section(summary, ledger),

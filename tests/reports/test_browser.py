@@ -12,6 +12,7 @@ import pytest
 from written_runs import PlannedRun, write_store
 
 from rlbench.reports.canvas import CSS_COLOURS
+from rlbench.reports.heat_map import STRONGEST
 from rlbench.reports.report import write_report
 
 BROWSER = next((one for name in ("chromium", "chromium-browser", "google-chrome") if (one := shutil.which(name))), None)
@@ -210,6 +211,20 @@ def test_text_and_marks_stand_out_in_both_themes(theme: int) -> None:
         assert contrast(colours[tone], colours["paper"]) >= 4.5, tone
     for place in range(8):
         assert contrast(colours[f"series-{place}"], colours["paper"]) >= 3.0, place
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("series", [0, 1])
+def test_numbers_stand_out_on_the_strongest_colour_of_a_heat_map(theme: int, series: int) -> None:
+    colours = themes()[theme]
+    mixed = [
+        round(
+            STRONGEST * int(colours[f"series-{series}"][i : i + 2], 16)
+            + (1 - STRONGEST) * int(colours["paper"][i : i + 2], 16)
+        )
+        for i in (1, 3, 5)
+    ]
+    assert contrast(colours["ink"], "#" + "".join(f"{one:02x}" for one in mixed)) >= 4.5
 
 
 def test_the_files_have_the_colours_of_the_light_page() -> None:

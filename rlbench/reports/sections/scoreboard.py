@@ -9,8 +9,9 @@ from rlbench.envs.scores import normalisation
 from rlbench.errors import ConfigError
 from rlbench.reports.cells import STATUSES, Cell, Metric
 from rlbench.reports.comparisons import Family
+from rlbench.reports.distribution import draw_distribution
 from rlbench.reports.document import Block, Content, Figures, Part, Picture, Section, badge, line, note, strong, table
-from rlbench.reports.figures import draw_final_returns, marks_of
+from rlbench.reports.figures import MIN_RUNS_FOR_SHAPE, draw_final_returns, marks_of
 from rlbench.reports.ledger import Ledger
 from rlbench.reports.sections.along_training import curves_picture, difference_blocks
 from rlbench.reports.sections.design import LOST, name_of
@@ -19,6 +20,10 @@ from rlbench.stats import ALL_EQUAL
 
 SCORES = ("final_return", "auc")
 MOST_BESIDE = 2  # figures beside the answer
+_SPREAD: tuple[str | Part, ...] = (
+    strong("Distribution of final returns. "),
+    "Share of done runs that end above x; every step down is a run. The line further to the right is better.",
+)
 STATISTICS = {"mean": "mean", "iqm": "IQM"}
 
 
@@ -34,16 +39,17 @@ def scoreboard_section(
         for name in SCORES:
             record_metric(cell, name, ledger)
     dots = draw_final_returns(cells, styles, baseline, name=f"final{place}")
-    pictures = (
+    marks = marks_of(cells, f"final{place}", films)
+    pictures = [
         curves_picture(summary, env, slug, baseline, ledger),
-        Picture(
-            dots, f"final_returns-{slug}", line(_dots_caption(cells)), None, marks_of(cells, f"final{place}", films)
-        ),
-    )
+        Picture(dots, f"final_returns-{slug}", line(_dots_caption(cells)), None, marks),
+    ]
+    spread = draw_distribution(cells, styles, name=f"distribution{place}")
+    pictures += [Picture(spread, f"distribution-{slug}", line(_SPREAD))] if spread else []
     blocks: list[Block] = []
     if not any(cell.done for cell in cells):
         blocks.append(note(f"On {env} no run is done yet."))
-    blocks += [Figures(pictures), _scores(summary, env, cells, ledger), *_about_intervals(summary, env, cells)]
+    blocks += [Figures(tuple(pictures)), _scores(summary, env, cells, ledger), *_about_intervals(summary, env, cells)]
     blocks += difference_blocks(summary, env, slug, families, ledger)
     return Section(f"env{place}", env, tuple(blocks))
 
@@ -157,6 +163,8 @@ def _about_intervals(summary: Summary, env: str, cells: Sequence[Cell]) -> list[
 def _dots_caption(cells: Sequence[Cell]) -> list[str | Part]:
     of = statistic_of([cell.metrics["final_return"] for cell in cells])
     says = f"Dot: a run's final return; diamond: {of}; bar: 95 % interval of it."
+    if any(cell.done >= MIN_RUNS_FOR_SHAPE for cell in cells):
+        says += " Shape: how the runs are spread, smoothed, of one height whatever their number."
     if any(cell.counts[status] for cell in cells for status in LOST):
         says += " Cross: a run that diverged or failed, at its last returns; it is in no mean and no IQM."
     return [strong(f"Every run on {cells[0].env}. " if cells else "Every run. "), says]
