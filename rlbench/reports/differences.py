@@ -86,7 +86,7 @@ def draw_differences(
             with marks_of_variants(axes, *one.variants):
                 _draw(axes, one)
             axes.set(xlim=x, ylim=y)
-        multiples.name("environment steps", f"difference of {kind}")
+        multiples.name("environment steps", "difference")
         whole = f"wide-{name}" if is_wide else name
         told = "; ".join(
             f"{one.label}: {int(one.is_apart.sum())} of {len(one.env_steps)} points apart" for one in differences
