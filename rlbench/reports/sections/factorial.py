@@ -268,8 +268,8 @@ def _pairing_words(report: EffectsReport) -> Block:
     family = "all these environments together" if len(report.headlines) > 1 else "a heading"
     tests = " and ".join(dict.fromkeys(analysis.result.test_method for analysis in report.analyses))
     return note(
-        f"What pairing bought: {'; '.join(says)}. Pairing worth: as many times the seeds would give the "
-        "unpaired estimate the same variance; below 1 the pairing cost precision. "
+        f"What pairing bought: {'; '.join(says)}. Pairing worth: what a paired seed was worth in "
+        "unpaired ones; below 1 the pairing cost precision. "
         "Effects are coefficients with codes of ±0.5; an interaction is a difference of differences. "
         f"p: {tests}; the runs of a seed share random streams, and flip together. "
         f"Corrected by step-down max-T over all contrasts of {family}. "
