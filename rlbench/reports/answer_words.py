@@ -56,24 +56,27 @@ def told_in_words(seen: Sequence[Seen], ledger: Ledger) -> Answer:
     winners = {one.better for one in seen if one.word in (SUPPORTED, OPPOSITE)}
     decided = [one for one in seen if one.is_decided]
     if len(winners) == 1 and len(decided) == len(seen) and all(one.word != EQUIVALENT for one in seen):
-        opening = f"{seen[0].better} beats {seen[0].worse} on all {len(seen)} environments: "
+        everywhere = "both" if len(seen) == 2 else f"all {len(seen)}"
+        # The direction of an interaction is a sentence of its own, which each environment has.
+        opening = f"{seen[0].better} beats {seen[0].worse} on {everywhere} environments: " if seen[0].worse else ""
     elif len(winners) > 1:
         opening = "it depends on the environment: "
     elif not decided:
         opening = f"decided on none of {len(seen)} environments: "
     else:
         opening = f"decided on {len(decided)} of {len(seen)} environments: "
+    is_said = opening.startswith(f"{seen[0].better} beats")
     parts: list[str | Part] = [head, opening]
     for place, one in enumerate(shown[:MOST_ENVIRONMENTS]):
         parts += ["; "] if place else []
-        parts += _told(one, ledger)
+        parts += _told(one, ledger, is_said=is_said)
     if len(shown) > MOST_ENVIRONMENTS:
         parts.append(f"; and {len(shown) - MOST_ENVIRONMENTS} more under Verdicts")
     return Answer(line([*parts, "."]), len(decided) == len(seen) or bool(winners))
 
 
-def _told(seen: Seen, ledger: Ledger) -> list[str | Part]:
-    """One difference in words, without its full stop."""
+def _told(seen: Seen, ledger: Ledger, *, is_said: bool = False) -> list[str | Part]:
+    """One difference in words, without its full stop; `is_said`: who beats whom stands before it."""
     where = seen.where if seen.where.startswith(AVERAGED) else f"on {seen.where}"
     pair = f"{seen.better} against {seen.worse}" if seen.worse else "whether one depends on the other"
     lost = f" ({seen.lost})" if seen.lost else ""
@@ -91,7 +94,8 @@ def _told(seen: Seen, ledger: Ledger) -> list[str | Part]:
         )
         return [f"{what} {where}, to within ±", margin, ": ", *_signed(key, ledger), *p, lost]
     if seen.word in (SUPPORTED, OPPOSITE):
-        said = [f"{seen.better} beats {seen.worse} by ", *number] if seen.worse else [f"{seen.better}, by ", *number]
+        who = "" if is_said else f"{seen.better} beats {seen.worse} " if seen.worse else f"{seen.better}, "
+        said = [f"{who}by ", *number]
         inside = seen.margin is not None and seen.high is not None and seen.high < seen.margin
         less: list[str | Part] = (
             [", less than the ", ledger.show(key, "smallest_effect"), " that matter"] if inside else []

@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import Formatter
 from numpy.typing import NDArray
 
-from rlbench.reports.canvas import INK, MUTED, WIDTH, colour_of, dash_of, write
+from rlbench.reports.canvas import INK, MUTED, SMALL, WIDTH, colour_of, dash_of, marks_of_variants, write
 from rlbench.text import shortened
 
 LINE_HEIGHT = 13.0  # points between two names
-_LONGEST = 22
+_LONGEST = 20
 
 
 def end_label(name: str) -> str:
@@ -29,10 +29,18 @@ def end_label(name: str) -> str:
 
 def right_margin(labels: Sequence[str]) -> float:
     """The points that these names take beside the axes."""
-    return min(30 + 6.1 * max((len(label) for label in labels), default=0), 170)
+    return min(30 + 6.1 * max((len(label) for label in labels), default=0), 150)
 
 
-def label_ends(figure: Figure, axes: Axes, ends: Sequence[float], labels: Sequence[str], styles: Sequence[int]) -> None:
+def label_ends(
+    figure: Figure,
+    axes: Axes,
+    ends: Sequence[float],
+    labels: Sequence[str],
+    styles: Sequence[int],
+    *,
+    of_variants: bool,
+) -> None:
     """Each line's name and a piece of it beside the height, in data, at which it ends."""
     points = figure.get_figheight() * 72 * axes.get_position().height
     to_axes = axes.transData + axes.transAxes.inverted()
@@ -42,10 +50,11 @@ def label_ends(figure: Figure, axes: Axes, ends: Sequence[float], labels: Sequen
     width = WIDTH * axes.get_position().width
     for style, label, at, place in zip(styles, labels, wanted, heights, strict=True):
         own: dict[str, Any] = {"transform": axes.transAxes, "clip_on": False}
-        axes.plot([1.0, 1 + 8 / width], [at / points, place / points], color=MUTED, linewidth=0.5, **own)
-        x, y = [1 + 9 / width, 1 + 25 / width], [place / points] * 2
-        axes.plot(x, y, color=colour_of(style), linewidth=2, linestyle=dash_of(style), **own)
-        write(axes, 1 + 28 / width, y[0], label, 9, INK, transform=axes.transAxes, va="center_baseline")
+        with marks_of_variants(axes, *([style] if of_variants else [])):
+            axes.plot([1.0, 1 + 8 / width], [at / points, place / points], color=MUTED, linewidth=0.5, **own)
+            x, y = [1 + 9 / width, 1 + 25 / width], [place / points] * 2
+            axes.plot(x, y, color=colour_of(style), linewidth=2, linestyle=dash_of(style), **own)
+            write(axes, 1 + 28 / width, y[0], label, SMALL, INK, transform=axes.transAxes, va="center_baseline")
 
 
 class TickFormatter(Formatter):

@@ -3,21 +3,28 @@
 In: a matplotlib figure that was drawn under `STYLE`. Out: a `Drawing` with standalone SVG and PNG, and SVG for the
 page, whose colours are CSS variables, so that it follows light and dark. Never: opens a window, or touches global state.
 
-A figure is drawn at the width of a phone, with text to match, and scaled up on wider screens.
+A figure is drawn at the width of a phone, with text to match, and scaled up on wider screens. Marks can say whose they are
+(`marks_of_variants`), so that a page can leave variants out.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-WIDTH, HEIGHT = 400.0, 292.0  # points; a phone shows about 360
+from rlbench.text import shortened
+
+WIDTH, HEIGHT = 320.0, 250.0  # points; on a phone of 390 pixels a figure has about 338
+SMALL = 9.5  # points: no text is smaller
 # Okabe and Ito (2008), the hues that colour-blind readers tell apart, without the yellow that white paper swallows.
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#b04a86", "#b47a00", "#2b8cc4", "#7a5230", "#5b6470")
 # Seven dashes beside eight hues: the pair repeats after 56 variants, and neighbours differ in grey too.
@@ -41,7 +48,7 @@ CSS_COLOURS = {
 }
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
-    "font.size": 10.0,
+    "font.size": 10.5,
     "svg.fonttype": "none",
     "svg.hashsalt": "rlbench",
     "path.simplify": True,
@@ -61,7 +68,7 @@ class Drawing:
     """One figure in the forms in which it is written."""
 
     svg: str  # standalone, on white
-    png: bytes
+    png: bytes  # none of a drawing that only a page shows
     page_svg: str  # for inlining: no prolog, colours as CSS variables, ids under a prefix of its own
     summary: str  # what it shows, for readers who cannot see it
 
@@ -81,10 +88,12 @@ def blank(width: float, height: float) -> Figure:
     return Figure(figsize=(width / 72, height / 72), facecolor=PAPER)
 
 
-def panel(height: float, *, left: float, right: float, bottom: float, top: float) -> tuple[Figure, Axes]:
+def panel(
+    height: float, *, left: float, right: float, bottom: float, top: float, width: float = WIDTH
+) -> tuple[Figure, Axes]:
     """An empty figure of `height` points with one axes, and margins in points."""
-    figure = blank(WIDTH, height)
-    return figure, add_axes(figure, left, bottom, WIDTH - left - right, height - bottom - top)
+    figure = blank(width, height)
+    return figure, add_axes(figure, left, bottom, width - left - right, height - bottom - top)
 
 
 def add_axes(figure: Figure, x: float, y: float, width: float, height: float) -> Axes:
@@ -93,7 +102,7 @@ def add_axes(figure: Figure, x: float, y: float, width: float, height: float) ->
     axes = figure.add_axes((x / wide, y / tall, width / wide, height / tall), facecolor="none")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(length=3, labelsize=9)
+    axes.tick_params(length=3, labelsize=SMALL)
     return axes
 
 
@@ -103,6 +112,11 @@ def write(axes: Axes, x: float, y: float, text: str, size: float, colour: str, *
     axes.text(x, y, text, fontsize=size, color=colour, parse_math=False, **placement)
 
 
+def fitting(label: str, room: float, size: float) -> str:
+    """A label cut to so many points, in letters of average width."""
+    return shortened(label, max(8, int(room / (0.62 * size))))
+
+
 def name_axes(axes: Axes, x: str = "", y: str = "", **style: Any) -> None:
     """Put literal names at the axes; one that is empty leaves its axis without."""
     for named, label in ((x, axes.set_xlabel), (y, axes.set_ylabel)):
@@ -110,8 +124,20 @@ def name_axes(axes: Axes, x: str = "", y: str = "", **style: Any) -> None:
             label("".join(letter if letter.isprintable() else "?" for letter in named), parse_math=False, **style)
 
 
-def render(figure: Figure, name: str, summary: str) -> Drawing:
-    """A finished figure in all its forms; `name` is the prefix of its ids on the page."""
+@contextmanager
+def marks_of_variants(axes: Axes, *variants: int) -> Iterator[None]:
+    """What is drawn inside is of these variants (their indices), and a page can leave it out with them; of none, it stays."""
+    before = {id(artist) for artist in axes.get_children()}
+    yield
+    if not variants:
+        return
+    for artist in axes.get_children():
+        if id(artist) not in before:
+            artist.set_gid(f"{artist.get_gid() or ''} of {' '.join(map(str, variants))}".strip())
+
+
+def render(figure: Figure, name: str, summary: str, *, is_for_page: bool = False) -> Drawing:
+    """A finished figure in all its forms, or as a page shows it only; `name` is the prefix of its ids on the page."""
     svg, png = io.StringIO(), io.BytesIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with warnings.catch_warnings():
@@ -120,9 +146,15 @@ def render(figure: Figure, name: str, summary: str) -> Drawing:
         # Where very many runs agree, their dots lie at the row's edge.
         warnings.filterwarnings("ignore", message=".*of the points cannot be placed")
         figure.savefig(svg, format="svg", metadata=nothing)
-        figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
-    text = svg.getvalue()
+        if not is_for_page:
+            figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
+    numbers = itertools.count()
+    text = re.sub(r'\bid="([^"]*?) ?\bof ([\d ]+)"', lambda found: _owned(found, next(numbers)), svg.getvalue())
     return Drawing(text, png.getvalue(), inline_svg(text, name), summary)
+
+
+def _owned(found: re.Match[str], number: int) -> str:
+    return f'id="{found[1] or f"mark-{number}"}" data-variant="{found[2]}"'
 
 
 def inline_svg(svg: str, name: str) -> str:

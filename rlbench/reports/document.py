@@ -119,7 +119,9 @@ class Picture:
     stem: str
     caption: Line
     wide: Drawing | None = None
-    marks: tuple[Mapping[str, Any], ...] = ()  # for the page's script: id, variant, and runs in the order of the dots
+    # For the page's script: of groups of dots their id, label, and runs in order; of lines what is said under the pointer.
+    marks: tuple[Mapping[str, Any], ...] = ()
+    hover: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,7 @@ class Report:
     facts: Line
     sections: tuple[Section, ...]
     statistics: Mapping[str, Mapping[str, Any]]
+    variants: tuple[str, ...] = ()  # that the page can leave out of its figures
 
 
 def table(

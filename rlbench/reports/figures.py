@@ -20,33 +20,47 @@ from rlbench.reports.canvas import (
     INK,
     MUTED,
     PAPER,
+    SMALL,
     STYLE,
+    WIDTH,
     Drawing,
     colour_of,
+    fitting,
+    marks_of_variants,
     name_axes,
     panel,
     render,
     write,
 )
 from rlbench.reports.cells import Cell, RunCurve
-from rlbench.text import number, shortened
+from rlbench.text import number
 
 # What has a final return worth a mark; that of a run under way is only where it stands.
 SHOWN = ("done", "diverged", "failed")
 _ROW = 44.0  # a variant's row among the final returns
+_WIDE = 440.0  # points: what stands beside the answer on a screen
+# The shape of fewer runs than these is that of the smoothing, not of the runs.
+MIN_RUNS_FOR_SHAPE = 20
 
 
-def draw_final_returns(cells: Sequence[Cell], styles: Sequence[int], baseline: float | None, *, name: str) -> Drawing:
-    """Every run's final return as a dot, a row a variant, with the interval and its estimate below the dots."""
+def draw_final_returns(
+    cells: Sequence[Cell], styles: Sequence[int], baseline: float | None, *, name: str, is_wide: bool = False
+) -> Drawing:
+    """Every run's final return as a dot, a row a variant, with the interval and its estimate below the dots.
+
+    Behind many dots stands the shape of their distribution.
+    """
     height = max(HEIGHT, _ROW * len(cells) + 54)
     with mpl.rc_context(STYLE):
-        figure, axes = panel(height, left=12, right=14, bottom=40, top=6)
+        width = _WIDE if is_wide else WIDTH
+        figure, axes = panel(height, left=12, right=14, bottom=40, top=6, width=width)
         axes.grid(axis="x", color=GRID, linewidth=0.7)
-        for position, (cell, style) in enumerate(zip(cells, styles, strict=True)):
-            _draw_row(axes, cell, -float(position), colour_of(style))
         axes.set_ylim(-len(cells) + 0.38, 0.62)
         _limit_returns(axes, cells, baseline)
-        _draw_dots(axes, cells, styles)
+        for position, (cell, style) in enumerate(zip(cells, styles, strict=True)):
+            with marks_of_variants(axes, style):
+                _draw_row(axes, cell, -float(position), colour_of(style), width - 26)
+                _draw_dots(axes, cell, position, colour_of(style))
         if baseline is not None:
             axes.axvline(baseline, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
         axes.set_yticks([])
@@ -60,6 +74,7 @@ def draw_final_returns(cells: Sequence[Cell], styles: Sequence[int], baseline: f
             for cell in cells
             if (metric := cell.metrics["final_return"])
         )
+        name = f"wide-{name}" if is_wide else name
         return render(figure, name, f"Final return of every run; mean or IQM per variant: {told}")
 
 
@@ -70,14 +85,15 @@ def _limit_returns(axes: Axes, cells: Sequence[Cell], baseline: float | None) ->
     axes.set_xlim(*padded(values if baseline is None else np.append(values, baseline), ends))
 
 
-def _draw_row(axes: Axes, cell: Cell, y: float, colour: str) -> None:
+def _draw_row(axes: Axes, cell: Cell, y: float, colour: str, width: float) -> None:
     """A variant's name, counts, estimate and interval."""
     metric = cell.metrics["final_return"]
     notes = [f"n = {metric.n}"] + [f"{cell.counts[s]} {s}" for s in ("diverged", "failed") if cell.counts[s]]
+    told = " · ".join(notes)
     # The paper behind the words keeps the baseline from striking them through.
     at = {"transform": axes.get_yaxis_transform(), "va": "top", "bbox": {"facecolor": PAPER, "linewidth": 0, "pad": 1}}
-    write(axes, 0.0, y + 0.52, shortened(cell.variant, 34), 9.5, INK, **at)
-    write(axes, 1.0, y + 0.52, " · ".join(notes), 8.5, MUTED, ha="right", **at)
+    write(axes, 0.0, y + 0.52, fitting(cell.variant, width - 6.5 * len(told), 10), 10, INK, **at)
+    write(axes, 1.0, y + 0.52, told, SMALL, MUTED, ha="right", **at)
     axes.axhline(y - 0.34, color=GRID, linewidth=0.7, zorder=0)
     if metric.interval is None or metric.estimate is None:
         return
@@ -88,20 +104,23 @@ def _draw_row(axes: Axes, cell: Cell, y: float, colour: str) -> None:
     )
 
 
-def _draw_dots(axes: Axes, cells: Sequence[Cell], styles: Sequence[int]) -> None:
-    """One dot a run, none hiding another; a cross for a run that diverged or failed. A done run's dot says which in its id."""
+def _draw_dots(axes: Axes, cell: Cell, position: int, colour: str) -> None:
+    """One dot a run, none hiding another; a cross for a run that diverged or failed. A group of dots has an id."""
     import seaborn as sns  # here and not above: it takes a second
 
-    for position, (cell, style) in enumerate(zip(cells, styles, strict=True)):
-        for is_done in (True, False):
-            own = in_order(cell, is_done=is_done)
-            if not own:
-                continue
-            edge = {"edgecolor": PAPER, "linewidth": 0.5} if is_done else {"linewidth": 1.3}
-            values, rows = [curve.final_return for curve in own], [0.09 - position] * len(own)
-            look = {"color": colour_of(style), "size": 5.2, "marker": "o" if is_done else "x", **edge}
-            sns.swarmplot(x=values, y=rows, orient="h", native_scale=True, ax=axes, legend=False, **look)
-            axes.collections[-1].set_gid(f"dots-{position}-{int(is_done)}")
+    at: dict[str, Any] = {"orient": "h", "native_scale": True, "ax": axes, "legend": False, "color": colour}
+    for is_done in (True, False):
+        own = in_order(cell, is_done=is_done)
+        if not own:
+            continue
+        values, rows = [curve.final_return for curve in own], [0.09 - position] * len(own)
+        if is_done and len(own) >= MIN_RUNS_FOR_SHAPE and np.ptp(values) > 0.0:
+            # Not beyond the runs, and all of one width: a shape's height says nothing of how many runs there are.
+            shape = {"cut": 0, "inner": None, "density_norm": "width", "width": 0.42, "linewidth": 0.8}
+            sns.violinplot(x=values, y=rows, alpha=0.22, linecolor=colour, **shape, **at)
+        edge = {"edgecolor": PAPER, "linewidth": 0.5} if is_done else {"linewidth": 1.3}
+        sns.swarmplot(x=values, y=rows, size=5.2, marker="o" if is_done else "x", **edge, **at)
+        axes.collections[-1].set_gid(f"dots-{position}-{int(is_done)}")
 
 
 def in_order(cell: Cell, *, is_done: bool) -> list[RunCurve]:
@@ -114,12 +133,13 @@ def marks_of(cells: Sequence[Cell], name: str, films: Mapping[str, str]) -> tupl
     """What the page's script says of each dot: its seed, its return, and the film of its run, if there is one."""
     return tuple(
         {
-            "id": f"{name}-dots-{position}-{int(is_done)}",
+            "id": f"{prefix}{name}-dots-{position}-{int(is_done)}",
             "variant": cell.variant,
             "runs": [
                 {"seed": run.seed, "shown": number(run.final_return), "film": films.get(run.run_id, "")} for run in own
             ],
         }
+        for prefix in ("", "wide-")
         for position, cell in enumerate(cells)
         for is_done in (True, False)
         if (own := in_order(cell, is_done=is_done))

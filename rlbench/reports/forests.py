@@ -14,8 +14,24 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from rlbench.reports.axis_labels import TickFormatter
-from rlbench.reports.canvas import GRID, INK, MUTED, PAPER, STYLE, Drawing, colour_of, name_axes, panel, render, write
-from rlbench.text import place_of, shortened
+from rlbench.reports.canvas import (
+    GRID,
+    INK,
+    MUTED,
+    PAPER,
+    SMALL,
+    STYLE,
+    WIDTH,
+    Drawing,
+    colour_of,
+    fitting,
+    marks_of_variants,
+    name_axes,
+    panel,
+    render,
+    write,
+)
+from rlbench.text import place_of
 
 _ROW = 40.0
 
@@ -31,6 +47,7 @@ class Row:
     high: float | None
     style: int = 0
     second: tuple[float, float] | None = None
+    variants: tuple[int, ...] = ()  # the indices of those that it is of
 
     @property
     def place(self) -> int | None:
@@ -58,7 +75,8 @@ def draw_forest(
             if margin is not None:
                 axes.axvspan(zero - margin, zero + margin, color=MUTED, alpha=0.13, linewidth=0, zorder=0)
         for place, row in enumerate(rows):
-            _draw(axes, row, -float(place))
+            with marks_of_variants(axes, *row.variants):
+                _draw(axes, row, -float(place))
         axes.set_ylim(-len(rows) + 0.38, 0.62)
         axes.set_xlim(*(limits or _limits(rows, zero, margin)))
         axes.set_yticks([])
@@ -73,8 +91,9 @@ def _draw(axes: mpl.axes.Axes, row: Row, y: float) -> None:
     # The paper behind the words keeps the line at zero from striking them through.
     paper = {"facecolor": PAPER, "linewidth": 0, "pad": 1}
     at = {"transform": axes.get_yaxis_transform(), "va": "top", "bbox": paper}
-    write(axes, 0.0, y + 0.52, shortened(row.label, 44), 9.5, INK, **at)
-    write(axes, 1.0, y + 0.52, row.note, 8.5, MUTED, ha="right", **at)
+    room = WIDTH - 26 - 0.62 * SMALL * len(row.note)
+    write(axes, 0.0, y + 0.52, fitting(row.label, room, 10), 10, INK, **at)
+    write(axes, 1.0, y + 0.52, row.note, SMALL, MUTED, ha="right", **at)
     axes.axhline(y - 0.42, color=GRID, linewidth=0.7, zorder=0)
     if not math.isfinite(row.estimate):
         return

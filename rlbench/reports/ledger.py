@@ -81,6 +81,18 @@ class Ledger:
             return [text.NOTHING]
         return ["[", self.show(key, low, how), ", ", self.show(key, high, how), "]"]
 
+    def points(self, key: str, how: str = "number") -> list[str]:
+        """A recorded curve as texts: at each point its estimate and its interval, to the place that the interval supports."""
+        record = self.records[key]
+        write, told = _TO_A_PLACE[how], []
+        for estimate, low, high in zip(record["estimate"], record["low"], record["high"], strict=True):
+            if low is None:
+                told.append(write(estimate, None))
+                continue
+            place = text.place_of(low, high, estimate)
+            told.append(f"{write(estimate, place)} [{write(low, place)}, {write(high, place)}]")
+        return told
+
     def told(self, key: str, field: str) -> str:
         """A recorded text, such as the method."""
         return str(self.records[key][field])

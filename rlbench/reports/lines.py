@@ -1,4 +1,4 @@
-"""Lines over a common axis, each with its name at its end: profiles, time to threshold, diagnostics, interactions.
+"""Lines over a common axis, one a variant with its name at its end: profiles, time to threshold, diagnostics.
 
 In: plain numbers. Out: a `Drawing`. Never: computes a statistic.
 """
@@ -11,6 +11,7 @@ from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike
 
@@ -18,21 +19,20 @@ from rlbench.reports.axis_labels import TickFormatter, end_label, label_ends, ri
 from rlbench.reports.canvas import (
     GRID,
     HEIGHT,
-    MUTED,
     STYLE,
     Drawing,
     colour_of,
     dash_of,
+    marks_of_variants,
     name_axes,
     panel,
     render,
-    write,
 )
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line: x and y [points], perhaps with a band, and dots [dots, 2] of single runs."""
+    """One line: x and y [points], perhaps with a band; `style` is the index of its variant."""
 
     label: str
     style: int
@@ -40,7 +40,6 @@ class Curve:
     y: ArrayLike
     low: ArrayLike | None = None
     high: ArrayLike | None = None
-    dots: ArrayLike | None = None
 
 
 def draw_lines(
@@ -54,29 +53,16 @@ def draw_lines(
     is_step: bool = False,
     is_log: bool = False,
     ylim: tuple[float, float] | None = None,
-    xticks: Sequence[str] | None = None,
-    mark: tuple[float, str] | None = None,
 ) -> Drawing:
-    """Lines with their names at their right ends; `xticks` names whole numbers, `mark` is a dotted level with its name."""
+    """Lines with their names at their right ends."""
     labels = [end_label(curve.label) for curve in curves]
     with mpl.rc_context(STYLE):
         tall = max(height, 13.5 * len(labels) + 70)
         figure, axes = panel(tall, left=52, right=right_margin(labels), bottom=40, top=14)
         axes.grid(axis="y", color=GRID, linewidth=0.7)
         for curve in curves:
-            colour, dash = colour_of(curve.style), dash_of(curve.style)
-            x, y = np.asarray(curve.x, float), np.asarray(curve.y, float)
-            if curve.low is not None and curve.high is not None:
-                step: Literal["post"] | None = "post" if is_step else None
-                axes.fill_between(
-                    x, np.asarray(curve.low), np.asarray(curve.high), color=colour, alpha=0.16, linewidth=0, step=step
-                )
-            if curve.dots is not None:
-                dots = np.asarray(curve.dots, float)
-                axes.plot(dots[:, 0], dots[:, 1], "o", color=colour, alpha=0.35, markersize=3.2, markeredgewidth=0)
-            drawn = "steps-post" if is_step else "default"
-            marker = "o" if len(x) == 1 or xticks else None
-            axes.plot(x, y, color=colour, linestyle=dash, linewidth=2.0, drawstyle=drawn, marker=marker, markersize=5)
+            with marks_of_variants(axes, curve.style):
+                _draw(axes, curve, is_step=is_step)
         if is_log:
             axes.set_yscale("log")
             # Plain numbers: powers typeset as mathematics take a fifth of a large report's time.
@@ -86,24 +72,27 @@ def draw_lines(
             axes.yaxis.set_major_formatter(TickFormatter())
         if ylim:
             axes.set_ylim(*ylim)
-        _limit(axes, curves, xticks)
-        if mark:
-            axes.axhline(mark[0], color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
-            at = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "bottom"}
-            write(axes, 0.995, mark[0], mark[1], 8.5, MUTED, **at)
+        _limit(axes, curves)
         if curves:
             ends = [float(np.asarray(curve.y, float)[-1]) for curve in curves]
-            label_ends(figure, axes, ends, labels, [curve.style for curve in curves])
-        name_axes(axes, x=xlabel)
-        name_axes(axes, y=ylabel)
+            label_ends(figure, axes, ends, labels, [curve.style for curve in curves], of_variants=True)
+        name_axes(axes, x=xlabel, y=ylabel)
         return render(figure, name, summary)
 
 
-def _limit(axes: mpl.axes.Axes, curves: Sequence[Curve], xticks: Sequence[str] | None) -> None:
-    if xticks:
-        axes.set_xlim(-0.3, len(xticks) - 0.7)
-        axes.set_xticks(range(len(xticks)), list(xticks), parse_math=False)
-        return
+def _draw(axes: Axes, curve: Curve, *, is_step: bool) -> None:
+    colour, dash = colour_of(curve.style), dash_of(curve.style)
+    x, y = np.asarray(curve.x, float), np.asarray(curve.y, float)
+    if curve.low is not None and curve.high is not None:
+        low, high = np.asarray(curve.low), np.asarray(curve.high)
+        step: Literal["post"] | None = "post" if is_step else None
+        axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0, step=step)
+    drawn = "steps-post" if is_step else "default"
+    marker = "o" if len(x) == 1 else None
+    axes.plot(x, y, color=colour, linestyle=dash, linewidth=2.0, drawstyle=drawn, marker=marker, markersize=5)
+
+
+def _limit(axes: Axes, curves: Sequence[Curve]) -> None:
     if curves:
         low = min(float(np.min(np.asarray(curve.x, float))) for curve in curves)
         high = max(float(np.max(np.asarray(curve.x, float))) for curve in curves)

@@ -19,16 +19,17 @@ from rlbench.reports.canvas import (
     INK,
     MUTED,
     PAPER,
+    SMALL,
     STYLE,
     WIDTH,
     Drawing,
     add_axes,
     blank,
     colour_of,
+    fitting,
     render,
     write,
 )
-from rlbench.text import shortened
 
 _ROW, _LEFT, _GAP, _RIGHT, _TOP, _BOTTOM = 24.0, 92.0, 12.0, 10.0, 26.0, 40.0
 
@@ -67,13 +68,13 @@ def draw_parts(
             _panel(axes, estimates, titles[place], limits, margin, colour_of(place))
         for place, row in enumerate(rows):
             at = {"transform": panels[0].get_yaxis_transform(), "ha": "right", "va": "center"}
-            write(panels[0], -0.06, -float(place), shortened(row.part, 16), 9.5, INK, **at)
+            write(panels[0], -0.06, -float(place), fitting(row.part, _LEFT - 8, SMALL), SMALL, INK, **at)
         figure.text(
             (_LEFT + width + _GAP / 2) / WIDTH,
             9 / (height + _TOP + _BOTTOM),
             xlabel,
             ha="center",
-            fontsize=9,
+            fontsize=SMALL,
             color=MUTED,
             parse_math=False,
         )
@@ -105,7 +106,8 @@ def _panel(
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(TickFormatter())
-    write(axes, 0.5, 1.0, shortened(title, 28), 9.0, INK, transform=axes.transAxes, ha="center", va="bottom")
+    short = fitting(title, (WIDTH - _LEFT - _GAP - _RIGHT) / 2, SMALL)
+    write(axes, 0.5, 1.0, short, SMALL, INK, transform=axes.transAxes, ha="center", va="bottom")
 
 
 def _limits(rows: Sequence[PartRow], margin: float | None) -> tuple[float, float]:

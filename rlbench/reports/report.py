@@ -99,7 +99,7 @@ def build_report(summary: Summary, out: Path | None = None) -> Report:
             scoreboard_section(summary, env, slug(env, i), families, ledger, links)
             for i, env in enumerate(summary.envs)
         ),
-        factorial_section(design, effects, ledger),
+        factorial_section(summary, design, effects, ledger),
         aggregates_section(summary, across_environments(summary), ledger),
         improvement_section(summary, improvement_matrix(summary), ledger),
         threshold_section(summary, ledger),
@@ -113,9 +113,8 @@ def build_report(summary: Summary, out: Path | None = None) -> Report:
     ]
     facts = tuple(_facts(summary))
     pictures = part_pictures(summary, families) or answer_pictures(summary, links)
-    return Report(
-        summary.experiment, summary.question, tuple(answers), pictures, facts, tuple(sections), ledger.records
-    )
+    head = summary.experiment, summary.question, tuple(answers), pictures, facts
+    return Report(*head, tuple(sections), ledger.records, summary.variants)
 
 
 def report_files(summary: Summary, report: Report) -> dict[str, str | bytes]:

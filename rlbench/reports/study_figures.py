@@ -22,6 +22,7 @@ from rlbench.reports.canvas import (
     INK,
     MUTED,
     SERIES,
+    SMALL,
     STYLE,
     WIDTH,
     Drawing,
@@ -34,13 +35,15 @@ from rlbench.reports.canvas import (
 )
 from rlbench.text import number, shortened
 
+_FULL = 880.0  # points: the page's width on a screen
+_LEANING = 4.9  # points to the left that a letter of a leaning name takes
 _BAD_TO_GOOD = LinearSegmentedColormap.from_list("score", ["#c9d6e4", SERIES[0]])
 
 
 def draw_history(studies: Sequence[Mapping[str, Any]], *, name: str) -> Drawing:
     """Every trial's tuning score, and the best so far, against the number of trials; all studies on one scale."""
     with mpl.rc_context(STYLE):
-        figure, axes = panel(HEIGHT, left=52, right=16, bottom=40, top=16 + 14 * len(studies))
+        figure, axes = panel(HEIGHT, left=52, right=16, bottom=40, top=16 + 15 * len(studies))
         axes.grid(axis="y", color=GRID, linewidth=0.7)
         told = []
         for index, study in enumerate(studies):
@@ -65,7 +68,7 @@ def draw_history(studies: Sequence[Mapping[str, Any]], *, name: str) -> Drawing:
             if done:
                 told.append(f"{study['study']}: best {number(float(best[-1]))} of {len(study['trials'])} trials")
                 label = f"{shortened(study['study'], 40)}: best so far"
-                write(axes, 0.0, 1.02 + 0.055 * index, label, 9, colour, transform=axes.transAxes, va="bottom")
+                write(axes, 0.0, 1.02 + 0.075 * index, label, SMALL, colour, transform=axes.transAxes, va="bottom")
         name_axes(axes, x="number of trials")
         name_axes(axes, y="tuning score")
         axes.yaxis.set_major_formatter(TickFormatter())
@@ -100,12 +103,19 @@ def draw_slice(study: Mapping[str, Any], key: str, *, name: str) -> Drawing:
         return render(figure, name, f"Tuning score against {key}, {len(trials)} trials; a cross is a pruned one")
 
 
-def draw_parallel(study: Mapping[str, Any], *, name: str) -> Drawing:
-    """Each completed trial as a line through all parameters, darker the better; gaps where a parameter did not count."""
+def draw_parallel(study: Mapping[str, Any], *, name: str, is_wide: bool = False) -> Drawing:
+    """Each completed trial as a line through all parameters, darker the better; gaps where a parameter did not count.
+
+    The narrow form is for the page only, and names parameters without their groups where that tells them apart.
+    """
     keys = [parameter["key"] for parameter in study["definition"]["space"]]
+    names = keys if is_wide else _without_groups(keys)
+    width = _FULL if is_wide else WIDTH
     done = sorted((t for t in study["trials"] if t["state"] == "complete"), key=lambda trial: trial["value"])
     with mpl.rc_context(STYLE):
-        figure, axes = panel(HEIGHT, left=_room_for_leaning(keys), right=30, bottom=78, top=16)
+        figure, axes = panel(
+            HEIGHT + 20, left=_room_for_leaning(names, width), right=40, bottom=98, top=16, width=width
+        )
         low, high = (done[0]["value"], done[-1]["value"]) if done else (0.0, 1.0)
         for trial in done:
             share = (trial["value"] - low) / (high - low) if high > low else 1.0
@@ -115,21 +125,29 @@ def draw_parallel(study: Mapping[str, Any], *, name: str) -> Drawing:
         for position, key in enumerate(keys):
             axes.axvline(position, color=GRID, linewidth=0.8, zorder=0)
             for at, text in _ends(study, key):
-                write(axes, position + 0.04, at, text, 7.5, MUTED, va="center")
-        axes.set_xticks(range(len(keys)), keys, rotation=30, ha="right", fontsize=8, parse_math=False)
+                write(axes, position + 0.04, at, text, SMALL, MUTED, va="center")
+        axes.set_xticks(range(len(keys)), names, rotation=35, ha="right", fontsize=SMALL, parse_math=False)
         axes.set_yticks([])
         axes.set_ylim(-0.06, 1.06)
         axes.spines[["left", "bottom"]].set_visible(False)
         axes.tick_params(length=0, colors=INK)
+        whole = f"wide-{name}" if is_wide else name
         best = f"; the best, {number(high)}, is darkest" if done else ""
-        return render(figure, name, f"{len(done)} completed trials as lines through {', '.join(keys)}{best}")
+        summary = f"{len(done)} completed trials as lines through {', '.join(keys)}{best}"
+        return render(figure, whole, summary, is_for_page=not is_wide)
 
 
-def _room_for_leaning(keys: Sequence[str]) -> float:
-    """Points left of the first of several axes whose names lean to the left, 3.6 points a letter: no name begins before the figure."""
+def _without_groups(keys: Sequence[str]) -> list[str]:
+    """`optimizer.lr` as `lr`, where no other key ends so."""
+    lasts = [key.rpartition(".")[2] for key in keys]
+    return [last if lasts.count(last) == 1 else key for key, last in zip(keys, lasts, strict=True)]
+
+
+def _room_for_leaning(names: Sequence[str], width: float) -> float:
+    """Points left of the first of several axes whose names lean to the left: no name begins before the figure."""
     # Points between axes without that room, of which an axis gets the less the further right it is.
-    apart = (WIDTH - 30) / max(1, len(keys) - 1)
-    begins = [(3.6 * len(key) - place * apart) / (1 - place / len(keys)) for place, key in enumerate(keys)]
+    apart = (width - 40) / max(1, len(names) - 1)
+    begins = [(_LEANING * len(name) - place * apart) / (1 - place / len(names)) for place, name in enumerate(names)]
     return min(max(20.0, *begins), 120.0)
 
 

@@ -16,9 +16,14 @@ from written_runs import PlannedRun, write_store
 from rlbench.reports.axis_labels import pushed_apart
 from rlbench.reports.canvas import CSS_COLOURS, DASHES, SERIES, Drawing, colour_of, dash_of
 from rlbench.reports.cells import Cell
+from rlbench.reports.comparisons import families_of
 from rlbench.reports.curves import MOST_TOGETHER, draw_curves
-from rlbench.reports.figures import draw_final_returns
+from rlbench.reports.differences import curve_differences, draw_differences
+from rlbench.reports.distribution import draw_distribution
+from rlbench.reports.figures import MIN_RUNS_FOR_SHAPE, draw_final_returns
+from rlbench.reports.heat_map import draw_heat_map
 from rlbench.reports.summary import summarise
+from rlbench.stats import Interval
 
 
 def cells_of(path: Path, variants: list[str], seeds: int = 3) -> tuple[Cell, ...]:
@@ -33,7 +38,7 @@ def cells_of(path: Path, variants: list[str], seeds: int = 3) -> tuple[Cell, ...
 def both(cells: tuple[Cell, ...], baseline: float | None = None) -> list[Drawing]:
     styles = list(range(len(cells)))
     return [
-        draw_curves(cells, styles, baseline, name="c", kind="greedy return"),
+        draw_curves(cells, styles, baseline, name="c", kind="greedy return", is_wide=True),
         draw_final_returns(cells, styles, baseline, name="f"),
     ]
 
@@ -77,7 +82,7 @@ def test_more_variants_than_the_eye_tells_apart_have_a_panel_each(tmp_path: Path
 
 
 def test_page_svg_has_css_colours_and_ids_of_its_own(tmp_path: Path) -> None:
-    for drawing, prefix in zip(both(cells_of(tmp_path, ["a", "b"])), "cf", strict=True):
+    for drawing, prefix in zip(both(cells_of(tmp_path, ["a", "b"])), ("wide-c", "f"), strict=True):
         ET.fromstring(drawing.page_svg)
         assert not [colour for colour in CSS_COLOURS if colour in drawing.page_svg]
         assert "var(--series-1)" in drawing.page_svg
@@ -124,6 +129,62 @@ def test_colour_and_dash_together_name_a_variant() -> None:
 @pytest.mark.parametrize("colour", SERIES)
 def test_series_stand_out_from_paper(colour: str) -> None:
     assert 1.05 / (luminance(colour) + 0.05) >= 3.0
+
+
+def variants_of(svg: str) -> set[str]:
+    return {one for found in re.findall(r'data-variant="([^"]*)"', svg) for one in found.split()}
+
+
+def test_marks_say_whose_they_are_and_ids_stay_apart(tmp_path: Path) -> None:
+    for drawing in both(cells_of(tmp_path, ["a", "b", "c"])):
+        assert variants_of(drawing.page_svg) == variants_of(drawing.svg) == {"0", "1", "2"}
+        ids = re.findall(r'\bid="([^"]*)"', drawing.page_svg)
+        assert len(set(ids)) == len(ids)
+
+
+def test_the_shape_of_a_distribution_stands_behind_many_runs_only(tmp_path: Path) -> None:
+    def patches(seeds: int) -> int:
+        drawing = both(cells_of(tmp_path / str(seeds), ["a"], seeds))[1]
+        return len(re.findall(r"<g id=\"[^\"]*\" data-variant=\"0\">\s*<defs>", drawing.svg))
+
+    assert patches(MIN_RUNS_FOR_SHAPE) == patches(MIN_RUNS_FOR_SHAPE - 1) + 1
+
+
+def test_a_distribution_steps_down_at_each_run(tmp_path: Path) -> None:
+    cells = cells_of(tmp_path, ["a", "b"], seeds=5)
+    drawing = draw_distribution(cells, [0, 1], name="d")
+    assert drawing is not None
+    assert "share of runs above" in texts_of(drawing.svg)
+    (path,) = re.findall(r'<g id="mark-0" data-variant="0">\s*<path d="([^"]*)"', drawing.svg)
+    heights = [float(y) for y in re.findall(r"[ML] [\d.]+ ([\d.]+)", path)]
+    assert len({round(height, 2) for height in heights}) == 6  # 1, 0.8 ... 0
+    assert draw_distribution(cells[:1], [0], name="d") is None
+
+
+def test_a_heat_map_has_both_directions_and_both_are_one_in_sum(tmp_path: Path) -> None:
+    pairs = {("b", "a"): Interval(0.8, 0.6, 0.95, "probability_of_improvement", "bootstrap", 5, 0.95)}
+    drawing = draw_heat_map(["a", "b"], [0, 3], pairs, name="h")
+    assert {"a", "b", "0.80", "0.20"} <= set(texts_of(drawing.svg))
+    assert variants_of(drawing.svg) == {"0", "3"}
+    assert "fill-opacity: 0.2" in drawing.page_svg  # 0.3 from the middle, of 0.5, at a strength of 0.45
+    assert "fill: var(--series-1)" in drawing.page_svg
+
+
+def test_a_difference_is_marked_where_its_band_leaves_nothing_in_doubt(tmp_path: Path) -> None:
+    runs = [
+        PlannedRun(variant, seed, {500: [10.0 * seed], 1000: [10.0 * seed + 50 * i + seed % 2]})
+        for i, variant in enumerate(("low", "high"))
+        for seed in range(6)
+    ]
+    comparisons = [{"family": "f", "pairs": [["high", "low"]]}]
+    summary = summarise(write_store(tmp_path / "results", runs, comparisons=comparisons), "example")
+    (one,) = curve_differences(summary, families_of(summary), "CartPole-v1")
+    assert one.variants == (1, 0)
+    assert list(one.band.estimate) == [0.0, 50.0]
+    assert list(one.is_apart) == [False, True]
+    drawing = draw_differences([one], 5.0, name="d", kind="greedy return", is_wide=True)
+    assert "high − low" in texts_of(drawing.svg)
+    assert "1 of 2 points apart" in drawing.summary
 
 
 @given(st.lists(st.floats(0, 200), min_size=1, max_size=12), st.floats(200, 300))

@@ -192,7 +192,9 @@ def test_records_say_how_they_were_made(stats: dict[str, dict[str, Any]]) -> Non
             "improvement",
             "final_return",
             "threshold",
+            "curve",
             "curve difference",
+            "curve difference along training",
         ):
             assert record.get("method") or record.get("interval_method"), key
             assert record["n"] if "n" in record else record["n_x"], key

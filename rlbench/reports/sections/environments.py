@@ -5,8 +5,9 @@ from __future__ import annotations
 from rlbench import text
 from rlbench.envs.scores import normalisation
 from rlbench.reports.across import AGGREGATES, Across, Improvement
-from rlbench.reports.document import Block, Content, Figures, Picture, Section, line, note, strong, table
+from rlbench.reports.document import Block, Content, Figures, Part, Picture, Section, line, note, strong, table
 from rlbench.reports.forests import Row, draw_forest
+from rlbench.reports.heat_map import MOST_ON_A_PHONE, draw_heat_map
 from rlbench.reports.ledger import Ledger
 from rlbench.reports.lines import Curve, draw_lines
 from rlbench.reports.sections.design import name_of
@@ -36,7 +37,9 @@ def aggregates_section(summary: Summary, across: Across, ledger: Ledger) -> Sect
             low=profile.low,
             high=profile.high,
         )
-    blocks += [Figures((_iqm_forest(summary, across), _profile(summary, across))), _table(summary, across, ledger)]
+    # On one environment the distribution of its returns says the same in its own unit.
+    pictures = [_iqm_forest(summary, across), *([_profile(summary, across)] if len(across.envs) > 1 else [])]
+    blocks += [Figures(tuple(pictures)), _table(summary, across, ledger)]
     few = any(across.aggregates[v]["iqm"].n < 10 for v in across.variants)
     says = (
         "Final returns as a share of the way from random actions (0) to the reference (1), by a fixed "
@@ -59,7 +62,9 @@ def _iqm_forest(summary: Summary, across: Across) -> Picture:
     for variant in across.variants:
         interval = across.aggregates[variant]["iqm"]
         style = summary.variants.index(variant)
-        rows.append(Row(variant, f"n = {interval.n}", interval.estimate, interval.low, interval.high, style=style))
+        note_of_n = f"n = {interval.n}"
+        ends = (interval.estimate, interval.low, interval.high)
+        rows.append(Row(variant, note_of_n, *ends, style=style, variants=(style,)))
     told = "; ".join(f"{row.label} {text.number(row.estimate)}" for row in rows)
     drawing = draw_forest(
         rows,
@@ -136,5 +141,20 @@ def improvement_section(summary: Summary, improvement: Improvement, ledger: Ledg
         "column's, ties half, averaged over environments; 95 % percentile bootstrap. It describes; "
         "verdicts are above."
     )
-    blocks = (table("Probability of improvement", titles, rows, name="improvement"), note(says))
+    heat_map = Figures((_heat_map(summary, improvement),))
+    blocks = (heat_map, table("Probability of improvement", titles, rows, name="improvement"), note(says))
     return Section("improvement", "Probability of improvement", blocks)
+
+
+def _heat_map(summary: Summary, improvement: Improvement) -> Picture:
+    variants = improvement.variants
+    styles = [summary.variants.index(variant) for variant in variants]
+    drawn = [
+        draw_heat_map(variants, styles, improvement.pairs, name="improvement", is_wide=is_wide)
+        for is_wide in ((False, True) if len(variants) > MOST_ON_A_PHONE else (False,))
+    ]
+    caption: list[str | Part] = [
+        strong("How often the row's run beats the column's. "),
+        "Blue: more often than not; orange: less often; bold: the 95 % interval leaves out 0.5.",
+    ]
+    return Picture(drawn[0], "improvement", line(caption), drawn[1] if len(drawn) > 1 else None)

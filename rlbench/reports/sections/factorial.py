@@ -22,9 +22,10 @@ from rlbench.reports.document import (
 )
 from rlbench.reports.effects import Effects, EffectsReport
 from rlbench.reports.forests import Row, draw_forest
+from rlbench.reports.interaction_figure import draw_interaction
 from rlbench.reports.ledger import Ledger
-from rlbench.reports.lines import Curve, draw_lines
 from rlbench.reports.sections.effect_sentences import TONES, effect_key
+from rlbench.reports.summary import Summary
 
 
 def record_effects(report: EffectsReport, ledger: Ledger, *, is_declared: bool) -> None:
@@ -74,7 +75,7 @@ def record_effects(report: EffectsReport, ledger: Ledger, *, is_declared: bool) 
         )
 
 
-def factorial_section(design: Design, report: EffectsReport, ledger: Ledger) -> Section:
+def factorial_section(summary: Summary, design: Design, report: EffectsReport, ledger: Ledger) -> Section:
     """Which factor matters, or why that cannot be said."""
     blocks: list[Block] = []
     if report.problem:
@@ -95,16 +96,20 @@ def factorial_section(design: Design, report: EffectsReport, ledger: Ledger) -> 
     blocks.append(note(f"Factors, {how}: {told}. A positive effect says that the first of a pair scores higher."))
     blocks += [note(f"Left out: {one}.") for one in report.left_out]
     for place, analysis in enumerate(report.analyses):
-        blocks += _analysis(design, analysis, place, ledger, is_headline=analysis in report.headlines)
+        blocks += _analysis(summary, design, analysis, place, ledger, is_headline=analysis in report.headlines)
     blocks.append(_pairing_words(report))
     return Section("factorial", "Which factor matters", tuple(blocks))
 
 
-def _analysis(design: Design, analysis: Effects, place: int, ledger: Ledger, *, is_headline: bool) -> list[Block]:
+def _analysis(
+    summary: Summary, design: Design, analysis: Effects, place: int, ledger: Ledger, *, is_headline: bool
+) -> list[Block]:
     where = f"All {len(analysis.envs)} environments, normalised" if analysis.scope == "all" else analysis.scope
     where += "" if is_headline else " alone, exploratory"
     pictures = [_forest(analysis, place)]
-    pictures += [_environments_forest(analysis)] if analysis.scope == "all" else _interactions(design, analysis, place)
+    pictures += (
+        [_environments_forest(analysis)] if analysis.scope == "all" else _interactions(summary, design, analysis, place)
+    )
     blocks: list[Block] = [Heading(where), Figures(tuple(pictures)), _effects_table(analysis, place, ledger)]
     if analysis.scope == "all":
         blocks.append(_environments_table(analysis, ledger))
@@ -143,29 +148,21 @@ def _forest(analysis: Effects, place: int) -> Picture:
     return Picture(drawing, f"effects-{place}", line(caption))
 
 
-def _interactions(design: Design, analysis: Effects, place: int) -> list[Picture]:
+def _interactions(summary: Summary, design: Design, analysis: Effects, place: int) -> list[Picture]:
     """For each pair of factors: a line per level of the second over the levels of the first; parallel is additive."""
-    frame = analysis.frame
     found = []
     for number, (first, second) in enumerate(itertools.combinations(design.factors, 2)):
-        levels, curves = list(first.levels), []
-        for style, level in enumerate(second.levels):
-            own = frame[frame[second.name] == level]
-            scores = [own.loc[own[first.name] == one, "score"] for one in levels]
-            aside = 0.05 * (style - (len(second.levels) - 1) / 2)  # so that the levels' dots do not hide each other
-            dots = [(x + aside, score) for x, column in enumerate(scores) for score in column]
-            curves.append(Curve(f"{level}", style, range(len(levels)), [column.mean() for column in scores], dots=dots))
-        drawing = draw_lines(
-            curves,
-            xlabel=first.name,
-            ylabel="mean final return",
+        drawing = draw_interaction(
+            analysis.frame,
+            (first.name, list(first.levels)),
+            (second.name, list(second.levels)),
             name=f"interaction{place}x{number}",
-            summary=f"Mean final return by {first.name}, a line for each {second.name}",
-            xticks=levels,
+            possible=summary.possible(analysis.scope),
         )
         caption: list[str | Part] = [
             strong(f"{first.name} x {second.name}. "),
-            "Line: mean over runs; dot: a run. Parallel lines: no interaction.",
+            "Line: mean over runs, with a 95 % interval of each mean alone; faint: a run. Parallel lines: one factor does the same "
+            "whatever the other is.",
         ]
         found.append(Picture(drawing, f"interaction-{place}-{number}", line(caption)))
     return found
@@ -271,8 +268,8 @@ def _pairing_words(report: EffectsReport) -> Block:
     family = "all these environments together" if len(report.headlines) > 1 else "a heading"
     tests = " and ".join(dict.fromkeys(analysis.result.test_method for analysis in report.analyses))
     return note(
-        f"What pairing bought: {'; '.join(says)}. Pairing worth: as many times the seeds would give the "
-        "unpaired estimate the same variance; below 1 the pairing cost precision. "
+        f"What pairing bought: {'; '.join(says)}. Pairing worth: what a paired seed was worth in "
+        "unpaired ones; below 1 the pairing cost precision. "
         "Effects are coefficients with codes of ±0.5; an interaction is a difference of differences. "
         f"p: {tests}; the runs of a seed share random streams, and flip together. "
         f"Corrected by step-down max-T over all contrasts of {family}. "

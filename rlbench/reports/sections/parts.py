@@ -80,7 +80,7 @@ def _picture(summary: Summary, parts: Parts, env: str, place: int) -> Picture:
     drawing = draw_parts(
         rows,
         titles=(f"added to {parts.base}", f"in {parts.whole}"),
-        xlabel=f"difference that the part makes, mean final return, {env}",
+        xlabel="difference of mean final return",
         name=f"parts{place}",
         summary=f"What each part makes on {env}: {told}",
         margin=margin,

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from rlbench import text
 from rlbench.envs.scores import random_return
-from rlbench.reports.cells import MIN_RUNS_FOR_BAND, STATUSES, Cell, Metric
+from rlbench.reports.cells import STATUSES, Cell, Metric
 from rlbench.reports.comparisons import Family
-from rlbench.reports.curves import MOST_TOGETHER, draw_curves, panels_of
+from rlbench.reports.distribution import draw_distribution
 from rlbench.reports.document import Block, Content, Figures, Part, Picture, Section, badge, line, note, strong, table
-from rlbench.reports.figures import draw_final_returns, marks_of
+from rlbench.reports.figures import MIN_RUNS_FOR_SHAPE, draw_final_returns, marks_of
 from rlbench.reports.ledger import Ledger
+from rlbench.reports.sections.along_training import curves_picture, difference_blocks
 from rlbench.reports.sections.design import LOST, name_of
 from rlbench.reports.summary import Summary
-from rlbench.stats import ALL_EQUAL, simultaneous_band
+from rlbench.stats import ALL_EQUAL
 
 SCORES = ("final_return", "auc")
 MOST_BESIDE = 2  # figures beside the answer
+_SPREAD: tuple[str | Part, ...] = (
+    strong("Distribution of final returns. "),
+    "Share of done runs that end above x; every step down is a run. The line further to the right is better.",
+)
 STATISTICS = {"mean": "mean", "iqm": "IQM"}
 
 
@@ -34,38 +37,19 @@ def scoreboard_section(
     for cell in cells:
         for name in SCORES:
             record_metric(cell, name, ledger)
-    kind = summary.kind_of_return
-    curves = draw_curves(cells, styles, baseline, name=f"curves{place}", kind=kind)
-    wide = draw_curves(cells, styles, baseline, name=f"wide-curves{place}", kind=kind, is_wide=True)
     dots = draw_final_returns(cells, styles, baseline, name=f"final{place}")
-    pictures = (
-        Picture(
-            curves,
-            f"curves-{slug}",
-            line(_curves_caption(summary, cells, baseline)),
-            wide,
-            panels_of(cells, f"curves{place}"),
-        ),
-        Picture(
-            dots, f"final_returns-{slug}", line(_dots_caption(cells)), None, marks_of(cells, f"final{place}", films)
-        ),
-    )
+    marks = marks_of(cells, f"final{place}", films)
+    pictures = [
+        curves_picture(summary, env, slug, baseline, ledger),
+        Picture(dots, f"final_returns-{slug}", line(_dots_caption(cells)), None, marks),
+    ]
+    spread = draw_distribution(cells, styles, name=f"distribution{place}")
+    pictures += [Picture(spread, f"distribution-{slug}", line(_SPREAD))] if spread else []
     blocks: list[Block] = []
     if not any(cell.done for cell in cells):
         blocks.append(note(f"On {env} no run is done yet."))
-    blocks += [Figures(pictures), _scores(summary, env, cells, ledger), *_about_intervals(summary, env, cells)]
-    apart = _where_curves_differ(env, families, summary, ledger)
-    if apart:
-        titles = ["Curves", "n", "Apart at", "Largest difference", "95 % band there"]
-        blocks.append(
-            table(f"Where curves differ on {env}", titles, apart, name=f"curve_differences-{slug}", texts=("Apart at",))
-        )
-        blocks.append(
-            note(
-                f"Difference of mean {summary.kind_of_return}s along training, with a band that holds over the whole grid "
-                "at once. Apart: the band leaves 0; exploratory."
-            )
-        )
+    blocks += [Figures(tuple(pictures)), _scores(summary, env, cells, ledger), *_about_intervals(summary, env, cells)]
+    blocks += difference_blocks(summary, env, slug, families, ledger)
     return Section(f"env{place}", env, tuple(blocks))
 
 
@@ -77,8 +61,12 @@ def answer_pictures(summary: Summary, films: Mapping[str, str]) -> tuple[Picture
         if any(cell.done for cell in cells) and len(found) < MOST_BESIDE:
             styles = [summary.variants.index(cell.variant) for cell in cells]
             name = f"answer{len(found)}"
-            drawing = draw_final_returns(cells, styles, random_return(env), name=name)
-            found.append(Picture(drawing, name, line(_dots_caption(cells)), None, marks_of(cells, name, films)))
+            drawn = [
+                draw_final_returns(cells, styles, random_return(env), name=name, is_wide=is_wide)
+                for is_wide in (False, True)
+            ]
+            caption, marks = line(_dots_caption(cells)), marks_of(cells, name, films)
+            found.append(Picture(drawn[0], name, caption, drawn[1], marks))
     return tuple(found)
 
 
@@ -163,103 +151,11 @@ def _about_intervals(summary: Summary, env: str, cells: Sequence[Cell]) -> list[
     return [note(" ".join(says))] if says else []
 
 
-def _curves_caption(summary: Summary, cells: Sequence[Cell], baseline: float | None) -> list[str | Part]:
-    episodes = [text.count(one) for one in summary.evaluation_episodes]
-    says: list[str | Part] = [
-        strong("Learning curves. "),
-        f"Line: {_line_of(cells)} over runs of the {summary.kind_of_return}",
-    ]
-    if episodes and not summary.is_foreign:
-        says.append(
-            f" (per run, the mean of {' to '.join(dict.fromkeys((episodes[0], episodes[-1])))} evaluation episodes)"
-        )
-    says.append("; band: 95 %, simultaneous over the whole curve; faint: single runs")
-    says.append(
-        "; grey: the other variants. " if sum(cell.curve is not None for cell in cells) > MOST_TOGETHER else ". "
-    )
-    says.append(_runs_a_line(cells))
-    possible = summary.possible(cells[0].env) if cells else None
-    if possible is not None and any(cell.curve.band.is_cut for cell in cells if cell.curve is not None):
-        says.append(f" Bands are cut at the possible returns, {text.span(*possible)}.")
-    if baseline is not None:
-        says.append(f" Dotted: random actions, {text.number(baseline)}.")
-    carried = sum(cell.curve.num_carried for cell in cells if cell.curve is not None)
-    if carried:
-        says.append(f" {text.plural(carried, 'run')} ended before the last step; the last value is carried forward.")
-    return says
-
-
-def _line_of(cells: Sequence[Cell]) -> str:
-    """What the lines are: the IQM from 20 runs up, below the mean."""
-    kinds = {cell.curve.band.statistic for cell in cells if cell.curve is not None}
-    return {"iqm": "IQM", "mean": "mean"}[kinds.pop()] if len(kinds) == 1 else "IQM (mean below 20 runs)"
-
-
-def _runs_a_line(cells: Sequence[Cell]) -> str:
-    """n behind each line of the learning curves: one number where all agree, else by variant."""
-    counts = {cell.variant: cell.curve.band.n for cell in cells if cell.curve is not None}
-    if len(set(counts.values())) <= 1:
-        return f"n = {next(iter(counts.values()))} a line." if counts else ""
-    return f"n = {', '.join(f'{count} ({variant})' for variant, count in counts.items())}."
-
-
 def _dots_caption(cells: Sequence[Cell]) -> list[str | Part]:
     of = statistic_of([cell.metrics["final_return"] for cell in cells])
     says = f"Dot: a run's final return; diamond: {of}; bar: 95 % interval of it."
+    if any(cell.done >= MIN_RUNS_FOR_SHAPE for cell in cells):
+        says += " Shape: how the runs are spread, smoothed, of one height whatever their number."
     if any(cell.counts[status] for cell in cells for status in LOST):
         says += " Cross: a run that diverged or failed, at its last returns; it is in no mean and no IQM."
     return [strong(f"Every run on {cells[0].env}. " if cells else "Every run. "), says]
-
-
-def _where_curves_differ(env: str, families: Sequence[Family], summary: Summary, ledger: Ledger) -> list[list[Content]]:
-    """Declared pairs: the steps at which the simultaneous band of the difference leaves 0."""
-    rows: list[list[Content]] = []
-    reach = summary.reach(env)
-    possible = None if reach is None else (-reach, reach)
-    for member in (m for family in families if family.name for m in family.members if m.env == env):
-        x, y = (cell.curve if (cell := summary.cell(v, env)) else None for v in (member.x, member.y))
-        if x is None or y is None or not np.array_equal(x.env_steps, y.env_steps):
-            continue
-        places = {seed: place for place, seed in enumerate(y.seeds)}
-        shared = [(place, places[seed]) for place, seed in enumerate(x.seeds) if seed in places]
-        if member.is_paired and len(shared) >= MIN_RUNS_FOR_BAND:
-            one, other = (c.values[list(own)] for c, own in zip((x, y), zip(*shared, strict=True), strict=True))
-            band = simultaneous_band(one - other, resamples=1_000, possible=possible)
-        elif not member.is_paired and min(len(x.values), len(y.values)) >= MIN_RUNS_FOR_BAND:
-            band = simultaneous_band(x.values, y.values, resamples=1_000, possible=possible)
-        else:
-            continue
-        apart = (band.low > 0) | (band.high < 0)
-        top = int(np.argmax(np.abs(band.estimate)))
-        key = ledger.add(
-            f"curve difference/{member.family}/{env}/{member.x} against {member.y}",
-            estimate=band.estimate[top],
-            low=band.low[top],
-            high=band.high[top],
-            at_step=int(x.env_steps[top]),
-            apart_at=x.env_steps[apart],
-            method=band.method,
-            is_cut=band.is_cut,
-            n=band.n,
-            level=band.level,
-            resamples=band.resamples,
-            seed=band.seed,
-            family="exploratory",
-        )
-        told = _steps_told(x.env_steps[apart], len(x.env_steps))
-        rows.append(
-            [
-                f"{member.x} − {member.y}",
-                ledger.show(key, "n", "count"),
-                told,
-                ledger.show(key, how="signed"),
-                ledger.span(key, how="signed"),
-            ]
-        )
-    return rows
-
-
-def _steps_told(steps: np.ndarray, num_points: int) -> str:
-    if not len(steps):
-        return "nowhere"
-    return f"{len(steps)} of {num_points} points, from step {text.count(int(steps[0]))} to {text.count(int(steps[-1]))}"

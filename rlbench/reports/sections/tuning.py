@@ -48,7 +48,12 @@ def tuning_section(record: Mapping[str, Any], ledger: Ledger) -> Section:
         ),
     )
     lines = [
-        Picture(draw_parallel(study, name=f"parallel{place}"), f"study-parallel-{place}", _parallel_caption(study))
+        Picture(
+            draw_parallel(study, name=f"parallel{place}"),
+            f"study-parallel-{place}",
+            _parallel_caption(study),
+            draw_parallel(study, name=f"parallel{place}", is_wide=True),
+        )
         for place, study in enumerate(record["studies"])
     ]
     blocks.append(Figures((history, *lines)))

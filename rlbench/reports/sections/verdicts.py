@@ -257,6 +257,7 @@ def _pictures(summary: Summary, members: Sequence[Pairwise]) -> list[Picture]:
                 m.difference.low,
                 m.difference.high,
                 style=0 if m.family else 7,
+                variants=(summary.variants.index(m.x), summary.variants.index(m.y)),
             )
             for m in own
             if m.difference is not None
@@ -265,7 +266,7 @@ def _pictures(summary: Summary, members: Sequence[Pairwise]) -> list[Picture]:
         told = "; ".join(f"{row.label} {text.signed(row.estimate, row.place)}, {row.note}" for row in rows)
         drawing = draw_forest(
             rows,
-            xlabel=f"difference of mean final return, {env}",
+            xlabel="difference of mean final return",
             name=f"verdict{place}",
             summary=f"Differences on {env}: {told}",
             margin=margin,
