@@ -1,0 +1,150 @@
+"""Workers on a Ray cluster of two nodes: the contract of workers, equal digests, and nodes that are lost."""
+
+import random
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlbench.config.launchers import LauncherSettings
+from rlbench.errors import ConfigError
+from rlbench.runner.launchers import launched
+from rlbench.runner.worker import Worker
+from rlbench.store import Store, load
+from tests.runner.commands import FOUR, SMALL, digests, run
+from tests.runner.ray_clusters import cluster_of, lose
+from tests.runner.worker_contract import RUNS, WorkerContract
+
+ray = pytest.importorskip("ray")
+EXPERIMENT = (FOUR, "seeds=4", "steps=2000", *SMALL[1:], "checkpoint_seconds=0.2", "name=small")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    with cluster_of(2) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def alone() -> dict[str, str]:
+    """The digests of the runs, each trained as the only lane."""
+    from rlbench.verify import digest_alone
+
+    return {run.run_id: digest_alone(run.run) for run in RUNS}
+
+
+@pytest.fixture(scope="module")
+def by_processes(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], str]:
+    store = tmp_path_factory.mktemp("local") / "store"
+    code, _, err = run(store, *EXPERIMENT)
+    assert code == 0, err
+    return digests(store)
+
+
+@pytest.mark.slow
+class TestRay(WorkerContract):
+    @pytest.fixture(autouse=True)
+    def connected(self, cluster: Any) -> Iterator[None]:
+        self.address = cluster.address
+        yield
+        ray.shutdown()
+
+    def new_launcher(self) -> Any:
+        from rlbench.runner.ray import RayLauncher
+
+        return RayLauncher(LauncherSettings(kind="ray", address=self.address))
+
+    def crash(self, worker: Worker) -> None:
+        ray.kill(worker.actor)  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+def test_two_nodes_give_the_digests_of_one_machine(
+    cluster: Any, by_processes: dict[tuple[str, int], str], tmp_path: Path
+) -> None:
+    words = (*EXPERIMENT, "launcher=ray", f"launcher.address={cluster.address}", "launcher.cpus=0.5", "workers=auto")
+    code, out, _ = run(tmp_path / "store", *words, "--dry-run")
+    assert code == 0
+    assert "8 workers of ray" in out  # two nodes of two CPUs
+    assert not (tmp_path / "store").exists()
+    code, _, err = run(tmp_path / "store", *words, "workers=4")
+    assert code == 0, err
+    assert digests(tmp_path / "store") == by_processes
+    assert set(load(tmp_path / "store").runs["launcher"]) == {"ray"}
+    assert not ray.is_initialized()
+
+
+def train_and_lose_a_node(store: Path, moment: float) -> str:
+    """The experiment on two nodes, one of which is lost when this share of all steps is stored; returns stderr."""
+    with cluster_of(2) as cluster:
+        node = list(cluster.worker_nodes)[random.Random(moment).randrange(2)]
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(0.02):
+                if (store / "format.json").exists():
+                    known = Store.open(store, create=False)
+                    if sum(known.progress().values()) + 2000 * len(known.final_runs()) >= moment * 16 * 2000:
+                        lose(cluster, node)
+                        return
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        words = ("launcher=ray", f"launcher.address={cluster.address}", "workers=4")
+        code, _, err = run(store, *EXPERIMENT, *words)
+        ended.set()
+        thread.join()
+    assert code == 0, err
+    return err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_a_node_that_is_lost_loses_no_run_and_doubles_no_row(
+    by_processes: dict[tuple[str, int], str], tmp_path: Path, seed: int
+) -> None:
+    err = train_and_lose_a_node(tmp_path / "store", random.Random(seed).uniform(0.02, 0.7))
+    assert "died" in err
+    assert digests(tmp_path / "store") == by_processes
+    results = load(tmp_path / "store")
+    assert not results.episodes.duplicated(["run_id", "episode"]).any()
+    assert not results.evaluations.duplicated(["run_id", "env_steps", "episode"]).any()
+    assert not results.diagnostics.duplicated(["run_id", "env_steps"]).any()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere", "127.0.0.1:x"])
+def test_an_address_that_does_not_answer_is_named(tmp_path: Path, address: str) -> None:
+    words = ("variant=hard_mse", "seeds=1", *SMALL, "launcher=ray", f"launcher.address={address}")
+    for more in ((), ("--dry-run",)):
+        code, out, err = run(tmp_path / "store", *words, *more)
+        assert (code, out) == (2, "")
+        assert f"launcher.address={address}: no Ray cluster answers there" in err
+        assert len(err.strip().splitlines()) == 1
+        assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.slow
+def test_a_node_with_another_version_is_named(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    from rlbench.runner import versions
+
+    monkeypatch.setattr(versions, "package_version", lambda: "0.0.1")  # of this process; the nodes have their own
+    request.addfinalizer(ray.shutdown)
+    with (
+        pytest.raises(
+            ConfigError, match=rf"{socket.gethostname()} has rlbench .* has 0\.0\.1: install the same version"
+        ),
+        launched(Asked(LauncherSettings(kind="ray", address=cluster.address))),
+    ):
+        pass
+
+
+class Asked:
+    workers = None
+
+    def __init__(self, launcher: LauncherSettings) -> None:
+        self.launcher = launcher
