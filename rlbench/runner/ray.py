@@ -22,7 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rlbench.config.launchers import LauncherSettings
 from rlbench.errors import ConfigError, first_line
 from rlbench.runner.local import num_cores
-from rlbench.runner.remote import Heard, Relay, import_path, of_elsewhere
+from rlbench.runner.remote import NOT_NEEDED, Heard, Relay, import_path, of_elsewhere
 from rlbench.runner.versions import difference, versions
 from rlbench.runner.worker import Launcher, Message, Round, Worker, WorkerSettings
 
@@ -54,7 +54,7 @@ class RayWorker(Worker):
         try:
             heard: Heard = ray.get(self.call)
         except RayError as error:  # its node is lost, it was killed, or it cannot be reached
-            self._end(f"by Ray's word: {first_line(error)}")
+            self._end(f"{type(error).__name__}: {first_line(error)}")
             return
         self._is_there = True
         self._said.extend(heard.messages())
@@ -71,7 +71,7 @@ class RayWorker(Worker):
         if self._died:
             return
         if at_once or not self._is_there:  # where there was no room for it yet, nobody would hear
-            self._end("before it was needed")
+            self._end(NOT_NEEDED)
         else:
             self.actor.stop.remote()
 

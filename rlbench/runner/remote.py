@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from rlbench.runner.local import LocalWorker
 from rlbench.runner.worker import Message, WorkerSettings
 
+NOT_NEEDED = "before it was needed"  # how a worker ends that never got its place on a node
+
 
 @dataclass(frozen=True)
 class Heard:

@@ -22,7 +22,7 @@ import submitit
 from rlbench.config.launchers import LauncherSettings
 from rlbench.errors import ConfigError, first_line
 from rlbench.runner.mailbox import Inbox, Outbox
-from rlbench.runner.remote import Heard, Relay, import_path, of_elsewhere
+from rlbench.runner.remote import NOT_NEEDED, Heard, Relay, import_path, of_elsewhere
 from rlbench.runner.worker import Launcher, Message, Round, Worker, WorkerSettings
 
 POLL_SECONDS = 0.5
@@ -63,7 +63,7 @@ class SlurmWorker(Worker):
         if self._died:
             return
         if at_once or not self._is_there:  # a job that waits for a node would not hear
-            self._cancel("before it was needed")
+            self._cancel(NOT_NEEDED)
         else:
             self._orders.put(STOP)
 
@@ -158,8 +158,10 @@ class SlurmLauncher(Launcher):
     def close(self) -> None:
         """The files are of no more use; of a worker that died, what its job printed is kept."""
         self._closed.set()
-        if self._folder is not None and all(one.died() == "with exit status 0" for one in self._all):
+        if self._folder is not None and all(one.died() in ("with exit status 0", NOT_NEEDED) for one in self._all):
             shutil.rmtree(self._folder, ignore_errors=True)
+            with suppress(OSError):  # those of another command are there
+                self._folder.parent.rmdir()
 
 
 def work(folder: str, path: Sequence[str], settings: bytes) -> None:

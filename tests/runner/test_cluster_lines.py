@@ -29,7 +29,7 @@ def test_they_train_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ]
     assert digests[0] == digests[1]
     assert len(digests[0]) == 4
-    code, out, err = called(report[0], here(report[1], tmp_path / "ray"))
+    code, _, err = called(report[0], here(report[1], tmp_path / "ray"))
     assert (code, err) == (0, "")
     assert (tmp_path / "ray" / "reports" / "target_by_loss" / "report.html").exists()
 
