@@ -57,7 +57,11 @@ class SlurmWorker(Worker):
             heard: Heard = pickle.loads(word)
             self._is_there, self._heard_at = True, time.monotonic()
             self._said.extend(heard.messages())
-            self._died = heard.died or ""
+            if heard.died is not None:
+                self._end(heard.died)
+
+    def _end(self, how: str) -> None:
+        self._died, self._ended_at = how, time.monotonic()
 
     def stop(self, *, at_once: bool = False) -> None:
         if self._died:
@@ -69,25 +73,21 @@ class SlurmWorker(Worker):
 
     def _cancel(self, how: str) -> None:
         self.job.cancel(check=False)
-        self._died = how
+        self._end(how)
 
     def died(self) -> str | None:
-        if not self._died:
-            self._look()
-        return self._died if self._died and not self._said else None
-
-    def _look(self) -> None:
-        """Whether the job has ended without a word, or says nothing any more."""
         now = time.monotonic()
-        silent = self._is_there and now - self._heard_at > SILENT_SECONDS
-        if not self.job.done(force_check=silent):
-            if silent:
-                self._cancel(f"without a word for {SILENT_SECONDS:.0f} s, as job {self.job.job_id}")
-        elif not self._ended_at:
-            self._ended_at = now
-        elif now - self._ended_at > LAST_WORDS_SECONDS:
-            self._read()
-            self._died = self._died or f"as job {self.job.job_id}, {self.job.state}"
+        silent = self._is_there and not self._died and now - self._heard_at > SILENT_SECONDS
+        is_done = self.job.done(force_check=silent)
+        if is_done and not self._died:  # it ended without a word, or its last one is on its way
+            self._ended_at = self._ended_at or now
+            if now - self._ended_at > LAST_WORDS_SECONDS:
+                self._read()
+                self._died = self._died or f"as job {self.job.job_id}, {self.job.state}"
+        elif silent:
+            self._cancel(f"without a word for {SILENT_SECONDS:.0f} s, as job {self.job.job_id}")
+        is_over = is_done or now - self._ended_at > LAST_WORDS_SECONDS
+        return self._died if self._died and is_over and not self._said else None
 
 
 class SlurmLauncher(Launcher):

@@ -130,9 +130,12 @@ def test_a_job_is_submitted_with_what_was_asked_for_and_cancelled_while_it_waits
         assert f"#SBATCH --{option}\n" in script
     assert (worker.receive(), worker.died()) == (None, None)
     worker.stop()
-    launcher.close()
+    assert worker.died() is None  # until its job is gone, or nothing was heard of it for a moment
+    monkeypatch.setattr(slurm, "LAST_WORDS_SECONDS", 0.0)
     assert worker.died() == "before it was needed"
     assert (tmp_path / "cancelled").read_text() == "7\n"
+    launcher.close()
+    assert not (tmp_path / "store" / "slurm").exists()
 
 
 def program(path: Path, does: str) -> None:
@@ -153,4 +156,5 @@ def test_a_job_stops_by_itself_when_its_command_is_gone(tmp_path: Path, monkeypa
     slurm.work(str(folder), [], pickle.dumps(WorkerSettings(store.root, 4, 1.0, "slurm")))
     assert time.monotonic() - began > 1.0
     heard = [pickle.loads(word) for word in Inbox(folder / "words").read()]
-    assert heard[-1].died == "with exit status 0"
+    assert heard[-1].died is not None
+    assert load(store.root).runs["status"].tolist() == ["pending"] * len(RUNS)
