@@ -15,6 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+# Ray prints its own log of a lost node to stdout, which is for results; who died is told by the pool.
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")
+
 import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -28,7 +31,8 @@ from rlbench.runner.worker import Launcher, Message, Round, Worker, WorkerSettin
 
 LISTEN_SECONDS = 1.0  # how long a call waits on the other side for something to be said
 CONNECT_SECONDS = 10.0
-VERSIONS_SECONDS = 120.0  # for the slowest node to start a process
+MOST_LETTERS = 300  # of what Ray says where it cannot be started or joined
+VERSIONS_SECONDS = 300.0  # for the slowest node to start a process
 STORE_BYTES = 80_000_000  # of Ray's own object store: words are small
 QUIET: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
 
@@ -93,7 +97,7 @@ class RayLauncher(Launcher):
         """Connect to the cluster that is named. Raises ConfigError where it does not answer, or a node has other versions."""
         if self._settings.address is not None:
             self._connect()
-            _check_nodes()
+            _check_nodes(self._settings.cpus)
 
     def _connect(self) -> None:
         if ray.is_initialized():
@@ -119,7 +123,10 @@ class RayLauncher(Launcher):
         """A cluster of this machine alone, with room for as many workers as were asked for."""
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         cpus = max(num_cores(), (self._workers or 1) * self._settings.cpus)
-        ray.init(address="local", num_cpus=math.ceil(cpus), object_store_memory=STORE_BYTES, **QUIET)
+        try:
+            ray.init(address="local", num_cpus=math.ceil(cpus), object_store_memory=STORE_BYTES, **QUIET)
+        except Exception as error:
+            raise ConfigError(f"launcher=ray: Ray cannot be started here: {_told(error)}") from None
 
     def room(self) -> int:
         if not ray.is_initialized():
@@ -153,16 +160,17 @@ def _join(address: str) -> None:
             socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
         except (OSError, ValueError, OverflowError) as error:
             raise ConfigError(f"launcher.address={address}: no Ray cluster answers there ({error})") from None
+    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")  # tries of 40 s each, of which Ray makes 20
     try:
         ray.init(address=address, **QUIET)
-    except (Exception, SystemExit) as error:
-        told = first_line(error) or type(error).__name__
-        raise ConfigError(f"launcher.address={address}: no Ray cluster answers there ({told})") from None
+    except Exception as error:
+        raise ConfigError(f"launcher.address={address}: cannot join a Ray cluster there: {_told(error)}") from None
 
 
-def _check_nodes() -> None:
-    """Raise ConfigError where a node has other versions, or tells none."""
-    nodes = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
+def _check_nodes(cpus: float) -> None:
+    """Raise ConfigError where a node that has room for a worker has other versions, or tells none."""
+    roomy = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= cpus]
+    nodes = {node["NodeID"]: node["NodeManagerHostname"] for node in roomy}
     asked = {
         ray.remote(versions)
         .options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False))
@@ -179,6 +187,10 @@ def _check_nodes() -> None:
             raise ConfigError(f"launcher=ray: {wrong}")
     if late:
         raise ConfigError(f"launcher=ray: {asked[late[0]]} has started no process for {VERSIONS_SECONDS:.0f} s")
+
+
+def _told(error: Exception) -> str:
+    return " ".join(str(error).split())[:MOST_LETTERS] or type(error).__name__
 
 
 def _last_line(error: BaseException) -> str:

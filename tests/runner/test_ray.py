@@ -18,7 +18,7 @@ from tests.runner.commands import SMALL, digests, run
 from tests.runner.ray_clusters import NODE, cluster_of, lose
 from tests.runner.worker_contract import RUNS, WorkerContract
 
-ray = pytest.importorskip("ray")
+ray = pytest.importorskip("rlbench.runner.ray", exc_type=ImportError).ray
 EXPERIMENT = (
     "variant=hard_mse,soft_huber",
     "seeds=4",
@@ -72,8 +72,8 @@ class TestRay(WorkerContract):
 def test_two_nodes_give_the_digests_of_one_machine(
     cluster: Any, by_processes: dict[tuple[str, int], str], tmp_path: Path
 ) -> None:
-    words = (*EXPERIMENT, "launcher=ray", f"launcher.address={cluster.address}", "launcher.cpus=0.5", "workers=auto")
-    code, out, _ = run(tmp_path / "store", *words, "--dry-run")
+    words = (*EXPERIMENT, "launcher=ray", f"launcher.address={cluster.address}", "launcher.cpus=0.5")
+    code, out, _ = run(tmp_path / "store", *words, "workers=auto", "--dry-run")
     assert code == 0
     assert "8 workers of ray" in out  # two nodes of two CPUs
     assert not (tmp_path / "store").exists()
@@ -104,13 +104,14 @@ def test_a_node_that_is_lost_loses_no_run_and_doubles_no_row(
     watcher = threading.Thread(target=lose_at, args=(draw.uniform(0.02, 0.6), store, cluster, node, ended))
     watcher.start()
     try:
-        code, _, err = run(store, *EXPERIMENT, "launcher=ray", f"launcher.address={cluster.address}", "workers=4")
+        code, out, err = run(store, *EXPERIMENT, "launcher=ray", f"launcher.address={cluster.address}", "workers=4")
     finally:
         ended.set()
         watcher.join()
         cluster.add_node(**NODE)
     assert code == 0, err
     assert "died" in err
+    assert "raylet" not in out  # which is for results
     assert digests(store) == by_processes
     results = load(store)
     assert not results.episodes.duplicated(["run_id", "episode"]).any()
@@ -127,6 +128,16 @@ def test_an_address_that_does_not_answer_is_named(tmp_path: Path, address: str) 
         assert f"launcher.address={address}: no Ray cluster answers there" in err
         assert len(err.strip().splitlines()) == 1
         assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.slow
+def test_a_server_that_is_no_cluster_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        code, out, err = run(tmp_path / "store", *EXPERIMENT, "launcher=ray", f"launcher.address={address}")
+    assert (code, out) == (2, "")
+    assert f"launcher.address={address}: cannot join a Ray cluster there" in err
+    assert not (tmp_path / "store").exists()
 
 
 @pytest.mark.slow
