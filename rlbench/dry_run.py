@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rlbench.config import Request
+    from rlbench.runner.worker import Launcher
 
 
-def print_dry_run(request: "Request") -> None:
+def print_dry_run(request: "Request", launcher: "Launcher") -> None:
     """Print the rules of a sequential plan, where there is one, and then the runs, cohorts, memory and time."""
     if request.sequential is not None:
         _print_sequential(request)
-    _print_plan(request)
+    _print_plan(request, launcher)
 
 
 def _print_sequential(request: "Request") -> None:
@@ -27,11 +28,12 @@ def _print_sequential(request: "Request") -> None:
     print("with every seed of the plan:")
 
 
-def _print_plan(request: "Request") -> None:
+def _print_plan(request: "Request", launcher: "Launcher") -> None:
     """What would be trained, together with what, and what that costs; writes nothing."""
     from rlbench.config.cadence import EPISODE_STEPS_GUESS
     from rlbench.runner.plan import cohorts, forecast
     from rlbench.store import Store
+    from rlbench.training import workers_of
 
     store = Store.peek(request.store)
     final = store.final_runs() if store is not None else set()
@@ -45,9 +47,9 @@ def _print_plan(request: "Request") -> None:
         first = cohort[0].run
         budget = f"{first.budget.steps} steps" if first.budget.steps else f"{first.budget.episodes} episodes"
         print(f"  cohort {number}: {len(cohort)} lanes on {first.env.id}, {budget}: {names}")
-    cost = forecast(missing, request.workers, request.lanes)
+    cost = forecast(missing, request.workers or launcher.room(), request.lanes)
     minutes = cost.seconds / 60
-    print(f"  memory: {cost.num_bytes / 2**20:.0f} MiB of lanes at once, on {request.workers} workers")
+    print(f"  memory: {cost.num_bytes / 2**20:.0f} MiB of lanes at once, on {workers_of(request, launcher)}")
     time = f"{minutes:.0f} min" if minutes >= 1.5 else f"{cost.seconds:.0f} s"
     by_episodes = any(planned.run.budget.episodes is not None for planned in missing)
     guess = f", at {EPISODE_STEPS_GUESS} steps an episode or its limit" if by_episodes else ""

@@ -40,7 +40,7 @@ def run(
         seeds: how many (0, 1, ...), or which.
         steps, episodes: the budget, one of them; default as the command line's.
         store: the folder of results. name: the experiment. label: the variant's name in tables, for a `Variant` object.
-        workers: processes; default one per core.
+        workers: how many train; default as `workers=auto`. Where, say `launcher="ray", launcher__address="auto"`.
         settings: further keys of the command line, dots as double underscores: `optimizer__lr=1e-3`, `wandb__mode="offline"`; those of
             the variant only with a variant's name.
 

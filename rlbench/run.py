@@ -48,9 +48,11 @@ def _run(argv: Sequence[str]) -> int:
         return EXIT_OK
     if request.dry_run:
         from rlbench.dry_run import print_dry_run
+        from rlbench.runner.launchers import launched
 
         check(request)
-        print_dry_run(request)
+        with launched(request) as launcher:
+            print_dry_run(request, launcher)
         return EXIT_OK
     interrupted = train(request)
     from rlbench.store import load

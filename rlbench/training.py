@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rlbench.config.launchers import LOCAL
 from rlbench.plain_text import as_message
 
 if TYPE_CHECKING:
     from rlbench.config import PlannedRun, Request
+    from rlbench.runner.worker import Launcher
     from rlbench.store import Store
     from rlbench.tracking import Follower
     from rlbench.tracking.tracker import TrackerSettings
@@ -33,6 +35,7 @@ def train_recorded(
     runs: "Sequence[PlannedRun]",
     definition: Mapping[str, Any],
     request: "Request | TuneRequest",
+    launcher: "Launcher",
 ) -> bool:
     """Record these runs as the experiment's and train those that are missing; True when interrupted."""
     from rich.console import Console
@@ -47,7 +50,7 @@ def train_recorded(
         under_way = len(missing & set(store.progress()))
         resumed = f", {under_way} of them from their last checkpoint" if under_way else ""
         Console(stderr=True).print(
-            f"{name}: {len(missing)} of {len(runs)} runs to train{resumed}, {request.workers} workers",
+            f"{name}: {len(missing)} of {len(runs)} runs to train{resumed}, {workers_of(request, launcher)}",
             highlight=False,
         )
     for line in changed_lines(changed_code(store.specs(store.members(name).keys() - ids - final))):
@@ -56,7 +59,13 @@ def train_recorded(
         return False
     from rlbench.runner.launch import pool_of, train_runs  # here and not above: with them comes the engine, and torch
 
-    return train_runs(store, runs, pool_of(request))
+    return train_runs(store, runs, pool_of(request, launcher))
+
+
+def workers_of(request: "Request | TuneRequest", launcher: "Launcher") -> str:
+    """How many workers train and where, as it is told: "2 workers", and of a cluster "16 workers of ray"."""
+    kind = request.launcher.kind
+    return f"{request.workers or launcher.room()} workers{'' if kind == LOCAL else f' of {kind}'}"
 
 
 def check(request: "Request") -> None:
@@ -85,21 +94,23 @@ def check(request: "Request") -> None:
 
 def train(request: "Request") -> bool:
     """Record the experiment and train what is missing, or what its plan asks for; True when interrupted."""
+    from rlbench.runner.launchers import launched
     from rlbench.tracking import Follower
 
     check(request)
-    store = open_store(request.store)
+    with launched(request) as launcher:
+        store = open_store(request.store)
 
-    def train_these(runs: "Sequence[PlannedRun]", definition: dict[str, Any]) -> bool:
-        return train_recorded(request.name, store, runs, definition, request)
+        def train_these(runs: "Sequence[PlannedRun]", definition: dict[str, Any]) -> bool:
+            return train_recorded(request.name, store, runs, definition, request, launcher)
 
-    with Follower(request.store, *_trackers_with_work(request, store)) as follower:
-        if request.sequential is not None:
-            from rlbench.deciding import follow
+        with Follower(request.store, *_trackers_with_work(request, store)) as follower:
+            if request.sequential is not None:
+                from rlbench.deciding import follow
 
-            interrupted = follow(request, store, train_these)
-        else:
-            interrupted = train_these(request.planned, request.definition)
+                interrupted = follow(request, store, train_these)
+            else:
+                interrupted = train_these(request.planned, request.definition)
     await_mirror(follower, request.store, 0 if interrupted else MIRROR_PATIENCE_SECONDS)
     return interrupted
 

@@ -15,6 +15,7 @@ from rlbench.config.arguments import run_command
 from rlbench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, ConfigError
 
 if TYPE_CHECKING:
+    from rlbench.runner.worker import Launcher
     from rlbench.tuning.request import TuneRequest
     from rlbench.tuning.tuner import Standing
 
@@ -38,11 +39,14 @@ def _run(argv: Sequence[str]) -> int:
         return EXIT_OK
     if importlib.util.find_spec("optuna") is None:
         raise ConfigError("tuning needs Optuna: pip install 'rlbench[tune]'")
-    if request.dry_run:
-        _check(request)
-        _print_plan(request)
-        return EXIT_OK
-    return _tune(request)
+    from rlbench.runner.launchers import launched
+
+    _check(request)
+    with launched(request) as launcher:
+        if request.dry_run:
+            _print_plan(request, launcher)
+            return EXIT_OK
+        return _tune(request, launcher)
 
 
 def _check(request: "TuneRequest") -> None:
@@ -68,14 +72,13 @@ def _check(request: "TuneRequest") -> None:
     check_experiments(request)
 
 
-def _tune(request: "TuneRequest") -> int:
+def _tune(request: "TuneRequest", launcher: "Launcher") -> int:
     from rlbench.runner.pool import Interrupted
     from rlbench.tracking import Follower
     from rlbench.training import await_mirror, open_store
     from rlbench.tuning.conclusion import conclude
     from rlbench.tuning.storage import default_url, open_storage
 
-    _check(request)
     store = open_store(request.store)
     if not request.storage:
         (store.root / "studies").mkdir(exist_ok=True)
@@ -83,8 +86,8 @@ def _tune(request: "TuneRequest") -> int:
     storage = open_storage(url)
     with Follower(request.store, *request.tracking) as follower:
         try:
-            outcomes = _work(request, storage, url, store)
-            conclusion = conclude(request, outcomes, store)
+            outcomes = _work(request, launcher, storage, url, store)
+            conclusion = conclude(request, launcher, outcomes, store)
         except (Interrupted, KeyboardInterrupt):
             command = shlex.join([*PROG.split(), *request.argv])
             print(f"interrupted; the same command goes on from here:\n  {command}")
@@ -94,7 +97,7 @@ def _tune(request: "TuneRequest") -> int:
     return EXIT_RUNS_FAILED if conclusion.lost else EXIT_OK
 
 
-def _work(request: "TuneRequest", storage: Any, url: str, store: Any) -> list[Any]:
+def _work(request: "TuneRequest", launcher: "Launcher", storage: Any, url: str, store: Any) -> list[Any]:
     """Tune every variant, one after the other, with one set of worker processes; returns the trials of each."""
     from rlbench.runner.launch import pool_of
     from rlbench.tuning.request import composer_of
@@ -115,7 +118,7 @@ def _work(request: "TuneRequest", storage: Any, url: str, store: Any) -> list[An
     store.record_experiment(request.tuning_experiment, definition, [], {})
     watch = _Watch()
     outcomes = []
-    with pool_of(request) as pool, composer_of(request) as composer:
+    with pool_of(request, launcher) as pool, composer_of(request) as composer:
         for study in request.studies:
             with answering():
                 locks = locks_of(storage, url, study.name, request.store)
@@ -157,13 +160,15 @@ class _Watch:
         self._told, self._steps = time.monotonic(), 0
 
 
-def _print_plan(request: "TuneRequest") -> None:
+def _print_plan(request: "TuneRequest", launcher: "Launcher") -> None:
     """What would be trained, and what it costs at most; writes nothing."""
     from rlbench.lanes.chunks import bytes_per_lane
     from rlbench.runner.plan import STARTUP_SECONDS, expected_seconds
+    from rlbench.training import workers_of
     from rlbench.tuning.study import first_run
     from rlbench.tuning.study_file import effort_notes
 
+    num_workers = request.workers or launcher.room()
     seconds = num_bytes = 0.0
     for study in request.studies:
         run = first_run(study)
@@ -180,11 +185,11 @@ def _print_plan(request: "TuneRequest") -> None:
         for parameter in study.space:
             print(f"  {parameter.key}: {parameter}")
         fresh = (request.confirm.top + 1) * request.confirm.seeds
-        seconds += expected_seconds(run) * (study.trials * len(study.seeds) + fresh) / request.workers + STARTUP_SECONDS
+        seconds += expected_seconds(run) * (study.trials * len(study.seeds) + fresh) / num_workers + STARTUP_SECONDS
         num_bytes = max(num_bytes, at_once * len(study.seeds) * bytes_per_lane(run))
     if request.confirm.seeds:
         print(f"  then the best {request.confirm.top} and the untuned variant on {request.confirm.seeds} fresh seeds")
-    print(f"  memory: {num_bytes / 2**20:.0f} MiB of lanes at once, on {request.workers} workers")
+    print(f"  memory: {num_bytes / 2**20:.0f} MiB of lanes at once, on {workers_of(request, launcher)}")
     print(f"  expected time: at most about {seconds / 60:.0f} min, less what pruning saves")
     print("nothing was written")
 

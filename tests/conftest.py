@@ -13,12 +13,11 @@ os.environ["RLBENCH_CHECK_EXACT"] = "0"  # tracing costs more than a short run; 
 import torch
 
 from rlbench.lanes.compiling import prepare_process
-from rlbench.runner import launch
-from rlbench.runner.local import LocalLauncher
+from rlbench.runner.launchers import LAUNCHERS
 from tests.runner.commands import SMALL, SMALL_UNIFORM, run
-from tests.runner.thread_workers import ThreadLauncher
 
 prepare_process()
+PROCESSES, THREADS = LAUNCHERS["local"], ("tests.runner.thread_workers:ThreadLauncher", None)
 
 
 # Files that take half a minute and more. They begin first, so that no worker is left alone with one of them at the end.
@@ -44,14 +43,14 @@ def denormals() -> Iterator[None]:
 def worker_threads() -> Iterator[None]:
     """Commands that a test calls in its own process train in threads of it: a process costs seconds before its first step."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launch, "LocalLauncher", ThreadLauncher)
+        patch.setitem(LAUNCHERS, "local", THREADS)
         yield
 
 
 @pytest.fixture
 def worker_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """For a test of what is only so in processes."""
-    monkeypatch.setattr(launch, "LocalLauncher", LocalLauncher)
+    monkeypatch.setitem(LAUNCHERS, "local", PROCESSES)
 
 
 @pytest.fixture(scope="session")

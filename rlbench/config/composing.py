@@ -26,7 +26,17 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rlbench.config import groups
 from rlbench.config.cadence import as_given
-from rlbench.config.keys import Key, command_keys, convert, find_choice_key, find_key, fixed_keys, keys_of, wanted
+from rlbench.config.keys import (
+    Key,
+    command_keys,
+    convert,
+    find_choice_key,
+    find_key,
+    fixed_keys,
+    keys_of,
+    typed,
+    wanted,
+)
 from rlbench.config.own_choices import is_written_out, load
 from rlbench.config.sources import source_of
 from rlbench.config.yaml_files import bounded_text, check_checksum, checked_text
@@ -269,7 +279,9 @@ def _check_chosen(data: Mapping[str, Any], told: str) -> None:
         part, _, field = name.rpartition(".")
         value = (data[part] if part else data)[field]
         if name not in ("seeds", "final_window") and convert(key, value) != key.default:
-            raise ConfigError(f"{told}: {name} is not a file's to choose: give {name}= on the command line")
+            raise ConfigError(
+                f"{told}: {typed(name)} is not a file's to choose: give {typed(name)}= on the command line"
+            )
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from rlbench.config.keys import command_keys
+from rlbench.config.keys import is_of_command
 from rlbench.config.parts import Claim, Parts, is_pair, read_claims, read_parts
 from rlbench.config.sequential import SequentialSpec, read_sequential
 from rlbench.config.yaml_files import checked_text
@@ -165,7 +165,7 @@ def check_settable(where: str, key: str) -> None:
     """Raise ConfigError for a key of the command and not of its runs: where results go and who is told is for whoever runs a file."""
     if key in ("seeds", "final_window"):
         raise ConfigError(f"{where}.{key}: {key} stands beside {where}, not under it")
-    if key == "experiment" or key in command_keys():
+    if key == "experiment" or is_of_command(key):
         raise ConfigError(f"{where}.{key} is not a file's to choose: give {key}= on the command line")
 
 

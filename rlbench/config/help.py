@@ -10,7 +10,7 @@ from rlbench.config import groups
 from rlbench.config.cadence import as_given
 from rlbench.config.cells import DEFAULT_VARIANT
 from rlbench.config.composing import DEFAULT_ENV
-from rlbench.config.keys import Key, command_keys, fixed_keys, keys_of, show
+from rlbench.config.keys import Key, command_keys, fixed_keys, keys_of, show, typed
 
 WIDTH = 100
 BUDGETS = ("steps", "episodes")
@@ -92,7 +92,7 @@ def _key(key: Key) -> list[str]:
     elif key.bound:
         told += f" ({key.bound})".replace(" ", NO_BREAK).replace(NO_BREAK, " ", 1)
     margin = " " * (2 + _KEY + _DEFAULT)
-    head = f"  {key.name.ljust(_KEY - 1)} {show(key.default).ljust(_DEFAULT - 1)} "
+    head = f"  {typed(key.name).ljust(_KEY - 1)} {show(key.default).ljust(_DEFAULT - 1)} "
     lines = _wrapped(told, margin)
     if len(head) > len(margin):
         return [head.rstrip(), *lines]

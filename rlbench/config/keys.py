@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from rlbench.config import groups
+from rlbench.config.launchers import LauncherSettings
 from rlbench.config.own_choices import class_of, is_written_out
 from rlbench.config.settings import Settings
 from rlbench.errors import ConfigError, check_choice, did_you_mean
@@ -30,6 +31,9 @@ ALTERNATIVES = (
     ("exploration.decay_steps", "exploration.decay_fraction"),
     ("replay.beta_steps", "replay.beta_fraction"),
 )
+
+# A key that is typed in a shorter way than it is placed: it shares its first word with keys of its own.
+SHORT = {"launcher": "launcher.kind"}
 
 # What other libraries call a key whose name here is too different to be guessed.
 ELSEWHERE = {
@@ -103,10 +107,26 @@ def fixed_keys() -> Mapping[str, Key]:
 @functools.cache
 def command_keys() -> Mapping[str, Key]:
     """The keys of the command itself: one value each, not part of a run."""
-    found = keys_of(Settings())
+    found = keys_of(Settings()) | keys_of(LauncherSettings(), "launcher.")
     for name, (kind, _) in TRACKERS.items():
         found |= keys_of(kind(), f"{name}.")
     return found
+
+
+def is_of_command(name: str) -> bool:
+    """Whether a key, as it is typed, is one of the command itself."""
+    return SHORT.get(name, name) in command_keys()
+
+
+def launcher_of(command: Mapping[str, Any]) -> LauncherSettings:
+    """Where workers run, from the values of a command's keys. Raises ConfigError for what no launcher can use."""
+    keys = keys_of(LauncherSettings(), "launcher.")
+    return LauncherSettings(**{key.removeprefix("launcher."): command[key] for key in keys})
+
+
+def typed(name: str) -> str:
+    """A key as it is typed."""
+    return next((short for short, name_of in SHORT.items() if name_of == name), name)
 
 
 def trackers_of(command: Mapping[str, Any]) -> tuple[TrackerSettings, ...]:
@@ -151,6 +171,7 @@ def find_key(name: str, own_keys: Mapping[str, Key] = types.MappingProxyType({})
     `own_keys` are those of classes of one's own that may be chosen too.
     """
     known = {**all_keys(), **own_keys}
+    name = SHORT.get(name, name)
     if name in known:
         return known[name]
     group, _, rest = name.partition(".")
@@ -240,7 +261,7 @@ def _convert_one(key: Key, hint: Any, value: Any) -> Any:
         text = str(value)
         if not text:
             raise ConfigError(f"{key.name}= has no value")
-        return check_choice(key.name, text, key.allowed) if key.allowed else text
+        return check_choice(typed(key.name), text, key.allowed) if key.allowed else text
     if hint is bool and isinstance(value, bool):
         return value
     if hint is float and is_number and abs(value) <= sys.float_info.max:

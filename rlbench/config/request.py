@@ -5,7 +5,6 @@ nothing.
 """
 
 import dataclasses
-import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,8 @@ from rlbench.config.cells import expand
 from rlbench.config.composing import Composer, composing
 from rlbench.config.experiment_file import ExperimentFile, check_labels, experiment_paths, read_experiment
 from rlbench.config.help import help_text
-from rlbench.config.keys import keys_of, show, trackers_of
+from rlbench.config.keys import keys_of, launcher_of, show, trackers_of
+from rlbench.config.launchers import LauncherSettings
 from rlbench.config.plan import Cell, PlannedRun, planned_runs
 from rlbench.config.seeds import parse_seeds
 from rlbench.config.sequential import SequentialSpec, check_pairs
@@ -44,9 +44,10 @@ class Request:
     definition: dict[str, Any]
     planned: tuple[PlannedRun, ...]
     store: Path
-    workers: int
+    workers: int | None  # None: as many as the launcher has room for
     lanes: int
     checkpoint_seconds: float
+    launcher: LauncherSettings
     tracking: tuple[TrackerSettings, ...]
     dry_run: bool
     argv: tuple[str, ...]
@@ -98,6 +99,7 @@ def _resolve(argv: Sequence[str]) -> Request:
         workers=options.workers,
         lanes=options.lanes,
         checkpoint_seconds=options.checkpoint_seconds,
+        launcher=launcher_of(command),
         tracking=trackers_of(command),
         dry_run=flags.dry_run,
         argv=tuple(argv),
@@ -165,7 +167,7 @@ def _check_environments(file: ExperimentFile, envs: Sequence[str]) -> None:
 
 
 def command_options(command: Mapping[str, Any]) -> Settings:
-    """The command's own keys, checked, with seeds and workers as numbers."""
+    """The command's own keys, checked, with seeds and workers as numbers (None: auto)."""
     options = Settings(**{name: command[name] for name in keys_of(Settings())})
     options = dataclasses.replace(options, seeds=parse_seeds(options.seeds), workers=_workers(options.workers))
     check(options)
@@ -177,15 +179,15 @@ def command_options(command: Mapping[str, Any]) -> Settings:
     return options
 
 
-def _workers(value: Any) -> int:
+def _workers(value: Any) -> int | None:
     if value == "auto":
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return None
     if isinstance(value, str) and value.isdecimal():
         value = whole_number("workers", value, 1, MOST_WORKERS)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ConfigError(f"workers must be auto, or a whole number of at least 1; got {show(value)}")
     if value > MOST_WORKERS:
-        raise ConfigError(f"workers={value} are too many processes; at most {MOST_WORKERS}")
+        raise ConfigError(f"workers={value} are too many; at most {MOST_WORKERS}")
     return value
 
 

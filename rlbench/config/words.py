@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 
 from rlbench.config import groups
 from rlbench.config.arguments import HELP_WORDS, as_key, user_path
-from rlbench.config.keys import ALTERNATIVES, SEE_HELP, Key, all_keys, command_keys, show, typed_key
+from rlbench.config.keys import ALTERNATIVES, SEE_HELP, SHORT, Key, all_keys, is_of_command, show, typed_key
 from rlbench.errors import ConfigError, did_you_mean
 
 LARGEST_SWEEP = 100_000
@@ -131,9 +131,10 @@ def _parse_word(word: str, names: Mapping[str, Collection[str]]) -> Setting:
         ) from None
     if override.type is not OverrideType.CHANGE or override.key_or_group != name:
         raise ConfigError(f"expected key=value, got '{_one_line(word)}' {SEE_HELP}")
+    placed = SHORT.get(name, name)
     if not override.is_sweep_override():
-        return Setting(name, (_single(key, override),))
-    return Setting(name, _sweep_values(key, override, names), is_swept=True)
+        return Setting(placed, (_single(key, override),))
+    return Setting(placed, _sweep_values(key, override, names), is_swept=True)
 
 
 def _single(key: Key | None, override: Override) -> Any:
@@ -190,7 +191,7 @@ def _check_sweep(key: Key | None, name: str, values: Sequence[Any]) -> None:
         raise ConfigError(f"seeds={shown} needs brackets: seeds=[{shown}] (or a count, or a range a:b)")
     if key is not None and key.is_list and not all(isinstance(value, list) for value in values):
         raise ConfigError(f"{name} is a list and needs brackets: {name}=[{shown}]")
-    if name == "experiment" or name in command_keys():
+    if name == "experiment" or is_of_command(name):
         raise ConfigError(f"{name} takes one value for the whole command; got {shown}")
 
 

@@ -4,6 +4,7 @@ A stop request ends with a commit. A cohort that raises is tried again in halves
 alone; that run is recorded as failed and the others go on.
 """
 
+import socket
 import time
 import traceback
 from collections.abc import Callable, Hashable, Sequence
@@ -14,7 +15,8 @@ from rlbench.runner.cohort import Cohort
 from rlbench.runner.compile_time import CompileTime, watch_compiler
 from rlbench.runner.plan import cohorts
 from rlbench.runner.updates import VariantProgress, WorkerUpdate, added
-from rlbench.runner.worker import Message, Round, RoundDone, RunFailed, Said, WorkerFailed, WorkerSettings
+from rlbench.runner.versions import versions
+from rlbench.runner.worker import Message, Ready, Round, RoundDone, RunFailed, Said, WorkerFailed, WorkerSettings
 from rlbench.store import Finished, Store
 
 IDLE_POLL_SECONDS = 0.3
@@ -37,6 +39,7 @@ def serve(
     try:
         store = Store.open(settings.root, say=lambda line: tell(Said(line)))
         own = Cohorts(store, settings, should_stop, tell, watch_compiler(tell))
+        tell(Ready(socket.gethostname(), versions()))
         while not should_stop():
             if (order := receive(IDLE_POLL_SECONDS)) is not None:
                 tell(own.run(order))

@@ -14,12 +14,11 @@ from typing import Protocol
 from rlbench.config.plan import PlannedRun
 from rlbench.exact.compiler import compiler
 from rlbench.runner.compile_time import Compiling
-from rlbench.runner.local import LocalLauncher
-from rlbench.runner.plan import expected_seconds, share_out, total_steps
-from rlbench.runner.pool import Interrupted, News, WorkerDied, WorkerPool
+from rlbench.runner.plan import expected_seconds, pieces, share_out, total_steps
+from rlbench.runner.pool import Interrupted, News, Settled, WorkerDied, WorkerPool
 from rlbench.runner.progress import Progress
 from rlbench.runner.updates import VariantProgress, WorkerUpdate
-from rlbench.runner.worker import THE_END, Round, RunFailed, Said
+from rlbench.runner.worker import THE_END, Launcher, Round, RunFailed, Said
 from rlbench.store import Store
 
 OTHERS_POLL_SECONDS = 1.0
@@ -57,21 +56,21 @@ class Asked(Protocol):
     @property
     def store(self) -> Path: ...
     @property
-    def workers(self) -> int: ...
+    def workers(self) -> int | None: ...
     @property
     def lanes(self) -> int: ...
     @property
     def checkpoint_seconds(self) -> float: ...
 
 
-def pool_of(asked: Asked) -> WorkerPool:
+def pool_of(asked: Asked, launcher: Launcher) -> WorkerPool:
     """The workers that a command asks for. Says on stderr where they will be slow; raises ConfigError where `CXX` names no compiler."""
     if compiler() is None:
         print("no C++ compiler is used: the same numbers, many times slower", file=sys.stderr)
     return WorkerPool(
-        LocalLauncher(),
+        launcher,
         asked.store,
-        asked.workers,
+        asked.workers or launcher.room(),
         max_lanes=asked.lanes,
         checkpoint_seconds=asked.checkpoint_seconds,
     )
@@ -88,10 +87,9 @@ class _View:
         """These runs, each to its end, but for those that another program takes meanwhile."""
         with self.progress:
             self.progress.expect(expected(runs), {run.variant: expected_seconds(run.run) for run in runs})
-            shares = [[run for job in jobs for run in job] for jobs in share_out(runs, pool.num_workers)]
             rounds = {
-                number: Round(dict.fromkeys((run.run_id for run in own), THE_END), {}, own, waits=False)
-                for number, own in enumerate(shares)
+                number: [Round({run.run_id: THE_END for run in own}, {}, own, waits=False) for own in pieces(jobs)]
+                for number, jobs in enumerate(share_out(runs, pool.num_workers))
             }
             with suppress(Interrupted):  # the pool says so
                 pool.run(rounds, self._hear)
@@ -99,6 +97,8 @@ class _View:
     def _hear(self, news: News) -> None:
         if isinstance(news, WorkerUpdate):
             self.progress.update(news)
+        elif isinstance(news, Settled):
+            self.progress.keep(news.worker)
         elif isinstance(news, RunFailed):
             self.failed.add(news.run_id)
             self.progress.say(f"run {news.run_id} failed: {news.message}")

@@ -14,8 +14,8 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 
+from rlbench.config.launchers import LauncherSettings
 from rlbench.errors import StoreError
-from rlbench.runner.cohorts import last_line, serve
 from rlbench.runner.worker import Launcher, Message, Round, Worker, WorkerSettings
 
 
@@ -35,14 +35,22 @@ class LocalWorker(Worker):
             self.process.stdin.close()
 
     def send(self, order: Round) -> None:
+        self.send_bytes(pickle.dumps(order))
+
+    def send_bytes(self, order: bytes) -> None:
+        """`send` for who only passes it on, and need not be able to import what it is made of."""
         with suppress(OSError):
-            self.connection.send(order)
+            self.connection.send_bytes(order)
 
     def receive(self) -> Message | None:
+        said = self.receive_bytes()
+        return None if said is None else pickle.loads(said)
+
+    def receive_bytes(self) -> bytes | None:
+        """`receive` for who only passes it on."""
         try:
             if not self.connection.closed and self.connection.poll():
-                message: Message = self.connection.recv()
-                return message
+                return self.connection.recv_bytes()
         except (EOFError, ConnectionError):
             self.connection.close()
         return None
@@ -63,6 +71,18 @@ class LocalLauncher(Launcher):
 
     name = "local"
 
+    def __init__(self, settings: LauncherSettings | None = None, workers: int | None = None) -> None:
+        """Nothing can be said of processes but how many there are."""
+
+    def check(self) -> None:
+        """There are always processes."""
+
+    def room(self) -> int:
+        return num_cores()
+
+    def close(self) -> None:
+        """Nothing outlives the workers."""
+
     def start(self, settings: WorkerSettings) -> LocalWorker:
         return LocalWorker(settings)
 
@@ -70,8 +90,18 @@ class LocalLauncher(Launcher):
         wait([one.connection for one in workers if isinstance(one, LocalWorker) and not one.connection.closed], seconds)
 
 
+def num_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def main() -> None:
     """A worker process: where it works comes on stdin, words come and go by the file descriptor named on the command line."""
+    from rlbench.runner.cohorts import (  # with them comes torch, which who only passes words on does not need
+        last_line,
+        serve,
+    )
+
     connection, parent, stopped = Connection(int(sys.argv[1])), os.getppid(), False
     sys.path[:] = pickle.load(sys.stdin.buffer)  # what the parent can import, the runs may need
     settings: WorkerSettings = pickle.load(sys.stdin.buffer)

@@ -4,12 +4,13 @@ In: the runs that are still to do. Out: for every worker a list of jobs; a job i
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 from rlbench.config.cadence import EPISODE_STEPS_GUESS
 from rlbench.config.plan import PlannedRun
 from rlbench.lanes.bases import Network
-from rlbench.lanes.chunks import bytes_per_lane, parameter_count
+from rlbench.lanes.chunks import bytes_per_lane, chunk_width, parameter_count
 from rlbench.lanes.observing import observed
 from rlbench.lanes.variant import Run
 
@@ -26,6 +27,8 @@ PATCH_SECONDS = 4e-6
 PATCH_PIXEL_SECONDS = 1e-9
 WINDOW_FRAME_SECONDS = 2.2e-3  # a frame of the environment's own, through the window toolkit
 STARTUP_SECONDS = 25.0  # importing, and compiling a new cohort once
+# A piece of work is not cut smaller: what another worker could take over has to be worth its import of a new cohort.
+PIECE_SECONDS = 60.0
 
 
 Job = tuple[PlannedRun, ...]
@@ -95,7 +98,7 @@ def cohorts(runs: Sequence[PlannedRun]) -> list[Job]:
 
 
 def share_out(runs: Sequence[PlannedRun], num_workers: int) -> list[list[Job]]:
-    """Jobs for each worker, of about equal expected time; a cohort is cut only where a worker's share is full."""
+    """Jobs for each worker to begin with, of about equal expected time; a cohort is cut only where a worker's share is full."""
     costs = {planned.run_id: expected_seconds(planned.run) for planned in runs}
     share = sum(costs.values()) / num_workers
     shares: list[list[Job]] = [[] for _ in range(num_workers)]
@@ -114,6 +117,27 @@ def share_out(runs: Sequence[PlannedRun], num_workers: int) -> list[list[Job]]:
         if job:
             shares[worker].append(tuple(job))
     return [jobs for jobs in shares if jobs]
+
+
+def pieces(jobs: Sequence[Job]) -> list[Job]:
+    """A worker's jobs in the pieces in which they are handed to it: each about half of what is left, so that the last ones are small.
+
+    What is not begun can be taken over by a worker that has nothing left to do. A piece has whole chunks of lanes, which are as fast as
+    more of them; where that is all there is of a job, it stays in one.
+    """
+    found = []
+    left = sum(expected_seconds(planned.run) for job in jobs for planned in job)
+    for job in jobs:
+        seconds, width = expected_seconds(job[0].run), chunk_width(job[0].run)
+        begin = 0
+        while begin < len(job):
+            wanted = max(left / 2, PIECE_SECONDS) / seconds
+            size = math.ceil(min(wanted, len(job)) / width) * width
+            end = begin + size if len(job) - begin - size >= width else len(job)
+            found.append(job[begin:end])
+            left -= seconds * (end - begin)
+            begin = end
+    return found
 
 
 @dataclasses.dataclass(frozen=True)

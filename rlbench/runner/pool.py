@@ -1,25 +1,38 @@
 """All workers of a command, as one: rounds go in, what came of them comes out.
 
-A worker that dies is replaced, and its runs go on from their last checkpoint. SIGINT and SIGTERM stop all of them, with a commit.
+A worker gets a round when it is ready and has none. One that dies is replaced, and its round, which goes on from the last checkpoints, is
+for whoever is free first. SIGINT and SIGTERM stop all of them, with a commit.
 """
 
 import signal
+import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
-from rlbench.errors import TrainingError
+from rlbench.errors import ConfigError, TrainingError
 from rlbench.runner.compile_time import Compiling
+from rlbench.runner.deaths import MAX_CRASHES, Deaths
+from rlbench.runner.sharing import Homes, Waiting
 from rlbench.runner.updates import WorkerUpdate
-from rlbench.runner.worker import Launcher, Round, RoundDone, RunFailed, Said, Worker, WorkerFailed, WorkerSettings
-from rlbench.store import Store
+from rlbench.runner.versions import difference
+from rlbench.runner.worker import (
+    Launcher,
+    Ready,
+    Round,
+    RoundDone,
+    RunFailed,
+    Said,
+    Worker,
+    WorkerFailed,
+    WorkerSettings,
+)
 
 POLL_SECONDS = 0.2
-MAX_CRASHES = 2  # how often workers may die without any run or round having ended since
 
 
 class Interrupted(Exception):  # noqa: N818 (not an error)
@@ -28,16 +41,25 @@ class Interrupted(Exception):  # noqa: N818 (not an error)
 
 @dataclass(frozen=True)
 class WorkerDied:
-    """A worker is gone, and another one goes on with its round."""
+    """A worker is gone, and its round goes on elsewhere. where: its host, if that is another one."""
 
     worker: int
     how: str
+    where: str = ""
 
     def __str__(self) -> str:
-        return f"a worker process died ({self.how}); its runs go on from their last checkpoint"
+        on = f" on {self.where}" if self.where else ""
+        return f"a worker process{on} died ({self.how}); its runs go on from their last checkpoint"
 
 
-News = WorkerUpdate | RunFailed | Said | Compiling | WorkerDied
+@dataclass(frozen=True)
+class Settled:
+    """A worker has done a round: what it said of it last stays so."""
+
+    worker: int
+
+
+News = WorkerUpdate | RunFailed | Said | Compiling | WorkerDied | Settled
 Hear = Callable[[News], None]
 
 
@@ -52,11 +74,13 @@ class WorkerPool:
         self._settings = [
             WorkerSettings(root, max_lanes, checkpoint_seconds, launcher.name, number) for number in range(num_workers)
         ]
+        self.homes = Homes()
         self._workers: dict[int, Worker] = {}
-        self._crashes, self._told_compiling = 0, False
+        self._hosts: dict[int, str] = {}  # of the workers that are ready
+        self._busy: dict[int, Round] = {}
+        self._deaths, self._told_compiling = Deaths(root), False
 
     def __enter__(self) -> Self:
-        self._final = self._num_final()
         # Python gives signals to the main thread only; in another one (an Optuna study with n_jobs, say) they stay as they are.
         numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
         self._old = {number: signal.signal(number, self._note) for number in numbers}
@@ -87,72 +111,86 @@ class WorkerPool:
                 while worker.receive() is not None:
                     pass
         self._workers.clear()
+        self._hosts.clear()
+        self._busy.clear()
 
-    def run(self, rounds: Mapping[int, Round], hear: Hear | None = None) -> RoundDone:
-        """One round of these workers, by number. `hear` is told the news; by default what is for the user goes to stderr.
+    def run(self, rounds: Mapping[int, Sequence[Round]], hear: Hear | None = None) -> RoundDone:
+        """Rounds, by the number of the worker that they are meant for. `hear` is told the news; else what is for the user goes to stderr.
 
-        Raises Interrupted, StoreError where the store cannot be written, and TrainingError where workers keep dying.
+        Raises Interrupted, StoreError where the store cannot be written, ConfigError where a worker is of other versions, and
+        TrainingError where workers keep dying.
         """
-        hear = hear or _print
-        waiting, done, told = dict(rounds), RoundDone(), False
-        for number in waiting:  # all of them, before the first is kept busy with reading
-            self._worker(number)
-        for number, order in waiting.items():
-            self._worker(number).send(order)
-        while waiting:
+        hear, done = hear or _print, RoundDone()
+        waiting = Waiting(rounds, self.homes)
+        for number in rounds:  # all of them, before the first is kept busy with reading
+            self._start(number)
+        told = False
+        while (waiting and not self.interrupted) or self._busy:
             if self.interrupted and not told:
                 told = True
-                for number in waiting:
-                    self._worker(number).stop()
-            self._launcher.wait([self._worker(number) for number in waiting], POLL_SECONDS)
-            for number in list(waiting):
-                answer = self._listen(self._worker(number), hear)
-                how = self._worker(number).died() if answer is None else None
+                for number in self._busy:
+                    self._workers[number].stop()
+            self._launcher.wait(list(self._workers.values()), POLL_SECONDS)
+            for number, worker in list(self._workers.items()):
+                answer = self._listen(number, worker, hear)
                 if answer is not None:
                     done = _both(done, answer)
-                    self._crashes = 0
-                if how is not None:
-                    del self._workers[number]
-                if answer is not None or (how is not None and self.interrupted):
-                    del waiting[number]
-                elif how is not None:
-                    self._bury(number, how, hear)
-                    self._worker(number).send(waiting[number])
+                elif (how := worker.died()) is not None:
+                    self._bury(number, how, waiting, hear)
+            self._hand_out(waiting)
         if self.interrupted:
             raise Interrupted
         return done
 
-    def _listen(self, worker: Worker, hear: Hear) -> RoundDone | None:
+    def _hand_out(self, waiting: Waiting) -> None:
+        for number in self._hosts:
+            if number not in self._busy and not self.interrupted:
+                order = waiting.next_of(number)
+                if order is not None:
+                    self._busy[number] = order
+                    self._workers[number].send(order)
+
+    def _listen(self, number: int, worker: Worker, hear: Hear) -> RoundDone | None:
         """Pass on what a worker has said; returns its last word of the round, if it has come."""
         while (message := worker.receive()) is not None:
             if isinstance(message, RoundDone):
+                order = self._busy.pop(number)
+                self.homes.settle(number, order, message)
+                self._deaths.forgive(number, order)
+                hear(Settled(number))
                 return message
             if isinstance(message, WorkerFailed):
                 raise message.kind(message.message)
-            if not (isinstance(message, Compiling) and self._told_compiling):
+            if isinstance(message, Ready):
+                if told := difference(message.versions, message.host):
+                    raise ConfigError(told)
+                self._hosts[number] = message.host
+            elif not (isinstance(message, Compiling) and self._told_compiling):
                 self._told_compiling |= isinstance(message, Compiling)
                 hear(message)
         return None
 
-    def _worker(self, number: int) -> Worker:
+    def _start(self, number: int) -> None:
         if number not in self._workers:
             self._workers[number] = self._launcher.start(self._settings[number])
-        return self._workers[number]
 
-    def _num_final(self) -> int:
-        store = Store.peek(self._settings[0].root)
-        return 0 if store is None else len(store.final_runs())
-
-    def _bury(self, number: int, how: str, hear: Hear) -> None:
-        """Say so, unless it is in vain. Nobody asked it to end: an exit status of 0 is a death too."""
+    def _bury(self, number: int, how: str, waiting: Waiting, hear: Hear) -> None:
+        """A worker is gone: its round waits again, and another one takes its place. Nobody asked it to end: 0 is a death too."""
+        del self._workers[number]
+        host, order = self._hosts.pop(number, ""), self._busy.pop(number, None)
+        self.homes.forget(number)
+        if self.interrupted:
+            return
         how = f"{how}, before its work was done" if how == "with exit status 0" else how
-        before, self._final = self._final, self._num_final()
-        self._crashes = 0 if self._final > before else self._crashes + 1
-        if self._crashes > MAX_CRASHES:
+        if self._deaths.count(number, order) > MAX_CRASHES:
             raise TrainingError(
                 f"worker processes keep dying ({how}); what is done is stored, the same command goes on from there"
             )
-        hear(WorkerDied(number, how))
+        hear(WorkerDied(number, how, "" if host == socket.gethostname() else host))
+        if order is not None:
+            waiting.put_back(number, order)
+        if waiting:
+            self._start(number)
 
 
 def _print(news: News) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
@@ -82,6 +82,8 @@ class Progress:
         self._clock = clock
         self._planned: dict[str, VariantProgress] = {}
         self._updates: dict[int, WorkerUpdate] = {}
+        self._kept: dict[int, Mapping[str, VariantProgress]] = {}
+        """worker -> what it has done in rounds that have ended; `_updates` have it too"""
         self._speeds: dict[str, _Speed] = {}
         self._costs: Mapping[str, float] = {}
         self._begun: dict[int, tuple[float, float]] = {}
@@ -101,6 +103,7 @@ class Progress:
     def __enter__(self) -> Self:
         """Start a round of workers: what those of an earlier round said no longer counts."""
         self._updates.clear()
+        self._kept.clear()
         self._speeds.clear()
         self._begun.clear()
         self._due_at, self._is_stale = None, False
@@ -131,6 +134,13 @@ class Progress:
 
     def update(self, update: WorkerUpdate) -> None:
         """Take in one worker's news, and show it if it is time."""
+        kept = self._kept.get(update.worker, {})
+        if kept:
+            own = update.per_variant
+            both = {
+                name: added(one[name] for one in (kept, own) if name in one) for name in dict.fromkeys([*kept, *own])
+            }
+            update = replace(update, per_variant=both)
         self._updates[update.worker] = update
         self._begun.setdefault(update.worker, (self._clock() - update.compile_seconds, self._work(update.per_variant)))
         for variant, total in self.totals().items():
@@ -141,10 +151,23 @@ class Progress:
         if self._clock() >= self._due_at:
             self._show()
 
+    def keep(self, worker: int) -> None:
+        """A worker has done a round: what it says from now on comes on top."""
+        if worker in self._updates:
+            last = self._updates[worker].per_variant
+            self._kept[worker] = {name: replace(share, lanes_running=0) for name, share in last.items()}
+            self._set_back(worker)
+
     def drop(self, worker: int) -> None:
-        """Forget a worker that died: whoever takes its runs reports them again."""
+        """Forget what a worker that died was doing: whoever takes its runs reports them again."""
         self._updates.pop(worker, None)
         self._begun.pop(worker, None)
+        if worker in self._kept:
+            self._set_back(worker)
+
+    def _set_back(self, worker: int) -> None:
+        """To what it has done in rounds that have ended."""
+        self._updates[worker] = WorkerUpdate(worker, 0, self._kept[worker], 0.0)
 
     def say(self, line: str) -> None:
         """Print a line that stays, above the table."""

@@ -59,6 +59,14 @@ class RoundDone:
 
 
 @dataclass(frozen=True)
+class Ready:
+    """The first word of a worker: rounds can be sent. host: where it is; versions: those of `rlbench.runner.versions`."""
+
+    host: str
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Said:
     """A line for the user; nothing has failed."""
 
@@ -81,7 +89,7 @@ class WorkerFailed:
     kind: type[StoreError] = StoreError
 
 
-Message = WorkerUpdate | RunFailed | Said | Compiling | RoundDone | WorkerFailed
+Message = Ready | WorkerUpdate | RunFailed | Said | Compiling | RoundDone | WorkerFailed
 
 
 class Worker(ABC):
@@ -111,9 +119,21 @@ class Launcher(ABC):
     """The store's column `launcher` of the runs that they train."""
 
     @abstractmethod
+    def check(self) -> None:
+        """Raise ConfigError, a line, where workers cannot be had. Writes nothing; `close` lets go of what it takes."""
+
+    @abstractmethod
+    def room(self) -> int:
+        """For how many workers there is room at once. Raises ConfigError where nobody can tell."""
+
+    @abstractmethod
     def start(self, settings: WorkerSettings) -> Worker:
-        """A new worker, which may not be ready yet."""
+        """A new worker, which may not be ready for long: until it says so, nothing is sent to it."""
 
     @abstractmethod
     def wait(self, workers: Sequence[Worker], seconds: float) -> None:
         """Return when one of these may have something to say or has died, at the latest after so many seconds."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of all that the workers needed, once they have ended."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from rlbench.config.yaml_files import with_checksum
 from rlbench.runner.pool import Interrupted
+from rlbench.runner.worker import Launcher
 from rlbench.store import Store, load, passes_audit
 from rlbench.text import number, signed
 from rlbench.tuning.confirmation import SUPPORTED, Compared, Confirmation, Fresh, compare, confirm
@@ -31,7 +32,9 @@ class Conclusion:
     lost: bool
 
 
-def conclude(request: TuneRequest, outcomes: Sequence[Sequence[FrozenTrial]], store: Store) -> Conclusion:
+def conclude(
+    request: TuneRequest, launcher: Launcher, outcomes: Sequence[Sequence[FrozenTrial]], store: Store
+) -> Conclusion:
     """Confirm, write down and report. Raises Interrupted when a stop was asked for; the same command goes on."""
     from rlbench.reports import report_folder
     from rlbench.reports.report import write_study_report
@@ -45,7 +48,7 @@ def conclude(request: TuneRequest, outcomes: Sequence[Sequence[FrozenTrial]], st
     between: list[Compared] = []
     if request.confirm.seeds:
         planned = fresh_runs([cell for own in finalists for cell in own.cells], request.fresh_seeds)
-        _train(request, finalists, planned, store)
+        _train(request, launcher, finalists, planned, store)
         fresh = fresh_values(finalists, planned, load(request.store).experiment(request.name).runs)
         confirmations = [
             confirm(
@@ -94,7 +97,9 @@ def conclude(request: TuneRequest, outcomes: Sequence[Sequence[FrozenTrial]], st
     return Conclusion("\n".join([*told, *lines]), lost)
 
 
-def _train(request: TuneRequest, finalists: Sequence[Finalists], fresh: FreshRuns, store: Store) -> None:
+def _train(
+    request: TuneRequest, launcher: Launcher, finalists: Sequence[Finalists], fresh: FreshRuns, store: Store
+) -> None:
     """Train the finalists on fresh seeds, as any experiment is trained."""
     from rlbench.runner.experiments import recorded
     from rlbench.runner.launch import pool_of, train_runs
@@ -112,7 +117,7 @@ def _train(request: TuneRequest, finalists: Sequence[Finalists], fresh: FreshRun
         "command": ["python", "-m", "rlbench.tune", *request.argv],
     }
     store.record_experiment(request.name, *recorded(planned, definition))
-    if train_runs(store, planned, pool_of(request)):
+    if train_runs(store, planned, pool_of(request, launcher)):
         raise Interrupted
 
 

@@ -15,7 +15,8 @@ from rlbench.config.arguments import user_path, whole_number
 from rlbench.config.cadence import DEFAULT_STEPS, yielding
 from rlbench.config.cells import expand
 from rlbench.config.composing import Composer, composing
-from rlbench.config.keys import trackers_of
+from rlbench.config.keys import launcher_of, trackers_of
+from rlbench.config.launchers import LauncherSettings
 from rlbench.config.request import command_options
 from rlbench.config.seeds import LARGEST_COUNT
 from rlbench.config.words import Setting, merged, parse_words, split_flags
@@ -53,9 +54,10 @@ class TuneRequest:
     confirm: Confirm
     storage: str
     store: Path
-    workers: int
+    workers: int | None  # None: as many as the launcher has room for
     lanes: int
     checkpoint_seconds: float
+    launcher: LauncherSettings
     tracking: tuple[TrackerSettings, ...]
     config_dir: Path | None
     dry_run: bool
@@ -137,6 +139,7 @@ def _resolve(argv: Sequence[str]) -> TuneRequest:
         workers=options.workers,
         lanes=options.lanes,
         checkpoint_seconds=options.checkpoint_seconds,
+        launcher=launcher_of(command),
         tracking=trackers_of(command),
         config_dir=flags.config_dir,
         dry_run=flags.dry_run,
@@ -272,7 +275,7 @@ def help_text(studies: Sequence[str]) -> str:
             f"  {'seeds'.ljust(width)}seeds of each trial, in the namespace of tuning",
             f"  {'name'.ljust(width)}name of the study; default: that of its file",
             "",
-            "env, steps, episodes, store, workers, checkpoint_seconds, wandb.* and the keys of a run are those of",
+            "env, steps, episodes, store, workers, launcher, checkpoint_seconds, wandb.* and the keys of a run are those of",
             "python -m rlbench.run --help; what a command sets wins over the study file.",
         ]
     )

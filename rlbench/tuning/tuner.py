@@ -15,8 +15,8 @@ from typing import Any
 from rlbench.config.composing import Composer
 from rlbench.config.plan import PlannedRun
 from rlbench.errors import ConfigError, StoreError
-from rlbench.runner.homes import Homes
 from rlbench.runner.pool import WorkerPool
+from rlbench.runner.sharing import study_rounds
 from rlbench.store import Member, Store
 from rlbench.tuning.asking import propose, pruner_of
 from rlbench.tuning.ledger import ASKED_AT, CURVES, OWNER, REASON, RUNS, STOPPED, TWIN, Ledger, told
@@ -75,7 +75,6 @@ class Tuner:
         self._ledger: Ledger | None = None
         self._mine: dict[int, TrialLanes] = {}
         self._to_prune: dict[str, tuple[PlannedRun, int]] = {}
-        self._homes = Homes()
 
     def run(self) -> list[FrozenTrial]:
         """Work until as many trials have ended as the study asks for, by whichever tuner; returns them all.
@@ -185,7 +184,7 @@ class Tuner:
         if not advance and not prune:
             return 0, 0.0
         groups = [lanes.runs for lanes in self._mine.values()] + [[run] for run, _ in self._to_prune.values()]
-        done = self.pool.run(self._homes.rounds(self.pool.num_workers, groups, advance, prune))
+        done = self.pool.run(study_rounds(self.pool.homes, self.pool.num_workers, groups, advance, prune))
         for run_id, why in done.refused.items():
             raise StoreError(f"run {run_id} of the study cannot go on here: {why}")
         self._to_prune = {}

@@ -6,7 +6,7 @@ import pytest
 
 from rlbench.config import HelpRequested, groups, resolve
 from rlbench.config.cadence import as_given
-from rlbench.config.keys import all_keys, keys_of, show
+from rlbench.config.keys import all_keys, keys_of, show, typed
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def test_it_lists_every_key_with_its_default_and_meaning(text: str) -> None:
     squeezed = " ".join(text.split())
     for name, key in all_keys().items():
         key = as_given(key)
-        assert re.search(rf"^  {re.escape(name)} +{re.escape(show(key.default))}( |$)", text, re.MULTILINE)
+        assert re.search(rf"^  {re.escape(typed(name))} +{re.escape(show(key.default))}( |$)", text, re.MULTILINE)
         assert key.meaning
         assert key.meaning in squeezed
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlbench.config import Cell, composing, parse_seeds, planned_runs, resolve, run_id
+from rlbench.config.launchers import LauncherSettings
 from rlbench.errors import ConfigError
 from rlbench.lanes.exploration import Linear
 from rlbench.lanes.losses import Huber
@@ -147,7 +147,8 @@ def test_other_seeds_are_refused(value: object) -> None:
 def test_the_settings_of_the_command_have_their_defaults() -> None:
     request = resolve([])
     assert (request.store, request.lanes, request.checkpoint_seconds) == (Path("results"), 64, 30.0)
-    assert request.workers == len(os.sched_getaffinity(0))
+    assert request.workers is None  # as many as the launcher has room for
+    assert request.launcher == LauncherSettings()
     assert request.tracking == (TrackingSettings("offline", "rlbench", None, (), False),)
     assert (request.dry_run, request.argv, request.name) == (False, (), "adhoc")
     assert request.definition["seeds"] == list(range(10))

@@ -47,6 +47,8 @@ HOMES = {
     "hydra": {"config.composing", "config.words", "evidence.columns"},
     "omegaconf": {"config.composing"},
     "optuna": {"tuning.optuna_names"},
+    "ray": {"runner.ray"},
+    "submitit": {"runner.slurm"},
 }
 
 

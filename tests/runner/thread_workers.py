@@ -1,13 +1,17 @@
 """Workers that are threads of the tests' own process: the `Worker` port without processes, so that faults cost no time."""
 
 import queue
+import socket
 import threading
 from collections.abc import Sequence
 
+from rlbench.config.launchers import LauncherSettings
 from rlbench.errors import StoreError
 from rlbench.lanes.compiling import prepare_process
 from rlbench.runner.cohorts import Cohorts, Stopped
-from rlbench.runner.worker import Launcher, Message, Round, Said, Worker, WorkerFailed, WorkerSettings
+from rlbench.runner.local import num_cores
+from rlbench.runner.versions import versions
+from rlbench.runner.worker import Launcher, Message, Ready, Round, Said, Worker, WorkerFailed, WorkerSettings
 from rlbench.store import Store
 
 POLL_SECONDS = 0.01
@@ -57,6 +61,7 @@ class ThreadWorker(Worker):
         try:
             store = Store.open(self._settings.root, say=lambda line: self._said.put(Said(line)))
             own = Cohorts(store, self._settings, self._should_stop, self._said.put)
+            self._said.put(Ready(socket.gethostname(), versions()))
             while not self._should_stop():
                 try:
                     order = self._rounds.get(timeout=POLL_SECONDS)
@@ -77,6 +82,18 @@ class ThreadLauncher(Launcher):
     """Threads of this process."""
 
     name = "thread"
+
+    def __init__(self, settings: LauncherSettings | None = None, workers: int | None = None) -> None:
+        """Threads take nothing that could be said."""
+
+    def check(self) -> None:
+        """There are always threads."""
+
+    def room(self) -> int:
+        return num_cores()
+
+    def close(self) -> None:
+        """Nothing outlives the threads."""
 
     def start(self, settings: WorkerSettings) -> ThreadWorker:
         return ThreadWorker(settings)

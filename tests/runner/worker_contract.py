@@ -12,8 +12,9 @@ import pytest
 
 from rlbench.config.plan import PlannedRun
 from rlbench.errors import StoreError, TrainingError
+from rlbench.runner.deaths import MAX_CRASHES
 from rlbench.runner.launch import train_runs
-from rlbench.runner.pool import MAX_CRASHES, Interrupted, News, WorkerDied, WorkerPool
+from rlbench.runner.pool import Interrupted, News, WorkerDied, WorkerPool
 from rlbench.runner.progress import Progress
 from rlbench.runner.updates import WorkerUpdate
 from rlbench.runner.worker import THE_END, Launcher, Round, RunFailed, Worker
@@ -72,11 +73,11 @@ class WorkerContract(ABC):
     ) -> None:
         first, second, *others = RUNS
         with pool:
-            done = pool.run({0: Round({run.run_id: 200 for run in RUNS}, {}, RUNS)})
+            done = pool.run({0: [Round({run.run_id: 200 for run in RUNS}, {}, RUNS)]})
             assert {run_id: list(points) for run_id, points in done.points.items()} == {r.run_id: [200] for r in RUNS}
             assert (done.ended, done.lane_steps) == ({}, 200 * len(RUNS))
             going_on = {run.run_id: THE_END for run in (first, *others)}
-            done = pool.run({0: Round(going_on, {second.run_id: 200}, RUNS)})
+            done = pool.run({0: [Round(going_on, {second.run_id: 200}, RUNS)]})
         assert done.ended == {**dict.fromkeys(going_on, "done"), second.run_id: "pruned"}
         assert {run_id: digests(store.root)[run_id] for run_id in going_on} == {
             run_id: alone[run_id] for run_id in going_on
@@ -94,7 +95,7 @@ class WorkerContract(ABC):
                 signal.raise_signal(number)
 
         with pytest.raises(Interrupted), pool:
-            pool.run({0: whole(RUNS)}, interrupt)
+            pool.run({0: [whole(RUNS)]}, interrupt)
         assert signal.getsignal(number) == before
         assert [worker.died() is not None for worker in self.started] == [True]
         assert store.claimed() == set()
@@ -113,7 +114,7 @@ class WorkerContract(ABC):
                 self.crash(self.started[0])
 
         with pool:
-            done = pool.run({0: whole(RUNS[:2]), 1: whole(RUNS[2:])}, crash_once)
+            done = pool.run({0: [whole(RUNS[:2])], 1: [whole(RUNS[2:])]}, crash_once)
         assert [news.worker for news in heard if isinstance(news, WorkerDied)] == [0]
         assert len(self.started) == 3
         assert done.ended == {run.run_id: "done" for run in RUNS}
@@ -130,7 +131,7 @@ class WorkerContract(ABC):
 
         self.launcher.start = doomed  # type: ignore[method-assign]
         with pytest.raises(TrainingError, match="worker processes keep dying"), pool:
-            pool.run({0: whole(RUNS)})
+            pool.run({0: [whole(RUNS)]})
         assert len(self.started) == MAX_CRASHES + 1
         assert store.final_runs() == set()
 
@@ -140,16 +141,16 @@ class WorkerContract(ABC):
         pool, held = self.pool_of(store, 1), RUNS[1].run_id
         with pool:
             with store.program([held]):
-                done = pool.run({0: whole(RUNS, waits=False)})
+                done = pool.run({0: [whole(RUNS, waits=False)]})
                 assert done.ended == {run.run_id: "done" for run in RUNS if run.run_id != held}
-            assert pool.run({0: whole(RUNS)}).ended == {run.run_id: "done" for run in RUNS}
+            assert pool.run({0: [whole(RUNS)]}).ended == {run.run_id: "done" for run in RUNS}
         assert digests(store.root) == alone
 
     def test_a_run_that_fails_is_told_and_the_others_are_trained(self, tmp_path: Path) -> None:
         runs = [RUNS[0], task(9, env="tests.envs.misbehaving:Leaves-v0")]
         store, heard = opened(tmp_path / "failing", runs), list[News]()
         with self.pool_of(store, 1) as pool:
-            done = pool.run({0: whole(runs)}, heard.append)
+            done = pool.run({0: [whole(runs)]}, heard.append)
         assert done.ended == {runs[0].run_id: "done", runs[1].run_id: "failed"}
         assert [news.run_id for news in heard if isinstance(news, RunFailed)] == [runs[1].run_id]
         assert store.outcomes()[runs[1].run_id]["status"] == "failed"
@@ -157,4 +158,4 @@ class WorkerContract(ABC):
     def test_a_store_that_cannot_be_written_is_the_commands_error(self, store: Store) -> None:
         (store.root / "format.json").write_text("{}")
         with pytest.raises(StoreError), self.pool_of(store, 1) as pool:
-            pool.run({0: whole(RUNS)})
+            pool.run({0: [whole(RUNS)]})
