@@ -58,11 +58,11 @@ def _answer(head: str, asked: Sequence[tuple[str, Pairwise]], ledger: Ledger) ->
 def _number(part: str, member: Pairwise, word: str, ledger: Ledger) -> list[str | Part]:
     """How much, above 0 whichever way it goes."""
     assert member.test is not None
-    assert member.difference is not None
+    assert member.together is not None
     sign = 1.0 if word == SUPPORTED else -1.0
-    low, high = sorted((sign * member.difference.low, sign * member.difference.high))
+    low, high = sorted((sign * member.together.low, sign * member.together.high))
     key = ledger.add(
-        f"answer/{member.family}/{part}/{member.env}", estimate=sign * member.test.estimate, low=low, high=high, level=0.95,
-        p=member.p_adjusted, n=min(member.n_x, member.n_y), verdict=word,
+        f"answer/{member.family}/{part}/{member.env}", estimate=sign * member.test.estimate, low=low, high=high,
+        level=member.together.level, p=member.p_adjusted, n=min(member.n_x, member.n_y), verdict=word,
     )  # fmt: skip
     return [ledger.show(key), " ", *ledger.span(key), " (p ", ledger.show(key, "p", "p"), ")"]

@@ -64,6 +64,7 @@ class Pairwise:
     test: Comparison | None = None  # None: fewer than 2 runs on a side
     welch: Comparison | None = None
     difference: Interval | None = None
+    together: Interval | None = None  # the same, wide enough that all of the family hold at once (Bonferroni)
     shift: float | None = None  # Hodges-Lehmann
     superiority: float | None = None  # P(x > y) + half the ties, A12
     correlation: float | None = None  # over shared seeds
@@ -168,6 +169,7 @@ def corrected(members: Sequence[Pairwise]) -> tuple[Pairwise, ...]:
         found[place] = replace(
             member,
             num_tests=len(tested),
+            together=_difference(member, 1.0 - LEVEL / len(tested)),
             p_adjusted=float(p_adjusted),
             equivalence_p_adjusted=float(same[place]) if place in same else None,
             detectable=minimum_detectable_effect(
@@ -218,27 +220,14 @@ def is_pairable(n_x: int, n_y: int, num_shared: int) -> bool:
 
 def _tested(pair: Pairwise) -> Pairwise:
     x, y = pair.x_values, pair.y_values
-    possible = None if pair.reach is None else (-pair.reach, pair.reach)
-    welch = welch_test(x, y)
-    if pair.is_paired:
-        test = paired_permutation_test(x, y)
-        difference = student_interval(x - y, possible=possible)
-    else:
-        # Unpaired sides often differ in n and in spread, where the plain difference of means does not hold its level.
-        test = permutation_test(x, y, statistic="welch_t")
-        assert welch.low is not None
-        assert welch.high is not None
-        assert welch.level is not None
-        n = min(pair.n_x, pair.n_y)
-        low, high, is_cut = within(np.array(welch.low), np.array(welch.high), possible)
-        ends = float(low), float(high)
-        difference = Interval(welch.estimate, *ends, "mean", "Welch t", n, welch.level, is_cut=is_cut)
+    # Unpaired sides often differ in n and in spread, where the plain difference of means does not hold its level.
+    test = paired_permutation_test(x, y) if pair.is_paired else permutation_test(x, y, statistic="welch_t")
     varies = pair.is_paired and len(x) > 2 and np.ptp(x) > 0.0 and np.ptp(y) > 0.0
     return replace(
         pair,
         test=test,
-        welch=welch,
-        difference=difference,
+        welch=welch_test(x, y),
+        difference=_difference(pair, 1.0 - LEVEL),
         shift=hodges_lehmann(x, y),
         superiority=(cliffs_delta(x, y) + 1.0) / 2.0,
         correlation=_correlation(x, y) if varies else None,
@@ -246,6 +235,19 @@ def _tested(pair: Pairwise) -> Pairwise:
         if pair.smallest_effect is not None
         else None,
     )
+
+
+def _difference(pair: Pairwise, level: float) -> Interval:
+    """The difference of means with an interval, cut where no difference can be."""
+    possible = None if pair.reach is None else (-pair.reach, pair.reach)
+    if pair.is_paired:
+        return student_interval(pair.x_values - pair.y_values, level, possible)
+    welch = welch_test(pair.x_values, pair.y_values, level=level)
+    assert welch.low is not None
+    assert welch.high is not None
+    low, high, is_cut = within(np.array(welch.low), np.array(welch.high), possible)
+    n = min(pair.n_x, pair.n_y)
+    return Interval(welch.estimate, float(low), float(high), "mean", "Welch t", n, level, is_cut=is_cut)
 
 
 def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

@@ -88,16 +88,16 @@ def _picture(summary: Summary, parts: Parts, env: str, place: int) -> Picture:
     caption: list[str | Part] = [
         strong(f"Parts on {env}. "),
         f"Left: {parts.base} with the part against without. Right: {parts.whole} against itself without the part. To the right of 0 the"
-        " part helps. Filled: the direction is supported; bar: 95 % interval of that comparison alone.",
+        " part helps. Filled: the direction is supported; bar: an interval so wide that all of its column hold together with 95 %.",
         " Grey: too small to matter, as declared." if margin is not None else "",
     ]
     return Picture(drawing, f"parts-{place}", line(caption))
 
 
 def _estimate(member: Pairwise | None) -> Estimate | None:
-    if member is None or member.difference is None:
+    if member is None or member.together is None:
         return None
-    one = member.difference
+    one = member.together
     return Estimate(one.estimate, one.low, one.high, member.word in (SUPPORTED, OPPOSITE))
 
 
@@ -115,15 +115,15 @@ def _environment(summary: Summary, parts: Parts, env: str, place: int, ledger: L
     titles = [
         "Part",
         f"Added to {parts.base}",
-        "95 %",
+        "95 % of all",
         "p",
         "",
         f"In {parts.whole}",
-        "95 %",
+        "95 % of all",
         "p",
         "",
         "Seconds a run",
-        "Times the base's",
+        f"Times {parts.base or parts.whole}'s",
     ]
     rows = []
     for one in parts.effects[env]:
@@ -146,7 +146,7 @@ def _environment(summary: Summary, parts: Parts, env: str, place: int, ledger: L
         table(f"Parts, {env}", titles, rows, name=f"parts-{place}", texts=("",)),
         table(
             f"Cost, {env}",
-            ["Variant", "Seconds a run", "Times the base's", "Updates a run"],
+            ["Variant", "Seconds a run", f"Times {parts.base or parts.whole}'s", "Updates a run"],
             cost_rows,
             name=f"cost-{place}",
         ),
@@ -156,7 +156,12 @@ def _environment(summary: Summary, parts: Parts, env: str, place: int, ledger: L
 def _cells(member: Pairwise | None, ledger: Ledger) -> list[Content]:
     if member is None or member.test is None:
         return [text.NOTHING] * 4
-    key = key_of(member)
+    one = member.together
+    assert one is not None
+    key = ledger.add(
+        f"part/{member.family}/{member.env}/{member.x} against {member.y}", estimate=one.estimate, low=one.low, high=one.high,
+        method=one.method, level=one.level, n=one.n, p_adjusted=member.p_adjusted,
+    )  # fmt: skip
     return [
         ledger.show(key, how="signed"),
         ledger.span(key, how="signed"),
@@ -180,7 +185,8 @@ def _words(summary: Summary, parts: Parts) -> Block:
     return note(
         f"p: corrected with Holm within each column over all environments ({families}). Helps: the difference is supported in the part's"
         " favour. A part may help alone and not in the whole, where others do its work. Seconds: of training, wherever the runs were"
-        " trained; runs that were trained together share their time."
+        " trained; runs that were trained together share their time. 95 % of all: by Bonferroni over the"
+        " column, so that with 95 % no interval of it misses its difference."
     )
 
 
