@@ -13,6 +13,7 @@ from typing import Any
 
 from rlbench.metrics import final_window
 from rlbench.store import Store
+from rlbench.store.labels import flattened
 from rlbench.store.records import FINAL_STATUSES
 from rlbench.store.results import Results
 from rlbench.tracking.ledger import Ledger, Mirrored, destination_folder, recall, tracker_folder
@@ -164,9 +165,10 @@ class Mirror:
             "seed": seed,
             "study": member["study"],
             "trial": member["trial"],
-            "spec": spec,
+            **_settings(spec),
         }
-        return RunHeader(run_id, name=f"{variant}-s{seed}", group=member["study"] or variant, config=config)
+        tags = (member["experiment"], spec["env"]["id"])
+        return RunHeader(run_id, f"{variant}-s{seed}", member["study"] or variant, config, tags)
 
 
 def is_mirrored(store: Store, settings: TrackerSettings) -> bool:
@@ -180,6 +182,11 @@ def is_mirrored(store: Store, settings: TrackerSettings) -> bool:
         run_id in runs and runs[run_id].outcome == _stamp(outcome) and (folder / runs[run_id].folder).is_dir()
         for run_id, outcome in store.outcomes().items()
     )
+
+
+def _settings(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting of a run by the key under which people give it: `optimizer.lr`."""
+    return {key.removeprefix("variant."): value for key, value in flattened(spec).items()}
 
 
 def _stamp(outcome: Mapping[str, Any]) -> str:

@@ -53,12 +53,13 @@ class TrackerSettings(Protocol):
 
 @dataclass(frozen=True)
 class RunHeader:
-    """What is shown of a run before it has any rows."""
+    """What is shown of a run before it has any rows. tags: what runs are picked by besides, short texts."""
 
     run_id: str
     name: str
     group: str
     config: Mapping[str, Any]
+    tags: tuple[str, ...] = ()
 
 
 class OpenRun(ABC):

@@ -44,11 +44,15 @@ def test_every_number_arrives(toy: ToyStore, followers: Followers) -> None:
     stored = load(toy.path).runs.set_index("run_id")
     for run_id, run in assert_complete(toy).items():
         row = stored.loc[run_id]
-        assert (run.header.project, run.header.entity, list(run.header.tags)) == ("p", "e", ["a", "b"])
+        assert (run.header.project, run.header.entity, list(run.header.tags)) == (
+            "p",
+            "e",
+            ["a", "b", "toy", "CartPole-v1"],
+        )
         assert run.header.display_name == f"soft_huber-s{row.seed}"
         assert (run.header.run_group, run.header.job_type) == ("soft_huber", "train")
         expected = {"variant": "soft_huber", "experiment": "toy", "env": "CartPole-v1", "seed": row.seed}
-        expected |= {"study": None, "trial": None, "spec": toy.specs[run_id]}
+        expected |= {"study": None, "trial": None, **toy.settings(run_id)}
         assert {key: value for key, value in run.config.items() if key != "_wandb"} == expected
         assert {name for name, step in run.step_metrics.items() if step == "env_steps"} == {
             "episode/*",

@@ -17,11 +17,13 @@ def test_it_mirrors_offline_unless_told_otherwise(toy: ToyStore, capfd: pytest.C
     words = ["wandb.project=p", "wandb.tags=[a, b]", "wandb.entity=e", "wandb.artifacts=false"]
     assert main([f"store={toy.path}", *words]) == 0
     runs = offline_runs(toy.path).values()
-    assert {(run.header.project, run.header.entity, tuple(run.header.tags)) for run in runs} == {("p", "e", ("a", "b"))}
+    assert {(run.header.project, run.header.entity, tuple(run.header.tags)) for run in runs} == {
+        ("p", "e", ("a", "b", "toy", "CartPole-v1"))
+    }
     assert num_mirrored(toy.path) == 3
-    assert capfd.readouterr() == ("offline: 3 complete runs at W&B project p\n", "")
+    assert capfd.readouterr().out == "offline: 3 complete runs at W&B project p\n"
     assert main([f"store={toy.path}"]) == 0
-    assert capfd.readouterr() == ("offline: 3 complete runs at W&B project p\n", "")
+    assert capfd.readouterr().out == "offline: 3 complete runs at W&B project p\n"
 
 
 @pytest.mark.parametrize(

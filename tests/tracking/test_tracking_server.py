@@ -94,7 +94,7 @@ def test_a_refusal_is_a_tracking_error_without_the_key(answers: Answers) -> None
     with pytest.raises(TrackingError, match="refused"):
         Server(answers.url, KEY, "p", None).num_rows("r")
     answers.status = 401
-    with pytest.raises(TrackingError, match="HTTP 401") as caught:
+    with pytest.raises(TrackingError, match=r"the W&B server 127.0.0.1:\d+ answered HTTP 401 Unauthorized") as caught:
         Server(answers.url, KEY, "p", None).num_rows("r")
     assert KEY not in str(caught.value)
 
@@ -102,5 +102,9 @@ def test_a_refusal_is_a_tracking_error_without_the_key(answers: Answers) -> None
 def test_nobody_there_is_a_tracking_error(answers: Answers) -> None:
     url = answers.url
     answers.server_close()
-    with pytest.raises(TrackingError, match="cannot be reached"):
+    host = url.removeprefix("http://")
+    with pytest.raises(TrackingError, match=f"the W&B server {host} cannot be reached: Connection refused"):
         Server(url, KEY, "p", None).num_rows("r")
+    with pytest.raises(TrackingError, match=f"the W&B server {host} cannot be reached") as caught:
+        Server(url.replace("http://", "http://me:secret@"), KEY, "p", None).num_rows("r")
+    assert "secret" not in str(caught.value)

@@ -56,6 +56,19 @@ class ToyStore:
         self.store.record_experiment("toy", {"name": "toy", "final_window": 3}, members, self.specs)
         self.rows = {run_id: self._draw(spec["seed"]) for run_id, spec in self.specs.items()}
 
+    def settings(self, run_id: str) -> dict[str, Any]:
+        """What a tracker is told of a run, by the keys that people type."""
+        spec = self.specs[run_id]
+        return {
+            "loss.name": "huber",
+            "loss.delta": 0.5,
+            "name": "soft_huber",
+            "salt": spec["variant"]["salt"],
+            "env.id": "CartPole-v1",
+            "budget.steps": self.steps,
+            "namespace": "train",
+        }
+
     def _draw(self, seed: int) -> dict[str, Columns]:
         rng = np.random.default_rng(seed)
         ends = np.sort(rng.choice(self.steps, self.num_episodes, replace=False)) + 1

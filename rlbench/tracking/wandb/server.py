@@ -31,6 +31,8 @@ class Server:
 
     def __init__(self, base_url: str, api_key: str, project: str, entity: str | None) -> None:
         self._base_url = base_url.rstrip("/")
+        # Without a name or a key that the address may hold: what is told ends in a log.
+        self._host = urllib.parse.urlsplit(self._base_url).netloc.rpartition("@")[2]
         self._authorization = "Basic " + base64.b64encode(f"api:{api_key}".encode()).decode()
         self._project = project
         self._entity = entity
@@ -64,6 +66,8 @@ class Server:
             error.close()
             if error.code == 404 and data is None:
                 return None
-            raise TrackingError(f"the W&B server answered HTTP {error.code}") from error
+            raise TrackingError(f"the W&B server {self._host} answered HTTP {error.code} {error.reason}") from error
         except (OSError, ValueError) as error:
-            raise TrackingError("the W&B server cannot be reached") from error
+            reason = getattr(error, "reason", error)  # urllib wraps what the system said
+            told = getattr(reason, "strerror", None) or type(reason).__name__
+            raise TrackingError(f"the W&B server {self._host} cannot be reached: {told}") from error

@@ -16,6 +16,7 @@ from rlbench.errors import ConfigError, did_you_mean
 from rlbench.tracking.wandb.environment import client_environment
 
 MODES = ("offline", "online", "disabled")
+LONGEST_TAG = 64  # letters
 _FORBIDDEN = r"/\#?%:"  # in the name of a W&B project
 
 
@@ -30,7 +31,7 @@ class TrackingSettings:
     mode: str = _key("offline", "offline writes folders for `wandb sync`, online sends, disabled does neither", MODES)
     project: str = _key("rlbench", "W&B project")
     entity: str | None = _key(None, "W&B user or team; null takes the default of whoever is logged in")
-    tags: tuple[str, ...] = _key((), "tags of every run, as a [list]")
+    tags: tuple[str, ...] = _key((), "tags of every run, as a [list], beside its experiment and environment")
     artifacts: bool = _key(False, "whether final weights are sent too")
 
     def __post_init__(self) -> None:
@@ -44,7 +45,7 @@ class TrackingSettings:
             )
         if self.entity is not None and (not self.entity or "/" in self.entity):
             raise ConfigError(f"wandb.entity is the name of a W&B user or team, not {self.entity!r}")
-        if any(not 0 < len(tag) <= 64 for tag in self.tags):
+        if any(not 0 < len(tag) <= LONGEST_TAG for tag in self.tags):
             raise ConfigError(f"wandb.tags are texts of 1 to 64 letters, not {list(self.tags)!r}")
 
     @property

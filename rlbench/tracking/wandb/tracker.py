@@ -21,7 +21,7 @@ from rlbench.tracking.ledger import destination_folder, remove_folder, tracker_f
 from rlbench.tracking.tracker import OpenRun, Row, RunHeader, Tracker, TrackingError
 from rlbench.tracking.wandb.environment import scratch_environment
 from rlbench.tracking.wandb.server import Server
-from rlbench.tracking.wandb.settings import TrackingSettings
+from rlbench.tracking.wandb.settings import LONGEST_TAG, TrackingSettings
 
 _CHUNK_ROWS = 1000
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}  # as the client itself writes them
@@ -145,7 +145,7 @@ class WandbTracker(Tracker):
                 config=dict(header.config),
                 project=self._settings.project,
                 entity=self._settings.entity,
-                tags=self._settings.tags,
+                tags=list(dict.fromkeys([*self._settings.tags, *(tag[:LONGEST_TAG] for tag in header.tags)])),
                 dir=self._store,
                 mode="online" if self.is_remote else "offline",
                 resume="allow" if self.is_remote else None,
