@@ -11,6 +11,8 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.runner.commands import run
+from tests.tuning import studies
+from tests.tuning.studies import write_study
 
 FOLDER = Path(__file__).parents[1] / "analysis"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -33,6 +35,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("notebooks") / "store"
     code, _, err = run(folder, "experiment=target_by_loss", *TINY, *CADENCE)
     assert code == 0, err
+    write_study(folder.parent)
+    code, _, err = studies.run(studies.command(folder.parent, folder))
+    assert code == 0, err
     return folder
 
 
@@ -53,12 +58,13 @@ def kinds_of(book: Any) -> list[list[str]]:
     return [list(dict.fromkeys(output.output_type for output in cell.outputs)) for cell in codes]
 
 
-def test_there_are_the_four_notebooks() -> None:
+def test_there_are_the_five_notebooks() -> None:
     assert [path.stem for path in NOTEBOOKS] == [
         "1_read_a_store",
         "2_compare_two_variants",
         "3_factorial_analysis",
         "4_look_inside_a_run",
+        "5_a_tuned_study",
     ]
 
 

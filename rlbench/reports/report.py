@@ -36,7 +36,7 @@ from rlbench.reports.sections.reading import reading_section
 from rlbench.reports.sections.scoreboard import answer_pictures, scoreboard_section
 from rlbench.reports.sections.sequential import sequential_section
 from rlbench.reports.sections.training import diagnostics_section, threshold_section, training_section
-from rlbench.reports.sections.tuning import tuning_section
+from rlbench.reports.sections.tuning import history_picture, tuning_section
 from rlbench.reports.sections.verdicts import verdicts_section
 from rlbench.reports.spreadsheet import csv_of
 from rlbench.reports.summary import Summary, summarise
@@ -65,7 +65,8 @@ def write_study_report(record: Mapping[str, Any], out: Path) -> Path:
     section = tuning_section(record, ledger)
     facts = (badge("not confirmed on fresh seeds", "amber"),)
     answers = tuple(study_answers(record))
-    report = Report(record["name"], record["question"], answers, (), facts, (section,), ledger.records)
+    pictures = (history_picture(record, "answer0"),)
+    report = Report(record["name"], record["question"], answers, pictures, facts, (section,), ledger.records)
     return _write_all(_page_files(report), out)
 
 

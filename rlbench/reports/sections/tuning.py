@@ -36,17 +36,7 @@ def tuning_section(record: Mapping[str, Any], ledger: Ledger) -> Section:
     for study in record["studies"]:
         blocks += _told(record, study, ledger)
     blocks += _between(record)
-    history = Picture(
-        draw_history(record["studies"], name="history"),
-        "study-history",
-        line(
-            [
-                strong("Score against number of trials. "),
-                "A dot is a completed trial, a cross a pruned one where it was stopped;"
-                " the line is the best so far, which is optimistic, as the best of many always is.",
-            ]
-        ),
-    )
+    history = history_picture(record, "study-history")
     lines = [
         Picture(
             draw_parallel(study, name=f"parallel{place}"),
@@ -60,6 +50,16 @@ def tuning_section(record: Mapping[str, Any], ledger: Ledger) -> Section:
     for place, study in enumerate(record["studies"]):
         blocks += _mattered(study, place, ledger)
     return Section("tuning", "How it was tuned, and what of it lasted", tuple(blocks))
+
+
+def history_picture(record: Mapping[str, Any], stem: str) -> Picture:
+    """Score against number of trials, of all studies of the record; `stem` is the file's and the prefix of ids."""
+    caption: Content = [
+        strong("Score against number of trials. "),
+        "A dot is a completed trial, a cross a pruned one where it was stopped;"
+        " the line is the best so far, which is optimistic, as the best of many always is.",
+    ]
+    return Picture(draw_history(record["studies"], name=stem), stem, line(caption))
 
 
 def _parallel_caption(study: Mapping[str, Any]) -> Line:
