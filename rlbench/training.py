@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlbench.config.launchers import LOCAL
 from rlbench.plain_text import as_message
 
 if TYPE_CHECKING:
@@ -64,6 +63,8 @@ def train_recorded(
 
 def workers_of(request: "Request | TuneRequest", launcher: "Launcher") -> str:
     """How many workers train and where, as it is told: "2 workers", and of a cluster "16 workers of ray"."""
+    from rlbench.config.launchers import LOCAL
+
     kind = request.launcher.kind
     return f"{request.workers or launcher.room()} workers{'' if kind == LOCAL else f' of {kind}'}"
 
