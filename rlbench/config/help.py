@@ -33,7 +33,7 @@ examples
   env=Acrobot-v1   env=my_module:MyEnv-v0                    any Gymnasium id
   network.units=[128,128] target=soft target.tau=0.01        lists in brackets; a member, then a key
   --dry-run                                                  shows the plan and trains nothing
-  --cfg                                                      prints every setting as YAML and trains nothing
+  --cfg                                                      prints the settings as YAML, no more
   --config-dir DIR     finds your own DIR/variant/NAME.yaml, DIR/env/NAME.yaml, DIR/experiment/ ...
 """
 
