@@ -8,6 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rlbench.errors import ConfigError, check_choice
+
 if TYPE_CHECKING:
     from rlbench.store import Results
 
@@ -39,7 +41,6 @@ def report(results: "Results", experiment: str | None = None, *, out: str | os.P
 
     Raises ConfigError where the results hold no such experiment, or several and none is named; StoreError where `out` cannot be written.
     """
-    from rlbench.report import chosen
     from rlbench.reports import report_folder
     from rlbench.reports.made_of import written
     from rlbench.reports.report import write_summary
@@ -53,3 +54,17 @@ def report(results: "Results", experiment: str | None = None, *, out: str | os.P
     default = report_folder(own.path if isinstance(own.store, Store) else Path(), name)
     page = written(own, default if out is None else Path(out), lambda folder: write_summary(summary, folder))
     return Page(page, answer_text(summary).plain)
+
+
+def chosen(results: "Results", experiment: str | None) -> str:
+    """The experiment asked for, or the only one there is."""
+    known = list(results.experiments)
+    if experiment is not None:
+        return check_choice("experiment", experiment, known)
+    if not known:
+        raise ConfigError(f"no experiment in {results.path} yet; nothing was written")
+    if len(known) > 1:
+        raise ConfigError(
+            f"{len(known)} experiments in {results.path}; choose one with experiment=NAME: {', '.join(known)}"
+        )
+    return known[0]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, cast
 
 from rlbench.callable_modules import make_callable
 from rlbench.config.arguments import parse_arguments, run_command, user_path
-from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK, ConfigError, check_choice
-from rlbench.inline import report
+from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK, ConfigError
+from rlbench.inline import chosen, report
 from rlbench.reports import report_folder
 from rlbench.store import Results, load, passes_audit
 
@@ -182,20 +182,6 @@ def _tracking(store: Path, arguments: Mapping[str, str]) -> "TrackingSettings":
         project=arguments.get("wandb.project", settings.project),
         entity=arguments.get("wandb.entity", settings.entity),
     )
-
-
-def chosen(results: Results, experiment: str | None) -> str:
-    """The experiment asked for, or the only one there is."""
-    known = list(results.experiments)
-    if experiment is not None:
-        return check_choice("experiment", experiment, known)
-    if not known:
-        raise ConfigError(f"no experiment in {results.path} yet; nothing was written")
-    if len(known) > 1:
-        raise ConfigError(
-            f"{len(known)} experiments in {results.path}; choose one with experiment=NAME: {', '.join(known)}"
-        )
-    return known[0]
 
 
 make_callable(__name__, report)

@@ -12,12 +12,16 @@ ORDER = [
     *("errors", "deferred", "interrupts", "plain_text", "text", "metrics", "exact", "rows", "stats", "envs", "lanes"),
     *("store", "tracking", "config", "runner", "deciding", "reports", "evidence", "playing", "tuning", "published"),
     *(
+        "callable_modules",
+        "shown",
         "results",
         "list",
         "show",
+        "delete",
         "verify",
         "play",
         "sync",
+        "inline",
         "report",
         "training",
         "dry_run",
@@ -26,6 +30,7 @@ ORDER = [
         "tune",
         "",
         "__main__",
+        "completion",
     ),
 ]
 # Beyond the order: who must know nothing of whom.
