@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
@@ -17,12 +17,12 @@ from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.control import Control
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
 from rlbench.plain_text import as_message
+from rlbench.runner.progress_table import add_columns, cells, columns_that_fit, rows_that_fit
 from rlbench.runner.updates import (
     VariantProgress,
     WorkerUpdate,
@@ -256,74 +256,20 @@ class Progress:
             return Text("waiting for the first worker ...", style="dim")
         width, height = self._console.size
         totals = self.totals()
-        columns = _columns_that_fit(width)
+        columns = columns_that_fit(width)
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-        _add_columns(table, columns, width)
-        shown, num_hidden = _rows_that_fit(totals, max(1, height - 5))
+        add_columns(table, columns, width)
+        shown, num_hidden = rows_that_fit(totals, max(1, height - 5))
         for name, total in shown:
             speed = self._speeds.get(name)
             left = seconds_left(total, speed.since_its_first_step()) if speed else ""
-            table.add_row(*_cells(name, total, speed.per_second() if speed else 0.0, columns, left))
+            table.add_row(*cells(name, total, speed.per_second() if speed else 0.0, columns, left))
         if len(totals) > 1:
             table.add_section()
             overall = added(totals.values())
             lanes = sum(update.lanes_running for update in self._updates.values())
             table.add_row(
-                *_cells("all", overall, self.steps_per_second(), columns, self.left(), lanes=lanes), style="bold"
+                *cells("all", overall, self.steps_per_second(), columns, self.left(), lanes=lanes), style="bold"
             )
         hidden = [Text(f"and {num_hidden} more variants", style="dim")] if num_hidden else []
         return Group(table, *hidden)
-
-
-_ALWAYS = ("variant", "", "runs", "left")
-# In the order in which a wider terminal gains them, with the width from which it does.
-_OPTIONAL = (("%", 46), ("return", 60), ("steps/s", 72), ("lanes", 84))
-_WIDTHS = {"%": 5, "runs": 7, "lanes": 5, "steps/s": 7, "left": 7, "return": 7}
-_ORDER = ("variant", "", "%", "runs", "lanes", "steps/s", "left", "return")
-
-
-def _columns_that_fit(width: int) -> tuple[str, ...]:
-    gained = {name for name, least in _OPTIONAL if width >= least}
-    return tuple(name for name in _ORDER if name in gained or name in _ALWAYS)
-
-
-def _add_columns(table: Table, columns: Sequence[str], width: int) -> None:
-    """Numbers get their room first, then the bar, and the name what is left."""
-    bar = min(24, max(6, width // 6))
-    numbers = sum(_WIDTHS[name] + 2 for name in columns if name in _WIDTHS)
-    for name in columns:
-        if name == "variant":
-            table.add_column(name, overflow="ellipsis", no_wrap=True, max_width=max(7, width - numbers - bar - 2))
-        elif name == "":
-            table.add_column(name, width=bar)
-        else:
-            table.add_column(name, justify="right", no_wrap=True, min_width=_WIDTHS[name])
-
-
-def _rows_that_fit(
-    totals: Mapping[str, VariantProgress], room: int
-) -> tuple[Sequence[tuple[str, VariantProgress]], int]:
-    """As many variants as there are lines: those under way first, the finished last, else in their order."""
-    if len(totals) <= room:
-        return list(totals.items()), 0
-    urgency = sorted(totals.items(), key=lambda item: (is_done(item[1]), not item[1].lanes_running))
-    kept = {name for name, _ in urgency[: room - 1]}
-    return [item for item in totals.items() if item[0] in kept], len(totals) - len(kept)
-
-
-def _cells(
-    name: str, total: VariantProgress, speed: float, columns: Sequence[str], left: str, lanes: int | None = None
-) -> list[RenderableType]:
-    has_ended = is_done(total)
-    lanes = total.lanes_running if lanes is None else lanes
-    shown: dict[str, RenderableType] = {
-        "variant": Text(name),
-        "": ProgressBar(total=1.0, completed=fraction(total)),
-        "%": f"{100 * fraction(total):.0f} %",
-        "runs": f"{total.runs_done}/{total.runs_total}",
-        "lanes": str(lanes) if lanes else "",
-        "steps/s": count(speed) if speed > 0 and not has_ended else "",
-        "left": Text("done", style="green") if has_ended else left or "waiting",
-        "return": "" if total.recent_return is None else f"{total.recent_return:.1f}",
-    }
-    return [shown[column] for column in columns]
