@@ -66,7 +66,7 @@ def stage_part(folder: Path, table: str, rows: pa.Table, level: int = 0, is_old:
     pq.write_table(rows, buffer)
     data = buffer.getvalue()
     name = f"{time.time_ns():020d}-{folder.name}{_SUFFIX}"
-    files.write_file(folder / name, [data])
+    files.write_file(folder / f"{table}-{name}", [data])  # a clock may stand still between two tables
     return Part(table, name, len(rows), hashlib.sha256(data).hexdigest(), level, is_old)
 
 
@@ -134,7 +134,7 @@ def publish(layout: Layout, folder: Path) -> None:
 def _staged_file(folder: Path, part: Part) -> Path:
     """Where a part lies until it is published; an earlier rlbench named the file by its table."""
     earlier = folder / f"{part.table}{_SUFFIX}"
-    return earlier if earlier.exists() else folder / part.name
+    return earlier if earlier.exists() else folder / f"{part.table}-{part.name}"
 
 
 def read_part(path: Path, part: Part | None = None) -> pa.Table:

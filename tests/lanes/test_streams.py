@@ -111,7 +111,7 @@ def test_streams_and_namespaces_have_their_published_numbers() -> None:
         "ENVIRONMENT": 7,
         "WEIGHT_NOISE": 8,
     }
-    assert {space.name: int(space) for space in Namespace} == {"TRAIN": 1, "TUNE": 2, "BOOTSTRAP": 3}
+    assert {space.name: int(space) for space in Namespace} == {"TRAIN": 1, "TUNE": 2}
     assert all(int(space) + EVALUATION not in set(Namespace) for space in Namespace)
 
 
