@@ -61,6 +61,14 @@ def _no_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return [f"store={tmp_path / 's'}", "wandb.mode=online"]
 
 
+def _a_long_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    return [f"store={tmp_path / ('x' * 300)}"]
+
+
+def _a_long_folder_of_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    return [f"store={tmp_path / 's'}", "--config-dir", "x" * 5000]
+
+
 def _another_final_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     recorded(tmp_path, "variant=hard_mse")
     return [f"store={tmp_path}", "variant=soft_mse", "final_window=3"]
@@ -68,7 +76,16 @@ def _another_final_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> li
 
 @pytest.mark.parametrize(
     "case",
-    [_other_folder, _later_format, _no_such_compiler, _below_a_file, _no_login, _another_final_window],
+    [
+        _other_folder,
+        _later_format,
+        _no_such_compiler,
+        _below_a_file,
+        _no_login,
+        _another_final_window,
+        _a_long_name,
+        _a_long_folder_of_configuration,
+    ],
 )
 def test_a_dry_run_refuses_what_the_run_refuses(
     case: Callable[[Path, pytest.MonkeyPatch], list[str]],

@@ -6,6 +6,7 @@ The commands that train take Hydra's grammar instead and do not come here.
 """
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -49,9 +50,15 @@ def user_path(key: str, text: str) -> Path:
     if "\0" in text:
         raise ConfigError(f"{key}={text}: no path holds a zero byte")
     try:
-        return Path(text).expanduser()
+        path = Path(text).expanduser()
     except RuntimeError:
         raise ConfigError(f"{key}={text}: there is no such user, or no home folder") from None
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise ConfigError(f"{key}: a path of {len(text)} letters is too long for this system") from None
+    return path
 
 
 def parse_arguments(
