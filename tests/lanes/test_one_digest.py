@@ -85,5 +85,5 @@ def test_compiled(tmp_path: Path, variant: str, capability: str) -> None:
 
 @pytest.mark.slow
 def test_without_a_compiler(tmp_path: Path) -> None:
-    for variant in ("double", "prioritised"):
+    for variant in ("double", "rainbow"):
         assert program("whole", tmp_path, variant, RLBENCH_COMPILER="none") == program("whole", tmp_path, variant)
