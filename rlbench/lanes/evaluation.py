@@ -57,7 +57,7 @@ class EvaluationNoise:
 def evaluation_lanes(state: Tensors, chosen: Tensor, ordinal: Tensor) -> Tensors:
     """A copy of what evaluation needs of the chosen lanes ([n] int64), with the ordinal [n] of each lane's evaluation."""
     lanes = {name: tensor[chosen].contiguous() for name, tensor in state.items() if name.startswith("online")}
-    lanes["seed"] = state["seed"][chosen]
+    lanes["seed"], lanes["namespace"] = state["seed"][chosen], state["namespace"][chosen]
     lanes["evaluation_namespace"] = state["namespace"][chosen] + EVALUATION
     lanes["ordinal"] = ordinal
     return lanes

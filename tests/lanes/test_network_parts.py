@@ -229,6 +229,11 @@ def test_frozen_noise_is_one_draw_of_each_run_in_every_pass() -> None:
     assert drawn_in("evaluation", dataclasses.replace(network, noise="fresh"), lanes, params) == ()
 
 
+def test_runs_with_frozen_noise_are_trained_and_evaluated_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RLBENCH_COMPILE", "0")
+    assert what_breaks(small_variant(network=MLP(units=(6,), noise="frozen"))) is None
+
+
 def test_the_plain_module_of_a_run_has_the_noise_that_it_keeps() -> None:
     run = small_run(with_fields(SMALL, network=MLP(units=(6,), head="dueling", noise="frozen", sigma0=2.0)), seed=3)
     state = initial_state(run)
