@@ -109,12 +109,17 @@ def test_a_figure_without_any_result_says_so(tmp_path: Path) -> None:
     assert "n = 0" in texts_of(final.svg)
 
 
+def open_figures() -> list[int]:
+    """Figures that pyplot keeps, which may be another test's."""
+    return sys.modules["matplotlib.pyplot"].get_fignums() if "matplotlib.pyplot" in sys.modules else []
+
+
 def test_drawing_is_repeatable_and_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:
     cells = cells_of(tmp_path, ["a", "b"], seeds=12)
-    before = dict(mpl.rcParams)
+    before, open_before = dict(mpl.rcParams), open_figures()
     assert both(cells) == both(cells)
     assert dict(mpl.rcParams) == before
-    assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
+    assert open_figures() == open_before
 
 
 def test_names_outside_the_font_do_not_stop_a_report(tmp_path: Path) -> None:
