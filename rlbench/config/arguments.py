@@ -50,15 +50,9 @@ def user_path(key: str, text: str) -> Path:
     if "\0" in text:
         raise ConfigError(f"{key}={text}: no path holds a zero byte")
     try:
-        path = Path(text).expanduser()
+        return Path(text).expanduser()
     except RuntimeError:
         raise ConfigError(f"{key}={text}: there is no such user, or no home folder") from None
-    try:
-        os.lstat(path)
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            raise ConfigError(f"{key}: a path of {len(text)} letters is too long for this system") from None
-    return path
 
 
 def parse_arguments(
@@ -115,9 +109,16 @@ def help_text(
     return "\n".join(lines)
 
 
-def _cannot_write(prog: str, error: OSError) -> int:
-    """A full disk, or one that cannot be written: where the output goes, or a file that is not the store's."""
-    where = error.filename or "the output"
+def _refused_by_the_system(prog: str, error: OSError) -> int:
+    """A path longer than the system takes is bad input, wherever it is met. All else is a place that cannot be written."""
+    where = str(error.filename or "the output")
+    if error.errno == errno.ENAMETOOLONG:
+        shown = where if len(where) <= 60 else f"{where[:28]}...{where[-28:]}"
+        print(
+            f"{prog}: {as_message(f'a path of {len(where)} letters is too long for this system: {shown}')}",
+            file=sys.stderr,
+        )
+        return EXIT_BAD_INPUT
     print(f"{prog}: {as_message(f'cannot write {where}: {error.strerror or error}')}", file=sys.stderr)
     _write_to_nothing()
     return EXIT_CANNOT_WRITE
@@ -162,5 +163,5 @@ def run_command(prog: str, body: Callable[[], int]) -> int:
             if is_pressed():  # an import that was cut short says so in its own way
                 return EXIT_INTERRUPTED
             if isinstance(error, OSError):
-                return _cannot_write(prog, error)
+                return _refused_by_the_system(prog, error)
             raise

@@ -1,11 +1,14 @@
 """The key=value words of the simple commands."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlbench import delete, play, report, results, run, show, sync, tune, verify
 from rlbench.config.arguments import HelpPrinted, parse_arguments, run_command
-from rlbench.errors import ConfigError, RlbenchError, StoreError, check_choice, did_you_mean
+from rlbench.errors import EXIT_BAD_INPUT, ConfigError, RlbenchError, StoreError, check_choice, did_you_mean
 
 ALLOWED = {"store": "results", "experiment": None, "format": "table"}
 CHOICES = {"format": ("csv", "table")}
@@ -100,3 +103,28 @@ def test_run_command_lets_mistakes_of_the_program_through() -> None:
         run_command("prog", body)
     assert not issubclass(ZeroDivisionError, RlbenchError)
     assert run_command("prog", lambda: 3) == 3
+
+
+@pytest.mark.parametrize(
+    ("main", "words"),
+    [
+        (run.main, ["store={long}", "seeds=1", "steps=1000"]),
+        (run.main, ["--config-dir", "{long}"]),
+        (report.main, ["store={long}"]),
+        (report.main, ["store={long},{long}"]),
+        (results.main, ["store={long}"]),
+        (verify.main, ["store={long}"]),
+        (sync.main, ["store={long}"]),
+        (play.main, ["store={long}", "run=soft_huber"]),
+        (show.main, ["store={long}", "soft_huber"]),
+        (delete.main, ["store={long}", "soft_huber"]),
+        (tune.main, ["store={long}", "study=cartpole"]),
+    ],
+    ids=lambda value: value.__module__ if callable(value) else value[0][:6],
+)
+@pytest.mark.parametrize("long", ["x" * 300, "/".join(["y" * 100] * 60)], ids=["name", "path"])
+def test_a_path_too_long_for_the_system_is_bad_input(
+    main: Callable[[list[str]], int], words: list[str], long: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main([word.format(long=long) for word in words]) == EXIT_BAD_INPUT
+    assert len(capfd.readouterr().err.splitlines()) == 1
