@@ -10,7 +10,7 @@ in a module of this package that is named after the member's `kind`, with a clas
 |---|---|
 | returns | `completed(step: Transition, is_last: bool) -> list[Transition]`: the transitions that are complete now that this step was taken |
 | replay | `add(transition: Transition)`, `sample(uniforms [B] float64) -> (index [B], weights [B] float32)`, `learned(index, errors [B])`, `rows(index) -> Transition` of arrays |
-| estimator | `values(outputs [B, A * width]) -> [B, A]`, `losses(outputs_tm1, a_tm1, r_t, discount_t, outputs_t, a_t, before) -> (losses [B], errors [B])`; before: outputs of the target network for obs_tm1, where the estimator looks back |
+| estimator | `values(outputs [B, A * width]) -> [B, A]`, `losses(outputs_tm1 [B, A * width], batch: Batch) -> (losses [B], errors [B])` |
 
 Networks are their own plain modules, `variant.network.module(...)`; noise of their layers is drawn before each pass.
 """

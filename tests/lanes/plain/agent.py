@@ -5,7 +5,7 @@ What a member of returns, replay or estimator does stands in a module of this pa
 
 import copy
 import importlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,17 @@ from rlbench.lanes.variant import Variant
 
 Transition = tuple[np.ndarray, int, float, float, np.ndarray]
 """obs_tm1 [D], action, reward, discount of what comes after, obs_t [D]."""
+
+
+class Batch(NamedTuple):
+    """What an estimator learns from, besides the outputs [B, A * width] of the online network for obs_tm1."""
+
+    a_tm1: Tensor  # [B]
+    r_t: Tensor  # [B]
+    discount_t: Tensor  # [B]
+    outputs_t: Tensor  # [B, A * width] of the target network
+    a_t: Tensor  # [B], the best of them, or of the online network's
+    before: Tensor | None  # [B, A * width] of the target network for obs_tm1, where the estimator looks back
 
 
 class OneStep:
@@ -65,18 +76,9 @@ class Scalar:
     def values(self, outputs: Tensor) -> Tensor:
         return outputs
 
-    def losses(
-        self,
-        outputs_tm1: Tensor,
-        a_tm1: Tensor,
-        r_t: Tensor,
-        discount_t: Tensor,
-        outputs_t: Tensor,
-        a_t: Tensor,
-        before: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        goal = r_t + discount_t * outputs_t.gather(1, a_t[:, None])[:, 0]
-        taken = outputs_tm1.gather(1, a_tm1[:, None])[:, 0]
+    def losses(self, outputs_tm1: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        goal = batch.r_t + batch.discount_t * batch.outputs_t.gather(1, batch.a_t[:, None])[:, 0]
+        taken = outputs_tm1.gather(1, batch.a_tm1[:, None])[:, 0]
         return self.loss(taken, goal), (taken - goal).detach()
 
 
@@ -138,8 +140,8 @@ class PlainAgent:
             chosen_by = self.outputs(self.online, obs_t) if variant.double else outputs_t
             a_t = self.estimator.values(chosen_by).argmax(1)
             before = self.outputs(self.target, obs_tm1) if variant.estimator.looks_back else None
-        outputs_tm1 = self.outputs(self.online, obs_tm1)
-        losses, errors = self.estimator.losses(outputs_tm1, a_tm1, r_t, discount_t, outputs_t, a_t, before)
+        batch = Batch(a_tm1, r_t, discount_t, outputs_t, a_t, before)
+        losses, errors = self.estimator.losses(self.outputs(self.online, obs_tm1), batch)
         self.optimizer.zero_grad()
         (losses * torch.from_numpy(weights).float()).mean().backward()
         if isinstance(variant.clip, ClipNorm):

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .agent import Batch
+
 
 class Plain:
     """Logits [B, A * N] of N atoms."""
@@ -19,25 +21,16 @@ class Plain:
     def values(self, outputs: Tensor) -> Tensor:
         return self._by_action(outputs).softmax(2) @ self.atoms
 
-    def losses(
-        self,
-        outputs_tm1: Tensor,
-        a_tm1: Tensor,
-        r_t: Tensor,
-        discount_t: Tensor,
-        outputs_t: Tensor,
-        a_t: Tensor,
-        _: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        rows, choice = torch.arange(len(a_t)), self.choice
-        p = self._by_action(outputs_t)[rows, a_t].softmax(1)
-        reached = (r_t[:, None] + discount_t[:, None] * self.atoms).clamp(choice.v_min, choice.v_max)
+    def losses(self, outputs_tm1: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        rows, choice = torch.arange(len(batch.a_t)), self.choice
+        p = self._by_action(batch.outputs_t)[rows, batch.a_t].softmax(1)
+        reached = (batch.r_t[:, None] + batch.discount_t[:, None] * self.atoms).clamp(choice.v_min, choice.v_max)
         place = (reached - choice.v_min) / ((choice.v_max - choice.v_min) / (choice.atoms - 1))
         low, high = place.floor().long(), place.ceil().long()
         wanted = torch.zeros_like(p)
         wanted.scatter_add_(1, low, p * (high - place + (low == high)))
         wanted.scatter_add_(1, high, p * (place - low))
-        predicted = self._by_action(outputs_tm1)[rows, a_tm1].log_softmax(1)
+        predicted = self._by_action(outputs_tm1)[rows, batch.a_tm1].log_softmax(1)
         if self.floor > 0:
             predicted = predicted.exp().clamp(self.floor, 1 - self.floor).log()
         losses = -(wanted * predicted).sum(1)

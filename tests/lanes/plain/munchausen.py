@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .agent import Scalar
+from .agent import Batch, Scalar
 
 
 class Plain(Scalar):
@@ -14,21 +14,12 @@ class Plain(Scalar):
         super().__init__(variant)
         self.choice = variant.estimator
 
-    def losses(
-        self,
-        outputs_tm1: Tensor,
-        a_tm1: Tensor,
-        r_t: Tensor,
-        discount_t: Tensor,
-        outputs_t: Tensor,
-        a_t: Tensor,
-        before: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        assert before is not None
+    def losses(self, outputs_tm1: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        assert batch.before is not None
         tau = self.choice.temperature
-        log_policy = tau * (before / tau).log_softmax(1).gather(1, a_tm1[:, None])[:, 0]
-        pi, log_pi = (outputs_t / tau).softmax(1), tau * (outputs_t / tau).log_softmax(1)
-        soft_value = (pi * (outputs_t - log_pi)).sum(1)
-        goal = r_t + self.choice.alpha * log_policy.clamp(self.choice.floor, 0) + discount_t * soft_value
-        taken = outputs_tm1.gather(1, a_tm1[:, None])[:, 0]
+        log_policy = tau * (batch.before / tau).log_softmax(1).gather(1, batch.a_tm1[:, None])[:, 0]
+        pi, log_pi = (batch.outputs_t / tau).softmax(1), tau * (batch.outputs_t / tau).log_softmax(1)
+        soft_value = (pi * (batch.outputs_t - log_pi)).sum(1)
+        goal = batch.r_t + self.choice.alpha * log_policy.clamp(self.choice.floor, 0) + batch.discount_t * soft_value
+        taken = outputs_tm1.gather(1, batch.a_tm1[:, None])[:, 0]
         return self.loss(taken, goal), (taken - goal).detach()

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .agent import Batch
+
 
 class Plain:
     """Quantiles [B, A * N]."""
@@ -20,19 +22,10 @@ class Plain:
     def values(self, outputs: Tensor) -> Tensor:
         return self._by_action(outputs).mean(2)
 
-    def losses(
-        self,
-        outputs_tm1: Tensor,
-        a_tm1: Tensor,
-        r_t: Tensor,
-        discount_t: Tensor,
-        outputs_t: Tensor,
-        a_t: Tensor,
-        _: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        rows = torch.arange(len(a_t))
-        wanted = r_t[:, None] + discount_t[:, None] * self._by_action(outputs_t)[rows, a_t]
-        theta = self._by_action(outputs_tm1)[rows, a_tm1]
+    def losses(self, outputs_tm1: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        rows = torch.arange(len(batch.a_t))
+        wanted = batch.r_t[:, None] + batch.discount_t[:, None] * self._by_action(batch.outputs_t)[rows, batch.a_t]
+        theta = self._by_action(outputs_tm1)[rows, batch.a_tm1]
         td_error = wanted[:, None] - theta[:, :, None]
         huber = F.huber_loss(
             theta[:, :, None].expand_as(td_error),
