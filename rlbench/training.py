@@ -127,7 +127,7 @@ def _trackers_with_work(request: "Request", store: "Store") -> list["TrackerSett
 
 def await_mirror(follower: "Follower", store: Path, seconds: float = MIRROR_PATIENCE_SECONDS) -> None:
     """Give the mirror so many seconds to end, and say what is left for it to do."""
-    mirrored = follower.wait(seconds)
+    mirrored, told = follower.wait(seconds), follower.told()
     if mirrored is None and seconds:
         print("Weights & Biases is still being told, in the background", file=sys.stderr)
     elif mirrored:
@@ -135,3 +135,5 @@ def await_mirror(follower: "Follower", store: Path, seconds: float = MIRROR_PATI
             f"not all was mirrored to Weights & Biases; python -m rlbench.sync store={store} catches up",
             file=sys.stderr,
         )
+    else:
+        print(told, end="", file=sys.stderr)

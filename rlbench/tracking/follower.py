@@ -20,6 +20,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -161,6 +162,7 @@ def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None], tel
         return new_tracker(settings, root, on_lost=lost.set)
 
     tracker = make_tracker()
+    trackers = [tracker]
     if given.check:
         return EXIT_OK
     store = Store.open(root, create=False, say=lambda line: tell(f"damage: {line}"))
@@ -185,7 +187,8 @@ def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None], tel
             tell(
                 f"{ledger.num_bad_lines} lines of {folder / 'mirrored.jsonl'} are not to be read; their runs are mirrored again"
             )
-        return Mirror(store, ledger, make_tracker(), Ticker(tell))
+        trackers.append(make_tracker())
+        return Mirror(store, ledger, trackers[-1], Ticker(tell))
 
     left = follow(make_mirror, stop=stop, lost=lost, log=log, poll_seconds=given.poll_seconds)
     if left:
@@ -193,7 +196,8 @@ def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None], tel
         return EXIT_LEFT
     remove_folder(folder / "scratch", tracker_folder(root, name))
     lock.unmark()
-    say(settings.told(len(Ledger(folder).runs)))
+    addresses = [one.address for one in trackers if one.address]
+    say(settings.told(len(Ledger(folder).runs)) + "".join(f": {address}" for address in addresses[-1:]))
     return EXIT_DIFFERENCE if store.damage.lines else EXIT_OK
 
 
@@ -204,11 +208,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
+
+    def say(text: str) -> None:
+        with suppress(BrokenPipeError):  # who would have read it has ended
+            print(text, file=out, flush=True)
+
     try:
         return _run(
             argv,
             stop,
-            say=lambda text: print(text, file=out, flush=True),
+            say=say,
             tell=lambda text: print(text, file=err, flush=True),
         )
     except RlbenchError as error:

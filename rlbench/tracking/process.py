@@ -45,7 +45,9 @@ class Follower:
             subprocess.Popen(
                 follower_command(store, settings, "--background"),
                 stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE
+                if settings.needs_login
+                else subprocess.DEVNULL,  # one line, which says where to look
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # the terminal's Ctrl-C is for the training program
             )
@@ -74,6 +76,15 @@ class Follower:
         with suppress(subprocess.TimeoutExpired):
             return max((process.wait(max(deadline - time.monotonic(), 0)) for process in self._processes), default=0)
         return None
+
+    def told(self) -> str:
+        """What those that have ended said of a server, a line each; nothing of those that are still busy. To be asked once, at the end."""
+        lines = b""
+        for process in self._processes:
+            if process.stdout:
+                lines += process.stdout.read() if process.poll() is not None else b""
+                process.stdout.close()
+        return lines.decode()
 
     def __enter__(self) -> Self:
         return self

@@ -77,10 +77,12 @@ class Tracker(ABC):
 
     is_remote: whether ending a run is a talk with a server. Then several are ended at once, from threads.
     destination: a file name that stands for the destination; what is finished there is remembered under it.
+    address: where people look at the runs, once one has been opened; empty where there is no such place.
     """
 
     is_remote: bool
     destination: str
+    address: str = ""
 
     @abstractmethod
     def settle(self, complete: Mapping[str, str], known: Collection[str]) -> set[str]:

@@ -18,7 +18,8 @@ from wandb_files import offline_folders, offline_runs
 
 from rlbench.errors import ConfigError
 from rlbench.store import load
-from rlbench.tracking import TrackingSettings, require_login
+from rlbench.tracking import Follower, TrackingSettings, require_login
+from rlbench.training import await_mirror
 
 Until = Callable[..., None]
 ONLINE = TrackingSettings("online")
@@ -185,10 +186,25 @@ def test_a_store_mirrored_offline_can_go_online_later(toy: ToyStore, followers: 
     assert followers.run(toy.path) == 0
     folders = offline_folders(toy.path)
     done = sync(toy.path, server.environment, "wandb.mode=online", "wandb.project=later")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert all(line.startswith("mirroring: ") for line in done.stderr.splitlines())
     assert_arrived(toy, server)
     assert offline_folders(toy.path) == folders
     assert len(offline_runs(toy.path)) == 3
+
+
+def test_who_trains_is_told_where_to_look(
+    toy: ToyStore, server: OpenWandb, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (PLANTED | server.environment).items():
+        monkeypatch.setenv(name, value)
+    toy.train([1000])
+    with Follower(toy.path, ONLINE) as follower:
+        pass
+    await_mirror(follower, toy.path)
+    told, _, address = capsys.readouterr().err.rstrip("\n").partition(": http")
+    assert told == f"online: {len(toy.run_ids)} complete runs at W&B project {ONLINE.project}"
+    assert address.endswith(f"/{ONLINE.project}")
 
 
 def test_two_followers_make_no_doubles(toy: ToyStore, followers: Followers, server: OpenWandb, until: Until) -> None:

@@ -157,6 +157,7 @@ class WandbTracker(Tracker):
                 run.define_metric(name, step_metric="env_steps")
         except (wandb.Error, OSError) as error:
             raise TrackingError(_one_line(error)) from error
+        self.address = run.project_url or ""  # there is none offline
         return WandbRun(run, max(arrived or 0, run.starting_step) if self.is_remote else 0, self.is_remote)
 
     def finish(self, opened: OpenRun, num_rows: int, summary: Mapping[str, Any], weights: Path | None) -> None:
