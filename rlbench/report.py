@@ -100,13 +100,12 @@ def _report(argv: Sequence[str]) -> int:
     from rlbench.config.changed_code import changed_code, changed_lines
     from rlbench.reports.report import write_summary
     from rlbench.reports.summary import summarise
-    from rlbench.reports.terminal import answer_text, table_of
+    from rlbench.reports.terminal import print_summary
 
     out = Path(arguments["out"]) if "out" in arguments else default_out
     summary = summarise(results, experiment)
     page = write_summary(summary, out)
-    Console().print(table_of(summary))
-    Console().print(answer_text(summary))
+    print_summary(Console(), summary)
     for remark in foreign.remarks if foreign else ():
         print(remark)
     for line in changed_lines(changed_code(summary.specs)):

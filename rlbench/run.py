@@ -68,7 +68,7 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
     from rlbench.published import same_bits
     from rlbench.reports import report_folder
     from rlbench.reports.summary import summarise
-    from rlbench.reports.terminal import answer_text, table_of
+    from rlbench.reports.terminal import print_summary
     from rlbench.store import passes_audit
 
     command = shlex.join([*PROG.split(), *request.argv])
@@ -80,8 +80,7 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
         )
         return EXIT_INTERRUPTED
     summary = summarise(results, request.name)
-    Console().print(table_of(summary))
-    Console().print(answer_text(summary))
+    print_summary(Console(), summary)
     if request.report:
         from rlbench.reports.made_of import written
 

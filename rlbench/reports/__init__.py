@@ -10,12 +10,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlbench.reports.terminal import summary_table
-
 if TYPE_CHECKING:
     from rlbench.store import Results
-
-__all__ = ["report_folder", "summary_table", "write_report"]
 
 
 def write_report(results: Results, experiment: str, out: Path) -> Path:
@@ -30,3 +26,6 @@ def report_folder(store: Path, experiment: str) -> Path:
     """Where an experiment's report lies unless it was asked for elsewhere: always a folder inside `store`/reports."""
     plain = re.sub(r"[^\w.=,+-]+", "_", experiment).lstrip(".")
     return store / "reports" / (plain or "experiment")
+
+
+__all__ = ["report_folder", "write_report"]

@@ -1,7 +1,6 @@
 """The summary that a command ends with: a table for the terminal.
 
-In: `Results` and an experiment's name. Out: a `rich` table, which the caller prints. Never: computes a number that the
-report would not show.
+In: an experiment's numbers. Out: a `rich` table and the answer, on a console. Never: computes a number that the report would not show.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -16,12 +16,15 @@ from rlbench.plain_text import one_line
 from rlbench.reports.answer import answers_to
 from rlbench.reports.cells import STATUSES, Cell
 from rlbench.reports.document import plain
-from rlbench.reports.summary import Summary, summarise
+from rlbench.reports.summary import Summary
 from rlbench.stats import ALL_EQUAL
 from rlbench.text import number, place_of, span
 
 if TYPE_CHECKING:
-    from rlbench.store import Results
+    from rich.console import Console
+
+_SECONDARY = {"AUC": "auc", "train last 100": "train_return_last100"}  # the last is the first to go where it is narrow
+_WIDEST_NAME = 32  # a longer one is folded
 
 _STYLES = {
     "diverged": "bold red",
@@ -32,18 +35,22 @@ _STYLES = {
 }
 
 
-def summary_table(results: Results, experiment: str) -> Table:
-    """A row per environment and variant: n, what is not done, final return with interval, AUC, training return.
+def print_summary(console: Console, summary: Summary) -> None:
+    """Print the table, of its columns those for which the console is wide enough, and the answer."""
+    boundless = console.options.update_width(1000)
+    for num_secondary in range(len(_SECONDARY), -1, -1):
+        table = table_of(summary, num_secondary)
+        if Measurement.get(console, boundless, table).maximum <= console.width:
+            break
+    console.print(table)
+    console.print(answer_text(summary))
 
-    Raises StoreError for an unknown experiment.
-    """
-    return table_of(summarise(results, experiment))
 
-
-def table_of(summary: Summary) -> Table:
-    """The same from numbers that are already there."""
+def table_of(summary: Summary, num_secondary: int = len(_SECONDARY)) -> Table:
+    """A row per environment and variant: n, final return with interval, so many of the secondary measures, what is not done."""
     several = len(summary.envs) > 1
     named = {"mean": "mean", "iqm": "IQM"}
+    secondary = list(_SECONDARY.items())[:num_secondary]
     kinds = {one.statistic for cell in summary.cells if (one := cell.metrics["final_return"]).statistic}
     incomplete = any(cell.done < cell.planned for cell in summary.cells)
     # A Text: brackets in a name would be read as markup.
@@ -53,14 +60,15 @@ def table_of(summary: Summary) -> Table:
         title_justify="left",
         pad_edge=False,
     )
-    table.add_column("variant", overflow="fold")
+    longest = max((len(one_line(cell.variant)) for cell in summary.cells), default=1)
+    table.add_column("variant", overflow="fold", min_width=min(longest, _WIDEST_NAME))
     table.add_column("n", justify="right", no_wrap=True)
     if len(kinds) > 1:
         table.add_column("of", no_wrap=True)
     table.add_column("final return", justify="right", no_wrap=True)
     table.add_column("95 % interval", justify="right", no_wrap=True)
-    table.add_column("AUC", justify="right", no_wrap=True)
-    table.add_column("train last 100", justify="right", no_wrap=True)
+    for label in dict(secondary):
+        table.add_column(label, justify="right", no_wrap=True)
     if incomplete:
         table.add_column("not done")
     for env in summary.envs:
@@ -76,8 +84,7 @@ def table_of(summary: Summary) -> Table:
                 *([Text(named[str(final.statistic)] if final.statistic else "")] if len(kinds) > 1 else []),
                 Text(number(final.estimate, place), style="bold"),
                 span(final.interval.low, final.interval.high, place) if final.interval else number(None),
-                number(cell.metrics["auc"].mean),
-                number(cell.metrics["train_return_last100"].mean),
+                *(number(cell.metrics[metric].mean) for _, metric in secondary),
             ]
             table.add_row(*row, *([_not_done(cell)] if incomplete else []))
     table.caption = Text(_caption(summary.cells))

@@ -6,21 +6,20 @@ from pathlib import Path
 from rich.console import Console
 from written_runs import PlannedRun, write_store
 
-from rlbench.reports import summary_table
+from rlbench.reports.summary import summarise
+from rlbench.reports.terminal import print_summary
 
 
 def shown(path: Path, runs: list[PlannedRun], width: int = 100) -> str:
-    table = summary_table(write_store(path / "results", runs), "example")
     console = Console(file=io.StringIO(), width=width)
-    console.print(table)
+    print_summary(console, summarise(write_store(path / "results", runs), "example"))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert all(len(line) <= width for line in text.splitlines())
     return str(text)
 
 
 def row_of(text: str, variant: str) -> list[str]:
-    (line,) = (line for line in text.splitlines() if line.strip().startswith(variant))
-    return line.split()
+    return next(line.split() for line in text.splitlines() if line.strip().startswith(variant))
 
 
 def test_a_row_has_n_the_mean_of_few_runs_and_its_interval(tmp_path: Path) -> None:
@@ -55,4 +54,10 @@ def test_brackets_in_a_name_are_not_markup(tmp_path: Path) -> None:
 
 
 def test_a_narrow_terminal_gets_a_narrow_table(tmp_path: Path) -> None:
-    shown(tmp_path, [PlannedRun("a_rather_long_name_of_a_variant", 0, {1000: [1.0]})], width=50)
+    text = shown(tmp_path, [PlannedRun("a_rather_long_name_of_a_variant", 0, {1000: [1.0]})], width=66)
+    assert row_of(text, "a_rather_long_name_of_a_variant")[1:3] == ["1", "1.00"]
+    assert "train last 100" not in text
+
+
+def test_a_name_wider_than_the_terminal_is_folded(tmp_path: Path) -> None:
+    shown(tmp_path, [PlannedRun("a_rather_long_name_of_a_variant" * 4, 0, {1000: [1.0]})], width=80)
