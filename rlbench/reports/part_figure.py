@@ -31,7 +31,7 @@ from rlbench.reports.canvas import (
     write,
 )
 
-_ROW, _LEFT, _GAP, _RIGHT, _TOP, _BOTTOM = 24.0, 92.0, 12.0, 10.0, 26.0, 40.0
+_ROW, _LEFT, _GAP, _RIGHT, _TOP, _BOTTOM = 24.0, 92.0, 12.0, 10.0, 38.0, 40.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class PartRow:
 
 
 def draw_parts(
-    rows: Sequence[PartRow], *, titles: tuple[str, str], xlabel: str, name: str, summary: str, margin: float | None
+    rows: Sequence[PartRow], *, base: str, whole: str, xlabel: str, name: str, summary: str, margin: float | None
 ) -> Drawing:
     """Both panels have one scale; filled where the direction is supported, hollow where it is not; a band is too small to matter."""
     width = (WIDTH - _LEFT - _GAP - _RIGHT) / 2
@@ -62,7 +62,7 @@ def draw_parts(
     with mpl.rc_context(STYLE):
         figure = blank(WIDTH, height + _TOP + _BOTTOM)
         panels = [add_axes(figure, _LEFT + (width + _GAP) * place, _BOTTOM, width, height) for place in range(2)]
-        limits = _limits(rows, margin)
+        limits, titles = _limits(rows, margin), (("added to", base), ("in", whole))
         for place, axes in enumerate(panels):
             estimates = [(row.added, row.left_out)[place] for row in rows]
             _panel(axes, estimates, titles[place], limits, margin, colour_of(place))
@@ -84,7 +84,7 @@ def draw_parts(
 def _panel(
     axes: Axes,
     estimates: Sequence[Estimate | None],
-    title: str,
+    title: tuple[str, str],
     limits: tuple[float, float],
     margin: float | None,
     colour: str,
@@ -106,8 +106,19 @@ def _panel(
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(TickFormatter())
-    short = fitting(title, (WIDTH - _LEFT - _GAP - _RIGHT) / 2, SMALL)
-    write(axes, 0.5, 1.0, short, SMALL, INK, transform=axes.transAxes, ha="center", va="bottom")
+    short = fitting(title[1], (WIDTH - _LEFT - _GAP - _RIGHT) / 2, SMALL)
+    for line, above in ((title[0], 14), (short, 2)):
+        write(
+            axes,
+            0.5,
+            1 + above / (_ROW * max(len(estimates), 1)),
+            line,
+            SMALL,
+            INK,
+            transform=axes.transAxes,
+            ha="center",
+            va="bottom",
+        )
 
 
 def _limits(rows: Sequence[PartRow], margin: float | None) -> tuple[float, float]:

@@ -79,7 +79,8 @@ def _picture(summary: Summary, parts: Parts, env: str, place: int) -> Picture:
     margin = summary.declared("smallest_effect", env)
     drawing = draw_parts(
         rows,
-        titles=(f"added to {parts.base}", f"in {parts.whole}"),
+        base=parts.base,
+        whole=parts.whole,
         xlabel="difference of mean final return",
         name=f"parts{place}",
         summary=f"What each part makes on {env}: {told}",
