@@ -170,6 +170,8 @@ class Cohorts:
             raise Stopped
 
     def _new(self) -> Cohort:
+        if self._compile_time is not None:
+            self._compile_time.begin_cohort()
         return Cohort(self.store, self.settings, self.should_stop, self._report)
 
     def _report(self, lane_steps_per_second: float) -> None:

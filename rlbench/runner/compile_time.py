@@ -17,7 +17,7 @@ NOTE = "rlbench-compile-seconds.json"
 
 @dataclass(frozen=True)
 class Compiling:
-    """A worker's compiler has begun for the first time; how long the last process took in all, None where nobody knows."""
+    """A worker's compiler has begun for the first time; how long the last cohort took, None where nobody knows."""
 
     last_seconds: float | None
 
@@ -30,8 +30,12 @@ class CompileTime:
     """The seconds that this process has waited for the compiler."""
 
     def __init__(self, say: Callable[[Compiling], None], folder: Path) -> None:
-        self.seconds = 0.0
+        self.seconds = self._before = 0.0
         self._say, self._note, self._began, self._told = say, folder / NOTE, 0.0, False
+
+    def begin_cohort(self) -> None:
+        """What is noted is the wait of one cohort: an experiment has many, and the next command waits for its first."""
+        self._before = self.seconds
 
     def begin(self) -> None:
         self._began = time.monotonic()
@@ -43,7 +47,7 @@ class CompileTime:
         self.seconds += time.monotonic() - self._began
         with suppress(OSError):  # a note for the next time, and no more than that
             staged = self._note.with_suffix(f".{os.getpid()}")
-            staged.write_text(json.dumps({"seconds": round(self.seconds, 1)}))
+            staged.write_text(json.dumps({"seconds": round(self.seconds - self._before, 1)}))
             staged.replace(self._note)
 
     def _last(self) -> float | None:
