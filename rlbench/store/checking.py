@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from rlbench.errors import StoreError
 from rlbench.store.files import names
-from rlbench.store.index import damaged_copies
 from rlbench.store.schema import SCHEMAS
 from rlbench.store.weights import has_checksum, read_weights
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 def check_files(store: Store) -> None:
     """Read every part, checkpoint and weights file, and note what is damaged or of nobody."""
-    for problem in damaged_copies(store.layout):
+    for problem in store.index.damaged():
         store.damage.note(problem)
     for table in SCHEMAS:
         store.read_on(table, 0, store.num_rows(table))

@@ -1,27 +1,27 @@
 """Erasing experiments and runs from a store, for good.
 
-In: names and ids. Out: a store without them: their records and rows are blank in new parts, which one replacement of the index
-puts in the place of the old ones, and their weights and states are removed. Rows keep their positions, so that whoever reads
-along goes on where it was. What is killed before that replacement has erased nothing; behind it, the next who opens the store ends it.
+In: names and ids. Out: a store without them: their records and rows are blank in new parts, which one version of the index puts in
+the place of the old ones, and their weights and states are removed. Rows keep their positions, so that whoever reads along goes on
+where it was. What is killed before that version has erased nothing; behind it, the next who opens the store ends it.
 Must never touch a run that another experiment has, or that a live program holds.
 """
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from rlbench.errors import ConfigError, StoreError
-from rlbench.store import files, parts
-from rlbench.store.claims import live_claims
-from rlbench.store.index import Part
+from rlbench.store import parts
+from rlbench.store.index import Index, Part, name_of
+from rlbench.store.recording import standing
 from rlbench.store.schema import SCHEMAS, record_table
+from rlbench.store.sessions import Session
+from rlbench.store.sweeping import forget
 
 if TYPE_CHECKING:
     from rlbench.store.store import Store
@@ -65,50 +65,66 @@ def erasure(store: Store, experiments: Iterable[str], runs: Iterable[str] = ()) 
 
 
 def erase(store: Store, plan: Callable[[], Erasure]) -> Erasure:
-    """Erase what `plan` says once nobody else can write.
+    """Erase what `plan` says, which is asked again wherever somebody else has changed what it follows from.
 
     Raises ConfigError, with nothing erased, where a live process holds one of the runs; WriteError where the disk is full.
     """
-    layout = store.layout
-    with files.locked(layout):
+    with Session(store.index) as session:
         store.settle()
         wanted = plan()
-        _check_free(store, wanted)
-        staging = layout.staging / f"{uuid.uuid4().hex[:12]}-erased"
+        written: dict[str, Part] = {}
+        begin: list[Part] = []
+        seen: Index | None = None
+
+        def change(index: Index) -> Index | None:
+            nonlocal wanted, written, begin, seen
+            if not _check_free(store, index, wanted):
+                return None
+            if seen is None or not _follows(index, seen, written):
+                parts.remove_parts(store.layout, [*written.values(), *begin])
+                wanted, seen = plan(), index
+                written, begin = _written(store, session, index, wanted)
+            weights = [f"weights/{store.layout.weights(run_id).name}" for run_id in wanted.runs]
+            old = [name_of(part) for part in index.parts if part.name in written]
+            return index.rewritten(written).with_parts(begin).with_doomed([*weights, *old])
+
         try:
-            files.make_folder(staging)
-            _stage(store, staging, wanted)
-            parts.publish(layout, staging)
+            session.publish(change)
         finally:
-            files.remove_folder(staging)
-        store.settle()  # removes the checkpoints in which nobody else has a state
+            forget(store.layout, store.index, session.name)
+    store.settle()  # removes the old parts, the weights, and the checkpoints in which nobody else has a state
     return wanted
 
 
-def _check_free(store: Store, wanted: Erasure) -> None:
+def _follows(index: Index, seen: Index, written: Mapping[str, Part]) -> bool:
+    """Whether what was written from an earlier index is all there is to write: only rows of others have come."""
+    there = {part.name for part in index.parts}
+    return standing(index) == standing(seen) and written.keys() <= there
+
+
+def _check_free(store: Store, index: Index, wanted: Erasure) -> bool:
+    """Whether nobody holds a run that is concerned. False where the index has moved on; raises ConfigError."""
+    held = store.claims.held(index)  # who looks for a damaged claim is told of it
+    if held is None:
+        return False
     concerned = {*wanted.runs, *wanted.kept}
-    if concerned & set().union(*live_claims(store.layout).values()):  # who looks for a damaged claim is told of it
+    if concerned & set().union(*held.values()):
         names = ", ".join(wanted.experiments or wanted.runs)
-        held_by = " and ".join(store.holders(concerned))
+        held_by = " and ".join(store.holders(concerned)) or "another process"
         raise ConfigError(f"{names} is being trained by {held_by}; let it end, or stop it first; nothing was deleted")
+    return True
 
 
-def _stage(store: Store, staging: Path, wanted: Erasure) -> None:
-    """Write every part that holds something of it anew."""
-    replaced, staged = [], []
-    for part in store.index.read().parts:
-        new = _rewritten(store, staging, part, wanted)
-        if new is not None:
-            replaced.append(part.name)
-            staged.append(new)
-    begin = [{"run_id": run_id, "attempt": staging.name, **store.positions()} for run_id in wanted.runs]
-    if begin:
-        staged.append(parts.stage_part(staging, "starts", record_table("starts", begin)))
-    parts.stage_record(staging, staged, replaced, wanted.runs)
+def _written(store: Store, session: Session, index: Index, wanted: Erasure) -> tuple[dict[str, Part], list[Part]]:
+    """Every part that holds something of it written anew, by the name of the old one; and where these runs may begin again."""
+    writer = f"{session.name}-erased"
+    written = {part.name: new for part in index.parts if (new := _rewritten(store, writer, part, wanted)) is not None}
+    begin = [{"run_id": run_id, "attempt": writer, **store.positions()} for run_id in wanted.runs]
+    return written, [parts.write_part(store.layout, writer, "starts", record_table("starts", begin))] if begin else []
 
 
-def _rewritten(store: Store, staging: Path, part: Part, wanted: Erasure) -> Part | None:
-    """The part without what is to go, staged; None where nothing of it is there, or where it cannot be read anyway."""
+def _rewritten(store: Store, writer: str, part: Part, wanted: Erasure) -> Part | None:
+    """The part without what is to go; None where nothing of it is there, or where it cannot be read anyway."""
     try:
         rows = parts.read_part(store.layout.part(part.table, part.name), part)
     except StoreError as error:
@@ -117,7 +133,7 @@ def _rewritten(store: Store, staging: Path, part: Part, wanted: Erasure) -> Part
     where = _doomed(part.table, rows, wanted)
     if where is None or not pc.any(where).as_py():
         return None
-    return parts.stage_part(staging, part.table, parts.erased(rows, where), part.level, part.is_old)
+    return parts.write_part(store.layout, writer, part.table, parts.erased(rows, where), part.level, part.is_old)
 
 
 def _doomed(table: str, rows: pa.Table, wanted: Erasure) -> pa.ChunkedArray | None:

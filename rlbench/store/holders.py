@@ -6,12 +6,9 @@ people only: nothing is decided by it.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import socket
-import sys
-import time
 from datetime import datetime
 from pathlib import Path
 
@@ -60,18 +57,3 @@ def _is_stopped(process: str) -> bool:
     except (OSError, IndexError):  # not Linux, or not there any more
         return False
     return state in "Tt"
-
-
-def wait_for(lock: int, path: Path, what: str) -> None:
-    """Take an exclusive flock; says on stderr who holds it where that takes longer than a moment."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                break
-            time.sleep(_POLL_SECONDS)
-    print(f"waiting for {what} ({path}), held by {read_holder(path)}", file=sys.stderr, flush=True)
-    fcntl.flock(lock, fcntl.LOCK_EX)

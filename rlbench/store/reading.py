@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from rlbench.store.damage import Damage
-from rlbench.store.index import IndexReader
+from rlbench.store.index_log import IndexLog
 from rlbench.store.names import problem_of
 from rlbench.store.parts import TableReader, unerased
 
@@ -26,7 +26,7 @@ _KEYS = {
 class RecordReader:
     """One small table, each of its rows read once."""
 
-    def __init__(self, table: str, index: IndexReader, tables: TableReader, damage: Damage) -> None:
+    def __init__(self, table: str, index: IndexLog, tables: TableReader, damage: Damage) -> None:
         self._table, self._index, self._tables, self._damage = table, index, tables, damage
         self._seen = self._erasures = 0
         self._latest: dict[Any, Row] = {}

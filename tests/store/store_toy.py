@@ -193,7 +193,7 @@ def everything(path: Path) -> dict[str, Any]:
     return found
 
 
-PRIMITIVES = ("make_folder", "write_file", "rename", "sync_folder", "remove", "remove_folder")
+PRIMITIVES = ("make_folder", "write_file", "link", "rename", "sync_folder", "remove")
 
 
 def before_each_primitive(action: Callable[[str], None]) -> None:
@@ -201,11 +201,16 @@ def before_each_primitive(action: Callable[[str], None]) -> None:
     for name in PRIMITIVES:
         original = getattr(files, name)
 
-        def wrapped(*args: Any, _original: Callable[..., None] = original, _name: str = name) -> None:
+        def wrapped(*args: Any, _original: Callable[..., Any] = original, _name: str = name) -> Any:
             action(_name)
-            _original(*args)
+            return _original(*args)
 
         setattr(files, name, wrapped)
+
+
+def index_of(path: Path, kind: str = "") -> Path:
+    """The latest version of a store's index, or (`.copy`) its copy."""
+    return sorted((path / "index").glob(f"{'[0-9]' * 20}{kind}.json"))[-1]
 
 
 def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
