@@ -43,7 +43,7 @@ class Cohort:
         report: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.store, self.settings, self.should_stop, self.report = store, settings, should_stop, report
-        self.program = store.program([])
+        self.program = store.program([], settings.lease_seconds)
         self.journal = Journal(self.program, settings.launcher)
         self.points: dict[str, dict[int, float]] = {}
         self.runs: dict[str, PlannedRun] = {}
