@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -104,8 +104,8 @@ class Lease:
 class Watch:
     """What one looker has seen of leases: it judges by what changes while it looks."""
 
-    def __init__(self, objects: ConditionalStore) -> None:
-        self._objects = objects
+    def __init__(self, objects: ConditionalStore, clock: Callable[[], float] = time.monotonic) -> None:
+        self._objects, self._clock = objects, clock
         self._owners: dict[str, Owner] = {}
         self._seen: dict[str, tuple[int, float]] = {}  # name -> its count, and when we first saw that one
 
@@ -113,7 +113,7 @@ class Watch:
         """Those of these leases that are over."""
         if not names:
             return set()
-        counts, now = self._counts(), time.monotonic()
+        counts, now = self._counts(), self._clock()
         self._seen = {name: seen for name, seen in self._seen.items() if name in names}
         return {name for name in names if self._is_dead(name, counts.get(name, 0), now)}
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rlbench.errors import DamagedError, StoreError
+from rlbench.errors import DamagedError, StoreError, WriteError
 from rlbench.store import files, parts
 from rlbench.store.checkpoints import State, checkpoint_name, load_lane, write_checkpoint
 from rlbench.store.claims import write_claim
@@ -101,6 +101,9 @@ class Program:
 
         def change(index: Index) -> Index | None:
             nonlocal free
+            if any(writer.is_fenced for writer in index.writers.values()):
+                self._store.settle()  # their files go before their runs are anybody's
+                return None
             held = self._store.claims.held(index)
             if held is None:
                 return None
@@ -208,9 +211,11 @@ class Program:
             tables["outcomes"] = record_table("outcomes", [self._outcome(end, platform, launcher) for end in finished])
         try:
             self._publish(tables, checkpoint, finished)
-        except BaseException:
+        except BaseException as error:
             self._broken = True
             forget(self._layout, self._store.index, self._session.name)
+            if isinstance(error, WriteError):  # of a file, it may be, that was swept under our hands
+                self._session.check()
             raise
         self._lost -= {lane.run_id for lane in checkpoint.lanes} | {end.run_id for end in finished}
         compact(self._layout, self._store.index, self._session)
@@ -335,17 +340,22 @@ class Program:
     def _write_weights(self, finished: Sequence[Finished]) -> None:
         """Put the weights of the runs that end in their places, where nobody looks before their ends are published.
 
-        An owner that was taken for dead while it did this leaves the bytes that its successor writes too: they follow from the run.
+        Who is fenced has its staged files swept before anybody takes its runs. They are all staged before the check: whoever
+        sleeps behind it finds nothing any more to put over a successor's.
         """
         specs = self._store.specs([end.run_id for end in finished])
-        ends = [end for end in finished if end.weights is not None]
-        for end in ends:
+        staged = []
+        for end in finished:
+            if end.weights is None:
+                continue
             path = self._layout.weights(end.run_id)
             temp = self._layout.staging / f"{self._session.name}-{path.name}"
-            assert end.weights is not None
             write_weights(temp, end.weights, canonical_json(specs[end.run_id]))
+            staged.append((temp, path))
+        self._session.check()
+        for temp, path in staged:
             files.rename(temp, path)
-        if ends:
+        if staged:
             files.sync_folder(self._layout.all_weights)
 
     def _outcome(self, end: Finished, platform: str, launcher: str) -> dict[str, Any]:

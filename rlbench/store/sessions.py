@@ -42,12 +42,7 @@ class Session:
         self._changes += 1
 
         def step(index: Index) -> Index | None:
-            own = index.writers.get(self.name)
-            if own is None or own.is_fenced:
-                raise LeaseLostError(
-                    f"the lease on {self._log.root} is lost: this process gave no sign for longer than it lasts, and its runs are"
-                    " another's; what it had not stored is not stored"
-                )
+            own = self._standing(index)
             if own.changes >= self._changes:
                 return index
             following = change(index)
@@ -57,6 +52,19 @@ class Session:
             return following.with_writer(replace(following.writers[self.name], changes=self._changes))
 
         return self._log.transact(step)
+
+    def check(self) -> None:
+        """Raise LeaseLostError where this session is fenced by now."""
+        self._standing(self._log.read())
+
+    def _standing(self, index: Index) -> Writer:
+        own = index.writers.get(self.name)
+        if own is None or own.is_fenced:
+            raise LeaseLostError(
+                f"the lease on {self._log.root} is lost: this process gave no sign for longer than it lasts, and its runs are"
+                " another's; what it had not stored is not stored"
+            )
+        return own
 
     def remove(self, doomed: Iterable[str]) -> None:
         """Remove files that are doomed in the index; the next change says that they are gone."""

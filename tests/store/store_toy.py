@@ -265,6 +265,17 @@ def main(command: str, *args: str) -> None:
             os._exit(0)
         print(*program.run_ids, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
+    if command == "stall":  # STORE RUN_ID...: claim on a short lease, commit once, say so, and go on when told to
+        program = Store.open(args[0]).program(args[1:], lease_seconds=1.0)
+        Toy((20, 30)).train(program, commits=1)
+        print(*program.run_ids, flush=True)
+        sys.stdin.read()
+        Toy((20, 30)).train(program)
+    if command == "train-own":  # STORE BUDGET SEED...: train the runs of these seeds, each by itself
+        for seed in args[2:]:
+            store, spec = Store.open(args[0]), spec_of(int(seed), int(args[1]))
+            with store.program(record(store, [spec])) as program:
+                Toy((int(args[1]),) * (int(seed) + 1)).train(program)
     if command == "train":  # STORE BUDGET...
         Toy(tuple(map(int, args[1:]))).finish(Path(args[0]))
     if command == "read-only":  # STORE: read it without the permission to write
