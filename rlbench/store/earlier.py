@@ -188,7 +188,7 @@ class Takeover:
                 path = folder / name
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path, ignore_errors=True)
-                elif folder == self._layout.claims:
+                elif folder == self._layout.claims or _STAGED.fullmatch(name):
                     files.remove(path)
 
 

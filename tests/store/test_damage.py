@@ -1,5 +1,6 @@
 """Damage: no bit, cut or stray file changes a number without a word, and none ends in anything but one line."""
 
+import fcntl
 import hashlib
 import json
 import random
@@ -369,6 +370,69 @@ def test_a_store_of_format_1_is_read_without_a_word_and_taken_over_when_written_
     part = Store.open(store).parts("episodes")[0]
     part.write_bytes(flipped(part, 100))
     assert len(shown(store)[1]) == 1
+
+
+def as_of_format_2(path: Path) -> Path:
+    """Make a store with one commit what an earlier version has left that was killed before it published it; returns what it staged."""
+    index = Store.open(path).index.read()
+    (checkpoint,) = (path / "checkpoints").iterdir()
+    program = checkpoint.name[:12]
+    checkpoint.rename(checkpoint.with_name(f"{program}.safetensors"))
+    staged = path / "staging" / f"{program}-000001"
+    staged.mkdir()
+    own = [part for part in index.parts if program in part.name]
+    for part in own:
+        (path / "tables" / part.table / part.name).rename(staged / f"{part.table}-{part.name}")
+    (staged / "record.json").write_text(json.dumps(seal({"parts": [vars(part) for part in own], "replaces": []})))
+    before = [vars(part) for part in index.parts if part not in own]
+    for name in ("index.json", "index.copy.json"):
+        (path / name).write_text(json.dumps(seal({"parts": before})))
+    (path / "staging" / "index.json.new").touch()
+    for folder in ("index", "leases"):
+        shutil.rmtree(path / folder)
+    (path / "format.json").write_text('{"format": 2}')
+    return staged
+
+
+def test_what_a_killed_program_of_format_2_had_committed_is_published_when_it_is_taken_over(
+    half: Path, whole: Path
+) -> None:
+    as_of_format_2(half)
+    assert len(load(half).episodes) == 0
+    assert Store.open(half, create=False).progress() == dict.fromkeys(Toy((20, 30)).run_ids, 10)
+    assert len(load(half).episodes) == 0  # reading has changed nothing
+    Store.open(half)
+    assert len(load(half).episodes) == 4
+    assert sorted(path.name for path in half.iterdir() if path.is_file()) == ["format.json"]
+    assert list((half / "staging").iterdir()) == []
+    Toy((20, 30)).finish(half)
+    assert everything(half) == everything(whole)
+    assert shown(half)[1] == []
+
+
+def test_what_it_had_committed_and_is_damaged_is_told_and_its_runs_begin_again(
+    half: Path, whole: Path, tmp_path: Path
+) -> None:
+    record = as_of_format_2(half) / "record.json"
+    for bit in random.Random(6).sample(range(8 * record.stat().st_size), 10):
+        copy = Path(shutil.copytree(half, tmp_path / f"{bit}"))
+        damaged = copy / record.relative_to(half)
+        damaged.write_bytes(flipped(damaged, bit))
+        opened = Store.open(copy)
+        one_line(opened.damage.lines)
+        assert opened.damage.lines
+        Toy((20, 30)).finish(copy)
+        assert everything(copy) == everything(whole)
+
+
+def test_a_store_to_which_an_earlier_version_is_writing_is_not_taken_over(half: Path) -> None:
+    as_of_format_2(half)
+    with open(half / "claims" / "0123456789ab", "w") as claim:
+        fcntl.flock(claim, fcntl.LOCK_EX)
+        with pytest.raises(StoreError, match="an earlier rlbench is writing to"):
+            Store.open(half)
+        assert (half / "index.json").exists()
+    Store.open(half)
 
 
 def test_a_damaged_part_of_format_1_is_told(store: Path) -> None:
