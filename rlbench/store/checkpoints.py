@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlbench.errors import DamagedError
+from rlbench.errors import DamagedError, WriteError
 from rlbench.store import files
 from rlbench.store.damage import Damage
 from rlbench.store.files import Layout
@@ -157,10 +157,14 @@ def load_lane(path: Path, run_id: str) -> LaneCheckpoint:
 
 
 def set_aside(layout: Layout, path: Path) -> None:
-    """Put a checkpoint that cannot be used where nobody reads it."""
+    """Put a checkpoint that cannot be used where nobody reads it; somebody else may have done so meanwhile."""
     if path.exists():
         files.make_folder(layout.damaged)
-        files.rename(path, layout.damaged / path.name)
+        try:
+            files.rename(path, layout.damaged / path.name)
+        except WriteError:
+            if path.exists():
+                raise
 
 
 def unneeded(

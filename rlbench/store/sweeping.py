@@ -77,6 +77,8 @@ def _droppable(store: Swept, index: Index) -> dict[str, bool]:
     if not index.checkpoints:
         return {}
     headers = store.headers()
+    if store.index.read().version != index.version:
+        return {}  # it has moved on, and so have its checkpoints: whoever settles next drops them
     known = {header.path.name for header in headers}
     spare = {path.name for path in unneeded(headers, store.final_runs(), store.attempts(headers))}
     live = {name for name, writer in index.writers.items() if not writer.is_fenced}
