@@ -36,7 +36,7 @@ def _verify(argv: Sequence[str]) -> int:
     if "choice" in arguments:
         return _verify_choice(arguments["choice"])
     from rlbench.config.changed_code import changed_code, changed_lines
-    from rlbench.store import Store, is_undamaged, load, passes_audit
+    from rlbench.store import Store, load, passes_audit
     from rlbench.store.records import FINAL_STATUSES
 
     root = Path(arguments["store"])
@@ -45,7 +45,7 @@ def _verify(argv: Sequence[str]) -> int:
     chosen = arguments.get("run")
     if chosen is not None:
         check_choice("run", chosen, list(outcomes))
-    elif not outcomes and is_undamaged(store):
+    elif not outcomes and not store.damage.lines:
         raise ConfigError(f"no finished run in {root} yet")
     results = load(root)
     if not _is_as_written(store, results, outcomes):
@@ -104,6 +104,8 @@ def _is_as_written(store: "Store", results: "Results", outcomes: dict[str, dict[
     altered += _without_digest(results, outcomes)
     for line in dict.fromkeys([*store.damage.lines, *results.store.damage.lines, *altered]):
         print(line)
+    for one in (store, results.store):
+        one.damage.untold()  # they are among these
     old = without_checksums(store, outcomes)
     if old:
         print(f"{old}: what they hold of rows and weights is covered by the runs' digests, labels by nothing")
