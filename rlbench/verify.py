@@ -48,7 +48,7 @@ def _verify(argv: Sequence[str]) -> int:
     elif not outcomes and is_undamaged(store):
         raise ConfigError(f"no finished run in {root} yet")
     results = load(root)
-    if not _is_as_written(store, results, outcomes):
+    if not is_as_written(store, results, outcomes):
         return EXIT_DIFFERENCE
     print(
         f"{len(outcomes)} finished runs: specifications give the ids; rows, weights and outcomes give the stored digests"
@@ -88,7 +88,7 @@ def _verify_choice(name: str) -> int:
     return EXIT_OK
 
 
-def _is_as_written(store: "Store", results: "Results", outcomes: dict[str, dict[str, Any]]) -> bool:
+def is_as_written(store: "Store", results: "Results", outcomes: dict[str, dict[str, Any]]) -> bool:
     """Whether all that is stored gives its checksums and digests; prints a line for each thing that does not."""
     from rlbench.config import run_id_of
     from rlbench.store.checking import check_files, without_checksums

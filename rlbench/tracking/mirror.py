@@ -48,7 +48,7 @@ class Mirror:
         self._closers = ThreadPoolExecutor(_CLOSERS)
         for run in [run for run in ledger.runs.values() if run.is_final]:
             outcome = store.outcomes().get(run.run_id)
-            if outcome is None or run.outcome != _stamp(outcome):  # it was deleted, and perhaps trained again
+            if outcome is None or run.outcome != stamp_of(outcome):  # it was deleted, and perhaps trained again
                 ledger.runs[run.run_id] = replace(run, is_final=False)
         complete = {run.run_id: run.folder for run in ledger.runs.values()}
         for run_id in tracker.settle(complete, store.specs()):
@@ -88,7 +88,7 @@ class Mirror:
 
     def _is_mirrored(self, run_id: str, outcome: Mapping[str, Any] | None) -> bool:
         done = self._ledger.runs.get(run_id)
-        return done is not None and (outcome is None or done.outcome == _stamp(outcome))
+        return done is not None and (outcome is None or done.outcome == stamp_of(outcome))
 
     def _read_rows(self) -> list[str]:
         """Take in what has been published; returns the runs that have new rows."""
@@ -133,7 +133,7 @@ class Mirror:
 
     def _close(self, run_id: str, outcome: Mapping[str, Any]) -> None:
         opened, rows = self._open.pop(run_id), self._rows.pop(run_id)
-        record = Mirrored(run_id, _stamp(outcome), outcome["status"] in FINAL_STATUSES, rows.num_rows, opened.place)
+        record = Mirrored(run_id, stamp_of(outcome), outcome["status"] in FINAL_STATUSES, rows.num_rows, opened.place)
         summary = {"status": outcome["status"], "digest": outcome["digest"], **rows.measures()}
         weights = self._store.layout.weights(run_id)
         work = (opened, rows.num_rows, summary, weights if weights.exists() else None)
@@ -179,7 +179,7 @@ def is_mirrored(store: Store, settings: TrackerSettings) -> bool:
     runs = Ledger(destination_folder(store.root, name, destination)).runs
     folder = tracker_folder(store.root, name)
     return all(
-        run_id in runs and runs[run_id].outcome == _stamp(outcome) and (folder / runs[run_id].folder).is_dir()
+        run_id in runs and runs[run_id].outcome == stamp_of(outcome) and (folder / runs[run_id].folder).is_dir()
         for run_id, outcome in store.outcomes().items()
     )
 
@@ -189,6 +189,6 @@ def _settings(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {key.removeprefix("variant."): value for key, value in flattened(spec).items()}
 
 
-def _stamp(outcome: Mapping[str, Any]) -> str:
+def stamp_of(outcome: Mapping[str, Any]) -> str:
     """Which of a run's outcomes this is."""
     return f"{outcome['status']} {outcome['finished_at'].isoformat()}"
