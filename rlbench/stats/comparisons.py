@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from rlbench.stats.bootstrap import resampled_counts
+from rlbench.stats.differences import median_difference
 from rlbench.stats.results import Comparison, Interval, rescaled
 from rlbench.stats.scores import (
     Floats,
@@ -92,7 +93,7 @@ def hodges_lehmann(x: ArrayLike, y: ArrayLike) -> float:
     """
     values_x, values_y = one_column(x), one_column(y)
     scale = scale_of(values_x, values_y)
-    return scale * float(np.median(np.subtract.outer(values_x / scale, values_y / scale)))
+    return scale * median_difference(values_x / scale, values_y / scale)
 
 
 def welch_test(x: ArrayLike, y: ArrayLike, *, alternative: str = "two-sided", level: float = 0.95) -> Comparison:
