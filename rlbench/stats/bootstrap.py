@@ -118,9 +118,13 @@ def resampled_columns(
 
 def resampled_counts(num_runs: int, resamples: int, rng: np.random.Generator) -> Floats:
     """How often each run is in each resample [resamples, num_runs]: for statistics that are sums over runs."""
-    rows = rng.integers(0, num_runs, size=(resamples, num_runs))
-    rows += np.arange(resamples)[:, np.newaxis] * num_runs
-    return np.bincount(rows.ravel(), minlength=resamples * num_runs).reshape(resamples, num_runs).astype(np.float64)
+    counts = np.empty((resamples, num_runs))
+    block = max(1, _CHUNK_VALUES // num_runs)
+    for start in range(0, resamples, block):
+        part = counts[start : start + block]
+        drawn = rng.integers(0, num_runs, size=part.shape) + np.arange(len(part))[:, np.newaxis] * num_runs
+        part[:] = np.bincount(drawn.ravel(), minlength=part.size).reshape(part.shape)
+    return counts
 
 
 def _bca_quantiles(
