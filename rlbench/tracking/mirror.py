@@ -43,11 +43,13 @@ class Mirror:
         self._parts = PartReader(store)
         self._rows: dict[str, RunRows] = {}
         self._members: dict[str, dict[str, Any]] = {}
+        self._windows: dict[str, int] = {}
         self._open: dict[str, OpenRun] = {}
         self._closing: dict[str, tuple[Mirrored, Future[None]]] = {}
         self._closers = ThreadPoolExecutor(_CLOSERS)
+        outcomes = store.outcomes()
         for run in [run for run in ledger.runs.values() if run.is_final]:
-            outcome = store.outcomes().get(run.run_id)
+            outcome = outcomes.get(run.run_id)
             if outcome is None or run.outcome != stamp_of(outcome):  # it was deleted, and perhaps trained again
                 ledger.runs[run.run_id] = replace(run, is_final=False)
         complete = {run.run_id: run.folder for run in ledger.runs.values()}
@@ -96,18 +98,22 @@ class Mirror:
         if again:  # the next mirror reads their rows from the first one that counts
             raise TrackingError(f"run {min(again)} has begun again, and is mirrored anew")
         runs = []
-        for run_id, table, columns in self._parts.new_rows():
-            done = self._ledger.runs.get(run_id)
-            if done is None or not done.is_final:
-                self._rows_of(run_id).add(table, columns)
-                runs.append(run_id)
+        complete = {run.run_id for run in self._ledger.runs.values() if run.is_final}
+        for run_id, table, columns in self._parts.new_rows(but=complete):
+            self._rows_of(run_id).add(table, columns)
+            runs.append(run_id)
         return runs
 
     def _rows_of(self, run_id: str) -> RunRows:
         if run_id not in self._rows:
-            definition = self._store.experiments().get(self._member(run_id)["experiment"], {})
-            self._rows[run_id] = RunRows(final_window(definition))
+            self._rows[run_id] = RunRows(self._window_of(self._member(run_id)["experiment"]))
         return self._rows[run_id]
+
+    def _window_of(self, experiment: str) -> int:
+        """The final window of an experiment, which never changes; its definition names every seed."""
+        if experiment not in self._windows:
+            self._windows[experiment] = final_window(self._store.experiments().get(experiment, {}))
+        return self._windows[experiment]
 
     def _member(self, run_id: str) -> dict[str, Any]:
         """A run's place in the first experiment that recorded it."""
