@@ -53,7 +53,7 @@ class RecordReader:
         if until <= self._seen:
             return
         names = _KEYS[self._table]
-        for _, piece in self._tables.pieces(self._table, self._seen, until):
+        for first, piece in self._tables.pieces(self._table, self._seen, until):
             for row in unerased(piece, index).to_pylist():
                 if "spec" in row:
                     with suppress(ValueError, RecursionError):  # what it is instead is said below
@@ -65,4 +65,5 @@ class RecordReader:
                 key = row[names[0]] if len(names) == 1 else tuple(row[name] for name in names)
                 self._latest[key] = row
                 self._times[key] = self._times.get(key, 0) + 1
+            self._seen = first + len(piece)
         self._seen = until

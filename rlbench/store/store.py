@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -312,8 +312,8 @@ class Store:
         """The rows of a table up to a position, of these runs or of all: those that count, of a run that began again."""
         return self._tables.rows(table, until, run_ids, self.starts(table))
 
-    def read_on(self, table: str, since: int, until: int) -> list[tuple[int, pa.Table]]:
-        """The rows at these positions as pieces, each with the position of its first row, whether they count or not."""
+    def read_on(self, table: str, since: int, until: int) -> Iterator[tuple[int, pa.Table]]:
+        """The rows at these positions piece by piece, each with the position of its first row, whether they count or not."""
         return self._tables.pieces(table, since, until)
 
     def starts(self, table: str) -> dict[str, int]:

@@ -53,11 +53,11 @@ COMMANDS: Mapping[str, Callable[[Path, int], list[str]]] = {
 
 def check_digests(path: str) -> None:
     """What `verify` does before it trains a run again, but for the audit."""
-    from rlbench.store import Store, load
+    from rlbench.store import Results, Store
     from rlbench.verify import is_as_written
 
     store = Store.open(path, create=False)
-    assert is_as_written(store, load(path), store.outcomes())
+    assert is_as_written(store, Results(store), store.outcomes())
 
 
 def check_curves(path: str) -> None:
