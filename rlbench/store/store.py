@@ -310,7 +310,10 @@ class Store:
 
     def read_rows(self, table: str, until: int | None = None, run_ids: Iterable[str] | None = None) -> pa.Table:
         """The rows of a table up to a position, of these runs or of all: those that count, of a run that began again."""
-        return self._tables.rows(table, until, run_ids, self.starts(table))
+        wanted = None if run_ids is None else set(run_ids)
+        if wanted is not None and wanted >= self._records["specs"].latest().keys() and not self.damage.lines:
+            wanted = None  # all there are, which need not be looked for row by row
+        return self._tables.rows(table, until, wanted, self.starts(table))
 
     def read_on(self, table: str, since: int, until: int) -> Iterator[tuple[int, pa.Table]]:
         """The rows at these positions piece by piece, each with the position of its first row, whether they count or not."""
