@@ -6,7 +6,7 @@ so going on after a crash, after an outage and for the first time are the same t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -59,9 +59,10 @@ class Mirror:
     def advance(self) -> None:
         """Hand over everything that has been published and is not there yet."""
         outcomes = self._store.outcomes()  # before the rows: whose end is known here has all its rows published
-        changed = dict.fromkeys(self._read_rows())
+        described = {row["run_id"] for row in self._store.memberships()}.difference(self._store.unknown(outcomes))
+        changed = dict.fromkeys(self._read_rows(described))
         changed.update(dict.fromkeys(outcomes))
-        lost: set[str] = set()
+        lost = changed.keys() - described  # a damaged record hides what it is
         if self._store.damage.lost_rows:  # to show a part of a run's rows would be another result
             lost.update(Results(self._store).runs_with_lost_rows())
         for place, run_id in enumerate(changed):
@@ -92,16 +93,17 @@ class Mirror:
         done = self._ledger.runs.get(run_id)
         return done is not None and (outcome is None or done.outcome == stamp_of(outcome))
 
-    def _read_rows(self) -> list[str]:
-        """Take in what has been published; returns the runs that have new rows."""
+    def _read_rows(self, described: Collection[str]) -> list[str]:
+        """Take in what has been published of these runs; returns those that have new rows."""
         again = self._parts.begun_again() & self._rows.keys()
         if again:  # the next mirror reads their rows from the first one that counts
             raise TrackingError(f"run {min(again)} has begun again, and is mirrored anew")
         runs = []
         complete = {run.run_id for run in self._ledger.runs.values() if run.is_final}
         for run_id, table, columns in self._parts.new_rows(but=complete):
-            self._rows_of(run_id).add(table, columns)
-            runs.append(run_id)
+            if run_id in described:
+                self._rows_of(run_id).add(table, columns)
+                runs.append(run_id)
         return runs
 
     def _rows_of(self, run_id: str) -> RunRows:
