@@ -9,8 +9,6 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rlbench.store.labels import NOT_OF_THE_CONFIGURATION
-
 _OF_THE_STORE = ("command", "commands", "machine", "name")
 Spec = Mapping[str, Any]
 
@@ -22,7 +20,7 @@ def experiment_yaml(definition: Mapping[str, Any], runs: Iterable[tuple[str, Spe
     """
     cells: dict[tuple[str, str], dict[str, Any]] = {}
     for label, spec in runs:
-        settings = {key: value for key, value in spec.items() if key not in NOT_OF_THE_CONFIGURATION}
+        settings = {key: value for key, value in spec.items() if key != "seed"}
         cells.setdefault((label, spec["env"]["id"]), settings)
     declared = {key: value for key, value in definition.items() if key not in _OF_THE_STORE}
     settings_of = [{"cell": f"{label} on {env}", **settings} for (label, env), settings in cells.items()]

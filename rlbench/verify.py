@@ -36,7 +36,7 @@ def _verify(argv: Sequence[str]) -> int:
     if "choice" in arguments:
         return _verify_choice(arguments["choice"])
     from rlbench.config.changed_code import changed_code, changed_lines
-    from rlbench.store import Store, is_undamaged, load, passes_audit
+    from rlbench.store import Results, Store, passes_audit
     from rlbench.store.records import FINAL_STATUSES
 
     root = Path(arguments["store"])
@@ -45,10 +45,10 @@ def _verify(argv: Sequence[str]) -> int:
     chosen = arguments.get("run")
     if chosen is not None:
         check_choice("run", chosen, list(outcomes))
-    elif not outcomes and is_undamaged(store):
+    elif not outcomes and not store.damage.lines:
         raise ConfigError(f"no finished run in {root} yet")
-    results = load(root)
-    if not _is_as_written(store, results, outcomes):
+    results = Results(store)
+    if not is_as_written(store, results, outcomes):
         return EXIT_DIFFERENCE
     print(
         f"{len(outcomes)} finished runs: specifications give the ids; rows, weights and outcomes give the stored digests"
@@ -88,26 +88,28 @@ def _verify_choice(name: str) -> int:
     return EXIT_OK
 
 
-def _is_as_written(store: "Store", results: "Results", outcomes: dict[str, dict[str, Any]]) -> bool:
+def is_as_written(store: "Store", results: "Results", outcomes: dict[str, dict[str, Any]]) -> bool:
     """Whether all that is stored gives its checksums and digests; prints a line for each thing that does not."""
     from rlbench.config import run_id_of
     from rlbench.store.checking import check_files, without_checksums
 
-    specs = store.specs(run_id for run_id in outcomes if not store.unknown([run_id]))
+    unknown = set(store.unknown(outcomes))
+    specs = store.specs(run_id for run_id in outcomes if run_id not in unknown)
     altered = [
         f"run {run_id}: its stored specification does not give its id: it was altered"
         for run_id, spec in specs.items()
         if run_id_of(spec) != run_id
     ]
-    check_files(store)
+    check_files(store, read_later=outcomes)
     _check_studies(store)
     altered += _without_digest(results, outcomes)
-    for line in dict.fromkeys([*store.damage.lines, *results.store.damage.lines, *altered]):
+    for line in dict.fromkeys([*store.damage.lines, *altered]):
         print(line)
+    store.damage.untold()  # they are among these
     old = without_checksums(store, outcomes)
     if old:
         print(f"{old}: what they hold of rows and weights is covered by the runs' digests, labels by nothing")
-    return not (altered or store.damage.lines or results.store.damage.lines)
+    return not (altered or store.damage.lines)
 
 
 def _check_studies(store: "Store") -> None:

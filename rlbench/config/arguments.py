@@ -15,6 +15,7 @@ from pathlib import Path
 from rlbench.errors import (
     EXIT_BAD_INPUT,
     EXIT_CANNOT_WRITE,
+    EXIT_DIFFERENCE,
     EXIT_INTERRUPTED,
     EXIT_OK,
     ConfigError,
@@ -24,6 +25,7 @@ from rlbench.errors import (
 )
 from rlbench.interrupts import is_pressed, watched
 from rlbench.plain_text import as_message
+from rlbench.untold import watching
 
 HELP_WORDS = ("--help", "-h")
 
@@ -137,8 +139,18 @@ class HelpPrinted(SystemExit):
 def run_command(prog: str, body: Callable[[], int]) -> int:
     """Run a command and return its exit code, with every expected error as one line on stderr.
 
-    A closed pipe (`| head`) ends quietly with 0, an output that cannot be written with 4, Ctrl-C with 130.
+    A closed pipe (`| head`) ends quietly with 0, an output that cannot be written with 4, Ctrl-C with 130. What was found damaged and
+    not told yet is told last, a line each, and then neither success nor a mistake of the user is what happened: 1.
     """
+    with watching() as untold:
+        code = _run_command(prog, body)
+        lines = untold()
+    for line in lines:
+        print(f"damage: {as_message(line)}", file=sys.stderr)
+    return EXIT_DIFFERENCE if lines and code in (EXIT_OK, EXIT_BAD_INPUT) else code
+
+
+def _run_command(prog: str, body: Callable[[], int]) -> int:
     with watched():
         try:
             code = body()

@@ -123,7 +123,9 @@ def resolve_cadences(tree: dict[str, Any], given: Mapping[str, Any], file_steps:
 
 def _warmup(steps: int, tree: Mapping[str, Any]) -> int:
     """A warm-up that the replay can hold, and from which a minibatch can be drawn."""
-    replay = tree["replay"]
-    if not replay.get("replacement", True):
-        steps = max(steps, convert(find_key("batch_size"), tree["batch_size"]))
+    replay, returns = tree["replay"], tree["returns"]
+    needed = 1 if replay.get("replacement", True) else convert(find_key("batch_size"), tree["batch_size"])
+    if returns.get("kind") == "n_step":  # the newest steps are of no transition yet
+        needed += convert(find_key("returns.steps"), returns["steps"]) - 1
+    steps = max(steps, needed)
     return min(steps, convert(find_key("replay.capacity"), replay.get("capacity", steps)))

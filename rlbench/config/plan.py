@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rlbench.config.own_choices import check_choices
-from rlbench.config.specification import resolved, run_id_of, spec_of
+from rlbench.config.specification import resolved, run_ids_of, spec_of
 from rlbench.errors import ConfigError, did_you_mean
 from rlbench.lanes.choice import check
 from rlbench.lanes.observing import observed
@@ -73,11 +73,10 @@ def runs_of_cell(
     """The runs of one cell, which differ in their seed alone: all else is checked and specified once. Raises as `check_cell`."""
     first = check_cell(cell, namespace=namespace, env_members=env_members)
     base = spec_of(first)
-    planned = []
-    for place, seed in enumerate(seeds):
-        spec = {**base, "seed": seed}
-        planned.append(PlannedRun(dataclasses.replace(first, seed=seed), cell.label, place, run_id_of(spec), spec))
-    return planned
+    return [
+        PlannedRun(dataclasses.replace(first, seed=seed), cell.label, place, run_id, {**base, "seed": seed})
+        for place, (seed, run_id) in enumerate(zip(seeds, run_ids_of(base, seeds), strict=True))
+    ]
 
 
 def check_cell(

@@ -9,7 +9,7 @@ error.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from rlbench.config import groups
@@ -68,6 +68,19 @@ def run_id_of(spec: Mapping[str, Any]) -> str:
     """The id of the run with this specification."""
     text = json.dumps(spec, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:RUN_ID_DIGITS]
+
+
+def run_ids_of(spec: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
+    """The ids of the runs with this specification but for their seeds, whose text is made once for all of them."""
+    before, behind = (
+        json.dumps(own, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        for own in (
+            {name: value for name, value in spec.items() if name < "seed"},
+            {name: value for name, value in spec.items() if name > "seed"},
+        )
+    )
+    texts = (f'{before[:-1]},"seed":{seed},{behind[1:]}' for seed in seeds)
+    return [hashlib.sha256(text.encode()).hexdigest()[:RUN_ID_DIGITS] for text in texts]
 
 
 def resolved(run: Run) -> Run:

@@ -14,7 +14,7 @@ import imageio.v2 as imageio
 import numpy as np
 from PIL import Image
 
-from rlbench.errors import StoreError
+from rlbench.errors import WriteError
 
 GIF_WIDTH = 480
 GIF_FPS = 25  # browsers show faster ones slower
@@ -55,7 +55,7 @@ class Gif:
         self._added += 1
 
     def write(self, path: Path) -> None:
-        """Write what was added. Raises StoreError where that fails."""
+        """Write what was added. Raises WriteError where that fails."""
         palette = self._small[len(self._small) // 2].quantize(GIF_COLOURS, method=Image.Quantize.MEDIANCUT)
         frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in self._small]
 
@@ -72,7 +72,7 @@ def write_png(picture: Image.Image, path: Path) -> None:
 
 
 def _whole(path: Path, encode: Callable[[Path], None]) -> None:
-    """Write beside the path and rename, so that no half of a file ever stands there. Raises StoreError where that fails."""
+    """Write beside the path and rename, so that no half of a file ever stands there. Raises WriteError where that fails."""
     fresh = path.with_name(f".{path.stem}.new{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,4 +82,4 @@ def _whole(path: Path, encode: Callable[[Path], None]) -> None:
         fresh.unlink(missing_ok=True)
         if not isinstance(error, OSError):
             raise
-        raise StoreError(f"cannot write {path}: {error.strerror or error}") from None
+        raise WriteError(f"cannot write {path}: {error.strerror or error}") from None

@@ -28,6 +28,7 @@ from rlbench.reports.canvas import (
     write,
 )
 from rlbench.reports.cells import Cell
+from rlbench.reports.figures import MOST_MARKS, at_even_ranks
 from rlbench.reports.hovering import HoverLine, Limits, hover_of
 from rlbench.reports.panels import small_multiples
 from rlbench.text import number, shortened
@@ -134,8 +135,10 @@ def _draw_others(axes: Axes, others: Sequence[Styled]) -> None:
 
 
 def _draw_runs(axes: Axes, cell: Cell, colour: str) -> None:
-    """All runs of a cell, thin; a cross where a diverged one ends."""
+    """The runs of a cell, thin, of very many those at even ranks of their final returns; a cross where a diverged one ends."""
     drawn = [curve for curve in cell.runs if len(curve.env_steps)]
+    if len(drawn) > MOST_MARKS:
+        drawn = at_even_ranks(sorted(drawn, key=lambda curve: curve.final_return))
     faint = {"color": colour, "linewidth": 0.5, "alpha": float(np.clip(4 / max(1, len(drawn)), 0.1, 0.35))}
     _lines(axes, [(curve.env_steps, curve.returns) for curve in drawn], **faint)
     for curve in drawn:

@@ -1,4 +1,4 @@
-"""Every run's final return.
+"""Every run's final return, and of very many runs those at even ranks.
 
 In: the cells of one environment. Out: a `Drawing`. Never: computes a statistic, opens a window, touches global state.
 """
@@ -6,7 +6,7 @@ In: the cells of one environment. Out: a `Drawing`. Never: computes a statistic,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -41,6 +41,10 @@ _ROW = 44.0  # a variant's row among the final returns
 _WIDE = 440.0  # points: what stands beside the answer on a screen
 # The shape of fewer runs than these is that of the smoothing, not of the runs.
 MIN_RUNS_FOR_SHAPE = 20
+# Marks of one look in a figure: more hide each other, and to place dots side by side takes the square of their number.
+MOST_MARKS = 300
+
+Marked = TypeVar("Marked")
 
 
 def draw_final_returns(
@@ -48,7 +52,7 @@ def draw_final_returns(
 ) -> Drawing:
     """Every run's final return as a dot, a row a variant, with the interval and its estimate below the dots.
 
-    Behind many dots stands the shape of their distribution.
+    Behind many dots stands the shape of the distribution of all runs.
     """
     height = max(HEIGHT, _ROW * len(cells) + 54)
     with mpl.rc_context(STYLE):
@@ -65,7 +69,10 @@ def draw_final_returns(
             axes.axvline(baseline, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        name_axes(axes, x="final return, one dot a run")
+        name_axes(
+            axes,
+            x="final return, runs at even ranks" if most_runs(cells) > MOST_MARKS else "final return, one dot a run",
+        )
         axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.xaxis.set_major_formatter(TickFormatter())
         told = "; ".join(
@@ -74,8 +81,11 @@ def draw_final_returns(
             for cell in cells
             if (metric := cell.metrics["final_return"])
         )
-        name = f"wide-{name}" if is_wide else name
-        return render(figure, name, f"Final return of every run; mean or IQM per variant: {told}")
+        name, shown = (
+            f"wide-{name}" if is_wide else name,
+            "runs at even ranks" if most_runs(cells) > MOST_MARKS else "every run",
+        )
+        return render(figure, name, f"Final return of {shown}; mean or IQM per variant: {told}")
 
 
 def _limit_returns(axes: Axes, cells: Sequence[Cell], baseline: float | None) -> None:
@@ -113,13 +123,14 @@ def _draw_dots(axes: Axes, cell: Cell, position: int, colour: str) -> None:
         own = in_order(cell, is_done=is_done)
         if not own:
             continue
-        values, rows = [curve.final_return for curve in own], [0.09 - position] * len(own)
+        values, y = [curve.final_return for curve in own], 0.09 - position
         if is_done and len(own) >= MIN_RUNS_FOR_SHAPE and np.ptp(values) > 0.0:
             # Not beyond the runs, and all of one width: a shape's height says nothing of how many runs there are.
             shape = {"cut": 0, "inner": None, "density_norm": "width", "width": 0.42, "linewidth": 0.8}
-            sns.violinplot(x=values, y=rows, alpha=0.22, linecolor=colour, **shape, **at)
+            sns.violinplot(x=values, y=[y] * len(values), alpha=0.22, linecolor=colour, **shape, **at)
         edge = {"edgecolor": PAPER, "linewidth": 0.5} if is_done else {"linewidth": 1.3}
-        sns.swarmplot(x=values, y=rows, size=5.2, marker="o" if is_done else "x", **edge, **at)
+        shown = at_even_ranks(values)
+        sns.swarmplot(x=shown, y=[y] * len(shown), size=5.2, marker="o" if is_done else "x", **edge, **at)
         axes.collections[-1].set_gid(f"dots-{position}-{int(is_done)}")
 
 
@@ -129,6 +140,28 @@ def in_order(cell: Cell, *, is_done: bool) -> list[RunCurve]:
     return sorted((c for c in runs if (c.status == "done") == is_done), key=lambda curve: curve.final_return)
 
 
+def at_even_ranks(ordered: Sequence[Marked]) -> list[Marked]:
+    """All of these, or `MOST_MARKS` of them at even ranks, the first and the last among them."""
+    if len(ordered) <= MOST_MARKS:
+        return list(ordered)
+    return [ordered[place] for place in np.linspace(0, len(ordered) - 1, MOST_MARKS).round().astype(int)]
+
+
+def most_runs(cells: Sequence[Cell]) -> int:
+    """The runs of the variant that has most."""
+    return max((len(cell.runs) for cell in cells), default=0)
+
+
+def thinning(count: int, whole: str) -> str:
+    """What a caption says where so many runs of one kind do not all have a mark: which have one, and where all runs are."""
+    if count <= MOST_MARKS:
+        return ""
+    return (
+        f" Of more than {MOST_MARKS} runs of one kind so many are drawn, at even ranks of their final returns from the"
+        f" lowest to the highest; {whole} has all."
+    )
+
+
 def marks_of(cells: Sequence[Cell], name: str, films: Mapping[str, str]) -> tuple[Mapping[str, Any], ...]:
     """What the page's script says of each dot: its seed, its return, and the film of its run, if there is one."""
     return tuple(
@@ -136,7 +169,8 @@ def marks_of(cells: Sequence[Cell], name: str, films: Mapping[str, str]) -> tupl
             "id": f"{prefix}{name}-dots-{position}-{int(is_done)}",
             "variant": cell.variant,
             "runs": [
-                {"seed": run.seed, "shown": number(run.final_return), "film": films.get(run.run_id, "")} for run in own
+                {"seed": run.seed, "shown": number(run.final_return), "film": films.get(run.run_id, "")}
+                for run in at_even_ranks(own)
             ],
         }
         for prefix in ("", "wide-")

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 
 from rlbench.reports.axis_labels import TickFormatter, end_label, label_ends, right_margin
 from rlbench.reports.canvas import GRID, HEIGHT, STYLE, Drawing, colour_of, dash_of, name_axes, panel, render
+from rlbench.reports.figures import at_even_ranks
 from rlbench.stats import Range, student_interval
 
 
@@ -51,9 +52,11 @@ def _draw_level(axes: Axes, scores: Sequence[np.ndarray], x: np.ndarray, style: 
     import seaborn as sns  # here and not above: it takes a second
 
     colour = colour_of(style)
+    dots = [at_even_ranks(sorted(own)) for own in scores]
     where, values = np.repeat(x, [len(own) for own in scores]), np.concatenate(scores)
     common = {"ax": axes, "native_scale": True, "legend": False, "color": colour}
-    sns.stripplot(x=where + 0.035, y=values, jitter=False, size=3.6, alpha=0.45, **common)
+    beside = np.repeat(x, [len(own) for own in dots]) + 0.035
+    sns.stripplot(x=beside, y=np.concatenate(dots), jitter=False, size=3.6, alpha=0.45, **common)
     for at, own in zip(x, scores, strict=True):
         if len(own) > 1:
             interval = student_interval(own, possible=possible)

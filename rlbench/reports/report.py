@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlbench import text
-from rlbench.errors import StoreError
+from rlbench.errors import WriteError
 from rlbench.reports import tables
 from rlbench.reports.across import across_environments, improvement_matrix
 from rlbench.reports.answer import answers_of, study_answers
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 def write_report(results: Results, experiment: str, out: Path) -> Path:
     """Write the report of `experiment` into the folder `out` and return the path of its HTML page.
 
-    Everything is computed before the first file is written. Raises StoreError for an unknown experiment, or where `out`
+    Everything is computed before the first file is written. Raises StoreError for an unknown experiment, WriteError where `out`
     cannot be written.
     """
     return write_summary(summarise(results, experiment), out)
@@ -196,4 +196,4 @@ def _write(path: Path, content: str | bytes) -> None:
         fresh.write_bytes(data)
         fresh.replace(path)
     except OSError as error:
-        raise StoreError(f"cannot write the report to {path}: {error.strerror or error}") from error
+        raise WriteError(f"cannot write the report to {path}: {error.strerror or error}") from error

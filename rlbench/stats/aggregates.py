@@ -55,11 +55,15 @@ def statistic_named(name: str, target: float = 1.0) -> Statistic:
 
 def trimmed_mean(values: Floats) -> Floats:
     """Mean of the last axis [..., n] without its lowest and highest floor(n / 4) values; leaves `values` as they are."""
-    count = values.shape[-1]
-    cut = count // 4
     # A full sort: NumPy's is vectorised, 0.06 s for 50 000 x 240 values where the partition takes 0.24 s.
-    middle = np.sort(values, axis=-1)[..., cut : count - cut]
-    return _mean_of(middle)
+    return mean_of_middle(np.sort(values, axis=-1))
+
+
+def mean_of_middle(ordered: Floats) -> Floats:
+    """The trimmed mean of values that ascend along the last axis [..., n]."""
+    count = ordered.shape[-1]
+    cut = count // 4
+    return _mean_of(ordered[..., cut : count - cut])
 
 
 def _weighted_trimmed_mean(values: Floats, weights: Floats, cut: float) -> Floats:

@@ -11,18 +11,23 @@ Measured coverage of 95 % intervals at 5, 10 and 30 runs (2 000 data sets each, 
     0.87 0.92 0.94
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
-from rlbench.stats.aggregates import Statistic, statistic_named
+from rlbench.stats.aggregates import Statistic, mean_of_middle, statistic_named
 from rlbench.stats.results import Interval
 from rlbench.stats.scores import Floats, Scores, check_name, check_resamples, checked_columns, tails
 
 METHODS = ("percentile", "basic", "bca")
 # Resampled values held at once, 0.5 MB: larger chunks leave the cache and are no faster.
 _CHUNK_VALUES = 1 << 16
+_RUNS_FOR_RANKS = (
+    256  # from so many on ranks are sorted faster than values: 7 ns a value against 23 at 2 500, 37 at 25 000
+)
 
 
 def bootstrap_interval(
@@ -61,13 +66,7 @@ def bootstrap_intervals(
     functions = {name: statistic_named(name, target) for name in statistics}
     check_name("method", method, METHODS)
     check_resamples(resamples)
-    drawn = {name: np.empty(resamples) for name in functions}
-    start = 0
-    for resampled in resampled_columns(columns, resamples, np.random.default_rng(seed)):
-        stop = start + len(resampled[0])
-        for name, function in functions.items():
-            drawn[name][start:stop] = function(resampled)
-        start = stop
+    drawn = _drawn(columns, functions, resamples, np.random.default_rng(seed))
     num_runs = min(column.size for column in columns)
     intervals = {}
     for name, function in functions.items():
@@ -81,7 +80,35 @@ def bootstrap_intervals(
     return intervals
 
 
-def resampled_columns(columns: Sequence[Floats], resamples: int, rng: np.random.Generator) -> Iterator[list[Floats]]:
+def _drawn(
+    columns: Sequence[Floats], functions: Mapping[str, Statistic], resamples: int, rng: np.random.Generator
+) -> dict[str, Floats]:
+    """Each statistic of every resample."""
+    if [*functions] == ["iqm"] and len(columns) == 1 and columns[0].size >= _RUNS_FOR_RANKS:
+        return {"iqm": np.concatenate([mean_of_middle(one) for one in _ordered_resamples(columns[0], resamples, rng)])}
+    drawn: dict[str, list[Floats]] = {name: [] for name in functions}
+    for resampled in resampled_columns(columns, resamples, rng):
+        for name, function in functions.items():
+            drawn[name].append(function(resampled))
+    return {name: np.concatenate(own) for name, own in drawn.items()}
+
+
+def _ordered_resamples(column: Floats, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
+    """The resamples of one environment [chunk, runs], each in ascending order.
+
+    What is sorted are ranks, which up to 65 536 runs are 2 bytes long and sorted by their digits. The values come out the same.
+    """
+    order = np.argsort(column, kind="stable")
+    ranks = np.empty(column.size, np.min_scalar_type(column.size))
+    ranks[order] = np.arange(column.size)
+    for (drawn,) in resampled_columns([ranks], resamples, rng):
+        drawn.sort(axis=-1, kind="stable")
+        yield column[order].take(drawn)
+
+
+def resampled_columns(
+    columns: Sequence[NDArray[Any]], resamples: int, rng: np.random.Generator
+) -> Iterator[list[NDArray[Any]]]:
     """Yield chunks of resamples: one array [chunk, runs] per environment, drawn with replacement within it."""
     chunk = max(1, _CHUNK_VALUES // sum(column.size for column in columns))
     for start in range(0, resamples, chunk):
@@ -91,9 +118,13 @@ def resampled_columns(columns: Sequence[Floats], resamples: int, rng: np.random.
 
 def resampled_counts(num_runs: int, resamples: int, rng: np.random.Generator) -> Floats:
     """How often each run is in each resample [resamples, num_runs]: for statistics that are sums over runs."""
-    rows = rng.integers(0, num_runs, size=(resamples, num_runs))
-    rows += np.arange(resamples)[:, np.newaxis] * num_runs
-    return np.bincount(rows.ravel(), minlength=resamples * num_runs).reshape(resamples, num_runs).astype(np.float64)
+    counts = np.empty((resamples, num_runs))
+    block = max(1, _CHUNK_VALUES // num_runs)
+    for start in range(0, resamples, block):
+        part = counts[start : start + block]
+        drawn = rng.integers(0, num_runs, size=part.shape) + np.arange(len(part))[:, np.newaxis] * num_runs
+        part[:] = np.bincount(drawn.ravel(), minlength=part.size).reshape(part.shape)
+    return counts
 
 
 def _bca_quantiles(

@@ -4,7 +4,7 @@
 nor pandas.
 """
 
-from rlbench.store.audit import audit, is_undamaged, passes_audit
+from rlbench.store.audit import audit, passes_audit
 from rlbench.store.program import Program
 from rlbench.store.records import Checkpoint, CheckpointLane, Finished, LaneCheckpoint, Member
 from rlbench.store.results import Results, load
@@ -23,7 +23,6 @@ __all__ = [
     "Store",
     "audit",
     "digest_rows",
-    "is_undamaged",
     "load",
     "passes_audit",
     "run_digest",

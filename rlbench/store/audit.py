@@ -27,9 +27,7 @@ from rlbench.store.tensors import data_bytes
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rlbench.store.joined import JoinedStore
     from rlbench.store.results import Results
-    from rlbench.store.store import Store
 
 _MEASURED = [*OF_UPDATE]  # not epsilon: a schedule is the same for all seeds
 _COINCIDENCE = 1e-6  # the chance, for a whole cell, at which equal curves stop being possible chance
@@ -44,16 +42,10 @@ def audit(results: Results) -> list[str]:
 def passes_audit(results: Results) -> bool:
     """Whether the audit finds nothing; says on stderr what it finds."""
     findings = audit(results)
+    results.store.damage.untold()  # they are among them
     for finding in findings:
         print(f"audit: {finding}", file=sys.stderr)
     return not findings
-
-
-def is_undamaged(store: Store | JoinedStore) -> bool:
-    """Whether nothing was found damaged while reading this store; says on stderr what was."""
-    for line in store.damage.lines:
-        print(f"damage: {line}", file=sys.stderr)
-    return not store.damage.lines
 
 
 def _duplicated_rows(results: Results) -> Iterator[str]:

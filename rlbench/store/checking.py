@@ -5,7 +5,7 @@ In: a store. Out: findings in its `damage`, and what no checksum covers. Changes
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from rlbench.errors import StoreError
@@ -17,24 +17,25 @@ if TYPE_CHECKING:
     from rlbench.store.store import Store
 
 
-def check_files(store: Store) -> None:
-    """Read every part, checkpoint and weights file, and note what is damaged or of nobody."""
+def check_files(store: Store, read_later: Collection[str] = ()) -> None:
+    """Read every part, checkpoint and weights file, but the weights of runs that are read later, and note what is damaged or of nobody."""
     for problem in store.index.damaged():
         store.damage.note(problem)
     for table in SCHEMAS:
-        store.read_on(table, 0, store.num_rows(table))
+        for _ in store.read_on(table, 0, store.num_rows(table)):
+            pass
     store.memberships()
     store.check_states()
-    known = {store.layout.weights(run_id).name for run_id in store.specs()}
+    owners = {store.layout.weights(run_id).name: run_id for run_id in store.specs()}
     for name in names(store.layout.all_weights):
         path = store.layout.all_weights / name
-        if name not in known:
+        if name not in owners:
             store.damage.note(f"{path} is of no run, and left aside")
-            continue
-        try:
-            read_weights(path)
-        except StoreError as error:
-            store.damage.note_error(error)
+        elif owners[name] not in read_later:
+            try:
+                read_weights(path)
+            except StoreError as error:
+                store.damage.note_error(error)
 
 
 def without_checksums(store: Store, run_ids: Iterable[str]) -> str:

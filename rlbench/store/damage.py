@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rlbench.errors import StoreError
+from rlbench.untold import collects
 
 
 class Damage:
@@ -19,8 +20,9 @@ class Damage:
 
     def __init__(self, say: Callable[[str], None] | None = None) -> None:
         self._say = say
-        self._lines: dict[str, None] = {}
+        self._lines: dict[str, bool] = {}  # whether it has been told
         self._rows: dict[Path, None] = {}
+        collects(self.untold)
 
     @property
     def lines(self) -> list[str]:
@@ -35,9 +37,15 @@ class Damage:
     def note(self, text: str) -> None:
         """Something is wrong, in one line."""
         if text not in self._lines:
-            self._lines[text] = None
+            self._lines[text] = self._say is not None
             if self._say is not None:
                 self._say(text)
+
+    def untold(self) -> list[str]:
+        """The lines that nobody has told; from now on they count as told."""
+        new = [line for line, is_told in self._lines.items() if not is_told]
+        self._lines.update(dict.fromkeys(new, True))
+        return new
 
     def note_error(self, error: StoreError) -> None:
         """Something could not be read, and what does not need it goes on."""

@@ -43,7 +43,7 @@ class Erasure:
 def erasure(store: Store, experiments: Iterable[str], runs: Iterable[str] = ()) -> Erasure:
     """What goes with these experiments, and these runs out of whatever experiments they are of.
 
-    Raises ConfigError where one of them belongs to a study, which goes on from it.
+    Raises ConfigError where one of them belongs to a study, which goes on from it, and StoreError where nobody can tell.
     """
     names, asked = list(dict.fromkeys(experiments)), set(runs)
     members = store.memberships()
@@ -52,6 +52,8 @@ def erasure(store: Store, experiments: Iterable[str], runs: Iterable[str] = ()) 
     definitions = store.experiments()
     touched = {row["experiment"] for row in members if row["run_id"] in asked}
     for name in dict.fromkeys([*names, *sorted(touched)]):
+        if name not in definitions:
+            raise StoreError(f"what '{name}' is cannot be read, so that it may be of a study; nothing was deleted")
         if {"tuning_of", "confirms"} & definitions[name].keys():
             study = definitions[name].get("tuning_of", name)
             raise ConfigError(

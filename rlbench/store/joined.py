@@ -32,6 +32,9 @@ class _Damage(Damage):
     def lines(self) -> list[str]:
         return [*super().lines, *(line for store in self._stores for line in store.damage.lines)]
 
+    def untold(self) -> list[str]:
+        return [*super().untold(), *(line for store in self._stores for line in store.damage.untold())]
+
     @property
     def lost_rows(self) -> list[Path]:
         return [path for store in self._stores for path in store.damage.lost_rows]

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rlbench.store.schema import canonical_json
+from rlbench.store.specs import configurations
 
-NOT_OF_THE_CONFIGURATION = ("seed",)
 _ABSENT = "absent"
 
 
@@ -20,16 +20,16 @@ def distinct_labels(names: Mapping[str, str], specs: Mapping[str, Mapping[str, A
     "soft_huber" stays as it is while all its runs on an environment share one configuration, and else becomes
     "soft_huber (budget.steps=50000)". Seeds do not count as a difference.
     """
-    texts = {run_id: canonical_json(_configuration(specs[run_id])) for run_id in names}
+    texts = configurations({run_id: specs[run_id] for run_id in names})
     groups: dict[tuple[str, str], dict[str, list[str]]] = {}
     for run_id, name in names.items():
         group = groups.setdefault((name, specs[run_id]["env"]["id"]), {})
         group.setdefault(texts[run_id], []).append(run_id)
     labels = dict(names)
-    for (name, _), configurations in groups.items():
-        if len(configurations) > 1:
-            told = _differences([specs[run_ids[0]] for run_ids in configurations.values()])
-            for difference, run_ids in zip(told, configurations.values(), strict=True):
+    for (name, _), by_text in groups.items():
+        if len(by_text) > 1:
+            told = _differences([specs[run_ids[0]] for run_ids in by_text.values()])
+            for difference, run_ids in zip(told, by_text.values(), strict=True):
                 labels |= dict.fromkeys(run_ids, f"{name} ({difference})")
     return labels
 
@@ -58,15 +58,11 @@ def _identity(settings: Mapping[str, Any], key: str) -> str:
     return canonical_json(settings[key]) if key in settings else _ABSENT
 
 
-def _configuration(spec: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in spec.items() if key not in NOT_OF_THE_CONFIGURATION}
-
-
 def flattened(spec: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings as dotted keys, without the seed."""
     flat: dict[str, Any] = {}
     for key, value in spec.items():
-        if not prefix and key in NOT_OF_THE_CONFIGURATION:
+        if not prefix and key == "seed":
             continue
         if isinstance(value, Mapping):
             flat |= flattened(value, f"{prefix}{key}.")

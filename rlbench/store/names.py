@@ -32,8 +32,9 @@ def _count(value: object) -> bool:
     return type(value) is int and 0 <= value <= MOST_STEPS
 
 
-def _object(text: str) -> dict[str, Any]:
-    value = json.loads(text)
+def _object(text: Any) -> dict[str, Any]:
+    """The JSON object of a text, or one that has been parsed already."""
+    value = json.loads(text) if isinstance(text, str) else text
     if not isinstance(value, dict):
         raise ValueError("it is no JSON object")
     return value

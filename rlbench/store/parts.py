@@ -82,20 +82,25 @@ class TableReader:
     def __init__(self, layout: Layout, index: IndexLog, damage: Damage) -> None:
         self._layout, self._index, self._damage = layout, index, damage
 
-    def pieces(self, table: str, since: int = 0, until: int | None = None) -> list[tuple[int, pa.Table]]:
+    def pieces(self, table: str, since: int = 0, until: int | None = None) -> Iterator[tuple[int, pa.Table]]:
         """The rows at positions `since` to `until` (the end), as pieces, each with the position of its first row."""
+        index = self._index.read()
+        end = index.num_rows(table) if until is None else until
+        missing: set[Part] = set()
         while True:
-            index = self._index.read()
             try:
-                return list(self._pieces(index.of(table), since, index.num_rows(table) if until is None else until))
+                for first, rows in self._pieces(index.of(table), since, end, missing):
+                    yield first, rows
+                    since = first + len(rows)
+                return
             except FileNotFoundError as error:
-                if self._index.read() is not index and index.has_checksums:  # merged meanwhile: the rows are elsewhere
+                latest = self._index.read()
+                if latest is not index and index.has_checksums:  # merged meanwhile: the rows are elsewhere
+                    index = latest
                     continue
                 path = Path(error.filename)
                 self._damage.note_part(path, DamagedError(f"{path} is missing"))
                 missing = {part for part in index.of(table) if not self._path(part).exists()}
-                end = index.num_rows(table) if until is None else until
-                return list(self._pieces(index.of(table), since, end, missing))
 
     def _path(self, part: Part) -> Path:
         return self._layout.part(part.table, part.name)

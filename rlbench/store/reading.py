@@ -5,12 +5,14 @@ In: an index. Out: rows in order of publication, and the latest of each key. A r
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from rlbench.store.damage import Damage
 from rlbench.store.index_log import IndexLog
 from rlbench.store.names import problem_of
 from rlbench.store.parts import TableReader, unerased
+from rlbench.store.specs import SpecParser
 
 Row = dict[str, Any]
 _KEYS = {
@@ -24,10 +26,11 @@ _KEYS = {
 
 
 class RecordReader:
-    """One small table, each of its rows read once."""
+    """One small table, each of its rows read once. A specification is parsed, and shares its values with others of its cell."""
 
     def __init__(self, table: str, index: IndexLog, tables: TableReader, damage: Damage) -> None:
         self._table, self._index, self._tables, self._damage = table, index, tables, damage
+        self._specs = SpecParser()
         self._seen = self._erasures = 0
         self._latest: dict[Any, Row] = {}
         self._times: dict[Any, int] = {}
@@ -50,8 +53,11 @@ class RecordReader:
         if until <= self._seen:
             return
         names = _KEYS[self._table]
-        for _, piece in self._tables.pieces(self._table, self._seen, until):
+        for first, piece in self._tables.pieces(self._table, self._seen, until):
             for row in unerased(piece, index).to_pylist():
+                if "spec" in row:
+                    with suppress(ValueError, RecursionError):  # what it is instead is said below
+                        row["spec"] = self._specs.parse(row["spec"])
                 problem = problem_of(self._table, row)
                 if problem:
                     self._damage.note(f"a record is damaged, and left out: {problem}")
@@ -59,4 +65,5 @@ class RecordReader:
                 key = row[names[0]] if len(names) == 1 else tuple(row[name] for name in names)
                 self._latest[key] = row
                 self._times[key] = self._times.get(key, 0) + 1
+            self._seen = first + len(piece)
         self._seen = until

@@ -18,7 +18,7 @@ from rlbench.metrics import MEASURES, final_window, of_runs
 from rlbench.store.joined import JoinedStore
 from rlbench.store.labels import differing, distinct_labels
 from rlbench.store.records import FINAL_STATUSES
-from rlbench.store.schema import ROW_ORDER, digest_rows, run_digest
+from rlbench.store.schema import ROW_ORDER, RowDigest, digest_rows, run_digest
 from rlbench.store.slices import rows_by_run
 from rlbench.store.store import Store
 from rlbench.store.weights import read_weights
@@ -342,13 +342,20 @@ class Results:
 
     def stored_digests(self, run_ids: Iterable[str]) -> dict[str, str | None]:
         """The same of many finished runs, in time linear in their rows; None where a run's weights are damaged, which is noted."""
-        tables = rows_by_run(self.store, self._snapshot["rows"], run_ids)
+        digests = {run_id: RowDigest() for run_id in run_ids}
+        for table in ROW_ORDER:
+            self._advance(digests, table)
         found: dict[str, str | None] = {}
-        for run_id in run_ids:
+        for run_id, digest in digests.items():
             try:
-                own = {table: slices[run_id] for table, slices in tables.items()}
-                found[run_id] = run_digest(digest_rows(own), self.weights(run_id), self._snapshot["outcomes"][run_id])
+                found[run_id] = run_digest(digest, self.weights(run_id), self._snapshot["outcomes"][run_id])
             except StoreError as error:
                 self.store.damage.note_error(error)
                 found[run_id] = None
         return found
+
+    def _advance(self, digests: Mapping[str, RowDigest], table: str) -> None:
+        """Add the rows of one table, which alone is in memory meanwhile, to the digests of these runs."""
+        rows = rows_by_run(self.store, table, self._snapshot["rows"][table], digests)
+        for run_id, digest in digests.items():
+            digest.advance_sorted(table, rows[run_id])

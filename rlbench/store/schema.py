@@ -140,6 +140,12 @@ class RowDigest:
             chain = hashlib.sha256(chain + data[start : start + size]).digest()
         self._chains[table] = chain
 
+    def advance_sorted(self, table: str, rows: Columns) -> None:
+        """Add all rows of this run, given in any order, to the chain of `table`."""
+        arrays = row_arrays(table, {name: rows[name] for name in ROW_TABLES[table].names if name != "run_id"})
+        by_order = np.lexsort([arrays[name] for name in reversed(ROW_ORDER[table])])
+        self.advance(table, {name: values[by_order] for name, values in arrays.items()})
+
     def state(self) -> dict[str, str]:
         """The chains as hex: JSON-able, and all that there is to it."""
         return {table: chain.hex() for table, chain in self._chains.items()}
@@ -160,10 +166,8 @@ def split_rows(table: str, columns: Columns) -> dict[str, dict[str, NDArray[Any]
 def digest_rows(frames: Mapping[str, Any]) -> RowDigest:
     """The digest of one run recomputed from its stored rows: table -> DataFrame or columns, rows in any order."""
     digest = RowDigest()
-    for table, order in ROW_ORDER.items():
-        rows = row_arrays(table, {name: frames[table][name] for name in ROW_TABLES[table].names if name != "run_id"})
-        by_order = np.lexsort([rows[name] for name in reversed(order)])
-        digest.advance(table, {name: values[by_order] for name, values in rows.items()})
+    for table in ROW_ORDER:
+        digest.advance_sorted(table, frames[table])
     return digest
 
 

@@ -1,7 +1,7 @@
 """The stored rows of many runs, run by run.
 
-In: a store and a snapshot's row counts. Out: for each row table a mapping from run to its columns, in the order of
-publication. Each table is sorted once, by integers; what a run's rows mean is not looked at.
+In: a store, a row table and how many of its rows are there. Out: a mapping from run to its columns, in the order of
+publication. The table is sorted once, by integers; what a run's rows mean is not looked at.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.compute as pc
 
-from rlbench.store.schema import ROW_ORDER, ROW_TABLES
+from rlbench.store.schema import ROW_TABLES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,13 +40,8 @@ class Slices(Mapping[str, Columns]):
         return len(self._bounds)
 
 
-def rows_by_run(store: Store | JoinedStore, until: Mapping[str, Any], run_ids: Iterable[str]) -> dict[str, Slices]:
-    """Row table -> the rows of these runs up to a position of each table."""
-    wanted = list(run_ids)
-    return {table: _slices(store, table, until[table], wanted) for table in ROW_ORDER}
-
-
-def _slices(store: Store | JoinedStore, table: str, until: Any, run_ids: list[str]) -> Slices:
+def rows_by_run(store: Store | JoinedStore, table: str, until: Any, run_ids: Iterable[str]) -> Slices:
+    """The rows of these runs up to a position of a row table."""
     rows = store.read_rows(table, until, run_ids).combine_chunks()
     encoded = pc.dictionary_encode(rows["run_id"]).combine_chunks()
     owners = [str(run_id) for run_id in encoded.dictionary.to_pylist()] if len(rows) else []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from rlbench.store.reading import RecordReader
 from rlbench.store.recording import publish_records
 from rlbench.store.records import FINAL_STATUSES, Member
 from rlbench.store.schema import RECORD_TABLES, ROW_TABLES, SCHEMAS, canonical_json
+from rlbench.store.specs import configurations
 from rlbench.store.sweeping import settle, strays
 
 
@@ -167,18 +168,18 @@ class Store:
                     f"experiment {name!r}: {other!r} and {member.variant!r} are the same run ({member.run_id}):"
                     " their settings do not differ; nothing was written"
                 )
-        known = {run_id: row["spec"] for run_id, row in self._records["specs"].latest().items()}
-        texts = {run_id: canonical_json(spec) for run_id, spec in specs.items()}
-        for run_id, text in texts.items():
-            if known.get(run_id, text) != text:
+        known = self.specs()
+        ours, theirs = configurations(specs), configurations({run_id: known[run_id] for run_id in specs.keys() & known})
+        for run_id, text in theirs.items():
+            if ours[run_id] != text or specs[run_id]["seed"] != known[run_id]["seed"]:
                 raise StoreError(f"run {run_id} is stored with another specification; nothing was written")
-        missing = planned.keys() - known.keys() - texts.keys()
+        missing = planned.keys() - known.keys() - specs.keys()
         if missing:
             raise ValueError(f"members without a specification: {sorted(missing)}")
         placed = self.members(name)
         latest = {key: row["definition"] for key, row in self._records["experiments"].latest().items()}
         if name in latest:
-            seeds = {run_id: json.loads(text)["seed"] for run_id, text in {**known, **texts}.items()}
+            seeds = {run_id: spec["seed"] for run_id, spec in {**known, **specs}.items()}
             grows = self._grows(placed, planned, seeds) and "sequential" not in definition
             adds = bool(planned.keys() - (placed.keys() & self.final_runs()))
             definition = going_on(name, json.loads(latest[name]), definition, grows=grows, adds=adds)
@@ -186,7 +187,11 @@ class Store:
             definition = {**definition, "commands": [definition["command"]]}
         text = canonical_json(definition)
         return {
-            "specs": [{"run_id": run_id, "spec": texts[run_id]} for run_id in texts if run_id not in known],
+            "specs": [
+                {"run_id": run_id, "spec": canonical_json(spec)}
+                for run_id, spec in specs.items()
+                if run_id not in known
+            ],
             "members": [
                 {"experiment": name, **asdict(member)}
                 for run_id, member in planned.items()
@@ -234,10 +239,10 @@ class Store:
         return self.specs([run_id])[run_id]
 
     def specs(self, run_ids: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
-        """The specifications of these runs, or of all. Raises KeyError for an unknown one."""
+        """The specifications of these runs, or of all, which share values: not to be changed. Raises KeyError for an unknown one."""
         rows = self._records["specs"].latest()
         wanted = rows if run_ids is None else run_ids
-        return {run_id: json.loads(rows[run_id]["spec"]) for run_id in wanted}
+        return {run_id: rows[run_id]["spec"] for run_id in wanted}
 
     def unknown(self, run_ids: Iterable[str]) -> list[str]:
         """Those of the runs that have no specification here."""
@@ -311,10 +316,13 @@ class Store:
 
     def read_rows(self, table: str, until: int | None = None, run_ids: Iterable[str] | None = None) -> pa.Table:
         """The rows of a table up to a position, of these runs or of all: those that count, of a run that began again."""
-        return self._tables.rows(table, until, run_ids, self.starts(table))
+        wanted = None if run_ids is None else set(run_ids)
+        if wanted is not None and wanted >= self._records["specs"].latest().keys() and not self.damage.lines:
+            wanted = None  # all there are, which need not be looked for row by row
+        return self._tables.rows(table, until, wanted, self.starts(table))
 
-    def read_on(self, table: str, since: int, until: int) -> list[tuple[int, pa.Table]]:
-        """The rows at these positions as pieces, each with the position of its first row, whether they count or not."""
+    def read_on(self, table: str, since: int, until: int) -> Iterator[tuple[int, pa.Table]]:
+        """The rows at these positions piece by piece, each with the position of its first row, whether they count or not."""
         return self._tables.pieces(table, since, until)
 
     def starts(self, table: str) -> dict[str, int]:

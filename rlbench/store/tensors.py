@@ -7,6 +7,7 @@ unequal bytes), copies, and reports a full disk as a text without its number. Ne
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import struct
@@ -71,14 +72,19 @@ def read_metadata(path: Path) -> dict[str, str] | None:
     with files.reading(path):
         try:
             with open(path, "rb") as file:
-                return _metadata(file)
+                return _metadata(file, os.fstat(file.fileno()).st_size)
         except FileNotFoundError:
             return None
 
 
-def _metadata(file: BinaryIO) -> dict[str, str]:
+def metadata_in(content: bytes) -> dict[str, str]:
+    """The metadata in the bytes of a safetensors file. Raises ValueError where they are of something else."""
+    return _metadata(io.BytesIO(content), len(content))
+
+
+def _metadata(file: BinaryIO, num_bytes: int) -> dict[str, str]:
     size = file.read(_SIZE.size)
-    if len(size) < _SIZE.size or _SIZE.unpack(size)[0] > os.fstat(file.fileno()).st_size:
+    if len(size) < _SIZE.size or _SIZE.unpack(size)[0] > num_bytes:
         raise ValueError("not a safetensors file")
     return dict(json.loads(file.read(_SIZE.unpack(size)[0])).get("__metadata__", {}))
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rlbench.errors import DamagedError, StoreError
 from rlbench.store import files
-from rlbench.store.tensors import read_metadata, write_tensors
+from rlbench.store.tensors import metadata_in, read_metadata, write_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -35,9 +35,9 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     try:
         with files.reading(path):
             data = path.read_bytes()
-            metadata = read_metadata(path)
+            metadata = metadata_in(data)
             tensors: dict[str, torch.Tensor] = load(data)
-            if metadata is None or (_SUM in metadata and _checksum(tensors, metadata["spec"]) != metadata[_SUM]):
+            if _SUM in metadata and _checksum(tensors, metadata["spec"]) != metadata[_SUM]:
                 raise ValueError("its tensors do not give their checksum")
     except StoreError:
         raise

@@ -6,7 +6,7 @@ so going on after a crash, after an outage and for the first time are the same t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -43,12 +43,14 @@ class Mirror:
         self._parts = PartReader(store)
         self._rows: dict[str, RunRows] = {}
         self._members: dict[str, dict[str, Any]] = {}
+        self._windows: dict[str, int] = {}
         self._open: dict[str, OpenRun] = {}
         self._closing: dict[str, tuple[Mirrored, Future[None]]] = {}
         self._closers = ThreadPoolExecutor(_CLOSERS)
+        outcomes = store.outcomes()
         for run in [run for run in ledger.runs.values() if run.is_final]:
-            outcome = store.outcomes().get(run.run_id)
-            if outcome is None or run.outcome != _stamp(outcome):  # it was deleted, and perhaps trained again
+            outcome = outcomes.get(run.run_id)
+            if outcome is None or run.outcome != stamp_of(outcome):  # it was deleted, and perhaps trained again
                 ledger.runs[run.run_id] = replace(run, is_final=False)
         complete = {run.run_id: run.folder for run in ledger.runs.values()}
         for run_id in tracker.settle(complete, store.specs()):
@@ -57,9 +59,10 @@ class Mirror:
     def advance(self) -> None:
         """Hand over everything that has been published and is not there yet."""
         outcomes = self._store.outcomes()  # before the rows: whose end is known here has all its rows published
-        changed = dict.fromkeys(self._read_rows())
+        described = {row["run_id"] for row in self._store.memberships()}.difference(self._store.unknown(outcomes))
+        changed = dict.fromkeys(self._read_rows(described))
         changed.update(dict.fromkeys(outcomes))
-        lost: set[str] = set()
+        lost = changed.keys() - described  # a damaged record hides what it is
         if self._store.damage.lost_rows:  # to show a part of a run's rows would be another result
             lost.update(Results(self._store).runs_with_lost_rows())
         for place, run_id in enumerate(changed):
@@ -88,26 +91,31 @@ class Mirror:
 
     def _is_mirrored(self, run_id: str, outcome: Mapping[str, Any] | None) -> bool:
         done = self._ledger.runs.get(run_id)
-        return done is not None and (outcome is None or done.outcome == _stamp(outcome))
+        return done is not None and (outcome is None or done.outcome == stamp_of(outcome))
 
-    def _read_rows(self) -> list[str]:
-        """Take in what has been published; returns the runs that have new rows."""
+    def _read_rows(self, described: Collection[str]) -> list[str]:
+        """Take in what has been published of these runs; returns those that have new rows."""
         again = self._parts.begun_again() & self._rows.keys()
         if again:  # the next mirror reads their rows from the first one that counts
             raise TrackingError(f"run {min(again)} has begun again, and is mirrored anew")
         runs = []
-        for run_id, table, columns in self._parts.new_rows():
-            done = self._ledger.runs.get(run_id)
-            if done is None or not done.is_final:
+        complete = {run.run_id for run in self._ledger.runs.values() if run.is_final}
+        for run_id, table, columns in self._parts.new_rows(but=complete):
+            if run_id in described:
                 self._rows_of(run_id).add(table, columns)
                 runs.append(run_id)
         return runs
 
     def _rows_of(self, run_id: str) -> RunRows:
         if run_id not in self._rows:
-            definition = self._store.experiments().get(self._member(run_id)["experiment"], {})
-            self._rows[run_id] = RunRows(final_window(definition))
+            self._rows[run_id] = RunRows(self._window_of(self._member(run_id)["experiment"]))
         return self._rows[run_id]
+
+    def _window_of(self, experiment: str) -> int:
+        """The final window of an experiment, which never changes; its definition names every seed."""
+        if experiment not in self._windows:
+            self._windows[experiment] = final_window(self._store.experiments().get(experiment, {}))
+        return self._windows[experiment]
 
     def _member(self, run_id: str) -> dict[str, Any]:
         """A run's place in the first experiment that recorded it."""
@@ -133,7 +141,7 @@ class Mirror:
 
     def _close(self, run_id: str, outcome: Mapping[str, Any]) -> None:
         opened, rows = self._open.pop(run_id), self._rows.pop(run_id)
-        record = Mirrored(run_id, _stamp(outcome), outcome["status"] in FINAL_STATUSES, rows.num_rows, opened.place)
+        record = Mirrored(run_id, stamp_of(outcome), outcome["status"] in FINAL_STATUSES, rows.num_rows, opened.place)
         summary = {"status": outcome["status"], "digest": outcome["digest"], **rows.measures()}
         weights = self._store.layout.weights(run_id)
         work = (opened, rows.num_rows, summary, weights if weights.exists() else None)
@@ -179,7 +187,7 @@ def is_mirrored(store: Store, settings: TrackerSettings) -> bool:
     runs = Ledger(destination_folder(store.root, name, destination)).runs
     folder = tracker_folder(store.root, name)
     return all(
-        run_id in runs and runs[run_id].outcome == _stamp(outcome) and (folder / runs[run_id].folder).is_dir()
+        run_id in runs and runs[run_id].outcome == stamp_of(outcome) and (folder / runs[run_id].folder).is_dir()
         for run_id, outcome in store.outcomes().items()
     )
 
@@ -189,6 +197,6 @@ def _settings(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {key.removeprefix("variant."): value for key, value in flattened(spec).items()}
 
 
-def _stamp(outcome: Mapping[str, Any]) -> str:
+def stamp_of(outcome: Mapping[str, Any]) -> str:
     """Which of a run's outcomes this is."""
     return f"{outcome['status']} {outcome['finished_at'].isoformat()}"

@@ -7,11 +7,12 @@ Never takes the store's lock, so that a follower that is stopped cannot stop a t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rlbench.rows import TABLES
 from rlbench.store import Store
@@ -30,13 +31,13 @@ class PartReader:
         self._read = dict.fromkeys(TABLES, 0)
         self._starts: dict[str, dict[str, int]] = {table: {} for table in TABLES}
 
-    def new_rows(self) -> Iterator[tuple[str, str, dict[str, list[Any]]]]:
-        """Yield (run_id, table, column -> values) for what is new; each run's rows of a table in order."""
+    def new_rows(self, but: Collection[str] = ()) -> Iterator[tuple[str, str, dict[str, list[Any]]]]:
+        """Yield (run_id, table, column -> values) for what is new, of all runs but these; each run's rows of a table in order."""
         until = self._store.positions()
         for table in TABLES:
             since, self._read[table] = self._read[table], until[table]
             self._starts[table] = self._store.starts(table)
-            for run_id, columns in self._rows(table, since, until[table]):
+            for run_id, columns in self._rows(table, since, until[table], but):
                 yield run_id, table, columns
 
     def begun_again(self) -> set[str]:
@@ -55,18 +56,23 @@ class PartReader:
                 if owner == run_id:
                     yield table, columns
 
-    def _rows(self, table: str, since: int, until: int) -> Iterator[Rows]:
+    def _rows(self, table: str, since: int, until: int, but: Collection[str] = ()) -> Iterator[Rows]:
         if since < until:
+            unwanted = pa.array(sorted(but), pa.string())
             for first, piece in self._store.read_on(table, since, until):
-                yield from _rows_by_run(table, first, piece, self._starts[table], self._store.index.read())
+                index = self._store.index.read()
+                yield from _rows_by_run(table, first, piece, self._starts[table], index, unwanted)
 
 
-def _rows_by_run(table: str, first: int, rows: pa.Table, starts: dict[str, int], index: Index) -> Iterator[Rows]:
+def _rows_by_run(
+    table: str, first: int, rows: pa.Table, starts: dict[str, int], index: Index, unwanted: pa.Array
+) -> Iterator[Rows]:
     if starts:
         begin = np.array([starts.get(run_id, 0) for run_id in rows.column("run_id").to_numpy()], np.int64)
         rows = rows.filter(pa.array(np.arange(first, first + len(begin)) >= begin))
-    columns = {
-        name: values.to_numpy() for name, values in zip(rows.column_names, unerased(rows, index).columns, strict=True)
-    }
+    rows = unerased(rows, index)
+    if len(unwanted):
+        rows = rows.filter(pc.invert(pc.is_in(rows["run_id"], value_set=unwanted)))
+    columns = {name: values.to_numpy() for name, values in zip(rows.column_names, rows.columns, strict=True)}
     for run_id, own in split_rows(table, columns).items():
         yield run_id, {name: values.tolist() for name, values in own.items()}

@@ -20,12 +20,12 @@ from pathlib import Path
 
 from rlbench.lanes.compiling import prepare_process
 from rlbench.lanes.platform import platform_of
+from tests.benchmarks.growth import bench_growth
 from tests.benchmarks.lane_rate import SHAPES, run_of
 from tests.benchmarks.lane_speed import Effort, bench_lanes
 from tests.benchmarks.part_speed import bench_parts
 from tests.benchmarks.peer_speed import bench_peers
 from tests.benchmarks.pixel_speed import bench_pixels
-from tests.benchmarks.report_growth import bench_growth
 from tests.benchmarks.report_speed import bench_report
 from tests.benchmarks.statistics_speed import bench_statistics
 from tests.benchmarks.tuning_speed import bench_tuning

@@ -123,9 +123,14 @@ def test_every_named_algorithm_takes_a_short_budget(named: str) -> None:
         assert run.variant.replay.warmup <= run.variant.replay.capacity
 
 
-@pytest.mark.parametrize("steps", [1, 2, 7, 19, 20, 50, 999])
-def test_no_budget_is_too_small(steps: int) -> None:
-    period, _, warmup = cadences(first("variant=soft_huber", f"steps={steps}"))
+SHORT = [(steps, "soft_huber") for steps in (1, 2)] + [
+    (steps, variant) for steps in (7, 19, 20, 50, 999) for variant in ("soft_huber", "nstep", "rainbow")
+]  # a transition of three steps takes three
+
+
+@pytest.mark.parametrize(("steps", "variant"), SHORT)
+def test_no_budget_is_too_small(steps: int, variant: str) -> None:
+    period, _, warmup = cadences(first(f"variant={variant}", f"steps={steps}"))
     assert steps // period >= min(steps, 20)
     assert warmup <= steps
 

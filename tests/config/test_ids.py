@@ -7,6 +7,7 @@ import pytest
 from rlbench.config import groups, resolve
 from rlbench.config.composing import composing
 from rlbench.config.experiment_file import packaged_experiments
+from rlbench.config.specification import run_id_of
 
 # A digest of the ids of all runs of a command, of two seeds where no experiment says more.
 IDS = {
@@ -135,3 +136,8 @@ def test_all_that_comes_with_rlbench_is_in_the_list() -> None:
     assert {word for word in words if "lunarlander" not in word} == set(
         IDS
     )  # which needs an extra: see test_revisiting
+
+
+def test_the_ids_of_many_seeds_are_those_of_their_specifications() -> None:
+    planned = resolve(["variant=hard_mse,per", "seeds=[0,1,7,4294967295]"]).planned
+    assert [one.run_id for one in planned] == [run_id_of(one.spec) for one in planned]

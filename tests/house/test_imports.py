@@ -9,7 +9,20 @@ from import_graph import cycles, graph, imported, modules, unit
 
 # What stands later may import what stands earlier, and never the other way round.
 ORDER = [
-    *("errors", "deferred", "interrupts", "plain_text", "text", "metrics", "exact", "rows", "stats", "envs", "lanes"),
+    *(
+        "errors",
+        "untold",
+        "deferred",
+        "interrupts",
+        "plain_text",
+        "text",
+        "metrics",
+        "exact",
+        "rows",
+        "stats",
+        "envs",
+        "lanes",
+    ),
     *("store", "tracking", "config", "runner", "deciding", "reports", "evidence", "playing", "tuning", "published"),
     *(
         "callable_modules",

@@ -20,8 +20,10 @@ from rlbench.reports.comparisons import families_of
 from rlbench.reports.curves import MOST_TOGETHER, draw_curves
 from rlbench.reports.differences import curve_differences, draw_differences
 from rlbench.reports.distribution import draw_distribution
-from rlbench.reports.figures import MIN_RUNS_FOR_SHAPE, draw_final_returns
+from rlbench.reports.figures import MIN_RUNS_FOR_SHAPE, at_even_ranks, draw_final_returns, in_order, marks_of
 from rlbench.reports.heat_map import draw_heat_map
+from rlbench.reports.html import html_page
+from rlbench.reports.report import build_report
 from rlbench.reports.summary import summarise
 from rlbench.stats import Interval
 
@@ -204,3 +206,27 @@ def test_labels_are_pushed_apart_in_order_and_within_the_room(wanted: list[float
 def test_labels_that_are_far_apart_stay_where_they_belong() -> None:
     assert pushed_apart([10.0, 100.0, 50.0], 13.0, 200.0) == [10.0, 100.0, 50.0]
     assert pushed_apart([50.0, 50.0], 10.0, 200.0) == [45.0, 55.0]
+
+
+def test_of_very_many_runs_some_have_a_mark_and_the_captions_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rlbench.reports.figures.MOST_MARKS", 4)
+    monkeypatch.setattr("rlbench.reports.curves.MOST_MARKS", 4)
+    runs = [
+        PlannedRun(variant, seed, {500: [seed], 1000: [seed]})
+        for variant, own in (("a", 9), ("b", 3))
+        for seed in range(own)
+    ]
+    summary = summarise(write_store(tmp_path / "results", runs), "example")
+    few, many = summary.cells[1], summary.cells[0]
+    assert [run.seed for run in at_even_ranks(in_order(many, is_done=True))] == [0, 3, 5, 8]
+    assert [run.seed for run in at_even_ranks(in_order(few, is_done=True))] == [0, 1, 2]
+    marks = {mark["id"]: [run["seed"] for run in mark["runs"]] for mark in marks_of(summary.cells, "f", {})}
+    dots = draw_final_returns(summary.cells, [0, 1], None, name="f").svg
+    for position, own in ((0, [0, 3, 5, 8]), (1, [0, 1, 2])):
+        group = dots.partition(f'id="dots-{position}-1"')[2].partition("<g id=")[0]
+        assert (marks[f"f-dots-{position}-1"], group.count("<use")) == (own, len(own))
+    told = html_page(build_report(summary))
+    assert told.count("Of more than 4 runs") == 3  # beside the answer, along training, and every run
+    assert "tables/run_curves.csv has all" in told

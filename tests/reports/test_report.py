@@ -12,7 +12,7 @@ import pytest
 from written_runs import PlannedRun, write_store
 
 import rlbench.reports
-from rlbench.errors import StoreError
+from rlbench.errors import WriteError
 from rlbench.reports import report_folder, write_report
 from rlbench.reports.html import breakable
 
@@ -216,7 +216,7 @@ def test_an_experiment_without_a_finished_run_has_a_report(tmp_path: Path) -> No
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     results = write_store(tmp_path / "results", [PlannedRun("a", 0)])
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match=r"cannot write the report to .*report\.html"):
+    with pytest.raises(WriteError, match=r"cannot write the report to .*report\.html"):
         write_report(results, "example", tmp_path / "file")
 
 

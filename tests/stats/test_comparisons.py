@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from rlbench.stats import cliffs_delta, hodges_lehmann, probability_of_improvement, welch_test
+from rlbench.stats.differences import median_difference
 
 REFERENCE = Path(__file__).parent / "reference"
 EXPECTED = json.loads((REFERENCE / "stat_reference.json").read_text())
@@ -98,3 +99,19 @@ def test_comparisons_refuse_what_they_cannot_compare() -> None:
         welch_test([1.0], [1.0, 2.0])
     with pytest.raises(ValueError, match="unknown alternative 'up'"):
         welch_test([1.0, 2.0], [1.0, 2.0], alternative="up")
+
+
+def test_the_median_of_very_many_differences_is_found_without_their_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    for num_x, num_y in ((7, 5), (8, 6), (1, 9), (120, 81)):
+        sides = [
+            (rng.normal(size=num_x) * 1e3, rng.normal(size=num_y) * 1e3),
+            (np.round(rng.uniform(-5.0, 5.0, num_x)), np.round(rng.uniform(-5.0, 5.0, num_y))),
+            (np.full(num_x, 3.3), np.full(num_y, 1.1)),
+        ]
+        for x, y in sides:
+            expected = float(np.median(np.subtract.outer(x, y)))
+            monkeypatch.setattr("rlbench.stats.differences._MOST_HELD", 0)
+            assert median_difference(x, y) == expected
+            monkeypatch.undo()
+            assert median_difference(x, y) == expected

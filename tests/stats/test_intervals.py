@@ -16,6 +16,8 @@ from rlbench.stats import (
     student_interval,
     wilson_interval,
 )
+from rlbench.stats.aggregates import trimmed_mean
+from rlbench.stats.bootstrap import resampled_columns
 
 REFERENCE = Path(__file__).parent / "reference"
 EXPECTED = json.loads((REFERENCE / "stat_reference.json").read_text())
@@ -258,3 +260,15 @@ def test_a_band_is_cut_where_no_score_can_be() -> None:
     assert cut.is_cut
     assert (cut.high == np.minimum(free.high, 500.0)).all()
     assert not free.is_cut
+
+
+@pytest.mark.parametrize("method", ["percentile", "basic"])
+def test_resamples_of_many_runs_are_ordered_by_ranks_without_another_bit(method: str) -> None:
+    rng = np.random.default_rng(0)
+    for values in (rng.normal(size=400), np.round(rng.uniform(0.0, 5.0, 300)), np.full(257, 3.7)):
+        drawn = [trimmed_mean(one) for (one,) in resampled_columns([values], 500, np.random.default_rng(3))]
+        low, high = np.quantile(np.concatenate(drawn), [0.025, 0.975])
+        if method == "basic":
+            low, high = 2.0 * trimmed_mean(values) - high, 2.0 * trimmed_mean(values) - low
+        found = bootstrap_interval(values, "iqm", method, resamples=500, seed=3)
+        assert (found.low, found.high) == (low, high)

@@ -5,6 +5,7 @@ import hashlib
 import json
 import random
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +18,14 @@ import store_toy
 from store_toy import Toy, everything, index_of
 
 from rlbench.errors import ConfigError, DamagedError, StoreError
-from rlbench.store import Store, audit, compaction, load
+from rlbench.store import Results, Store, audit, compaction, load
 from rlbench.store.index import Part
 from rlbench.store.schema import ROW_ORDER, SCHEMAS
 from rlbench.store.sealed import seal, unseal
 from rlbench.store.tensors import write_tensors
 from rlbench.store.weights import read_weights
+from rlbench.verify import is_as_written
+from tests.benchmarks.growth_store import SHAPES, write_store
 
 ROWS = tuple(ROW_ORDER)
 
@@ -474,3 +477,18 @@ def test_a_sealed_record_tells_every_change() -> None:
             if text[place] != letter:
                 with pytest.raises(ValueError, match=r".+"):
                     unseal(text[:place] + letter + text[place + 1 :])
+
+
+def test_digests_are_checked_with_each_weights_file_and_part_opened_a_fixed_number_of_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_store(tmp_path / "store", 40, SHAPES[20])
+    store = Store.open(tmp_path / "store", create=False)
+    read, whole = Counter[str](), Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.update([path.name]) or whole(path))
+    assert is_as_written(store, Results(store), store.outcomes())
+    weights = [count for name, count in read.items() if name.endswith(".safetensors")]
+    assert weights == [1] * 40
+    assert (
+        max(count for name, count in read.items() if name.endswith(".parquet")) <= 2
+    )  # whether it is whole, and its rows

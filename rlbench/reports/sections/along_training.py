@@ -13,6 +13,7 @@ from rlbench.reports.comparisons import Family
 from rlbench.reports.curves import MOST_TOGETHER, draw_curves, hover_of_curves
 from rlbench.reports.differences import CurveDifference, curve_differences, draw_differences, hover_of_differences
 from rlbench.reports.document import Block, Content, Figures, Part, Picture, line, strong, table
+from rlbench.reports.figures import most_runs, thinning
 from rlbench.reports.ledger import Ledger
 from rlbench.reports.summary import Summary
 
@@ -61,6 +62,7 @@ def _curves_caption(summary: Summary, cells: Sequence[Cell], baseline: float | N
         "; grey: the other variants. " if sum(cell.curve is not None for cell in cells) > MOST_TOGETHER else ". "
     )
     says.append(_runs_a_line(cells))
+    says.append(thinning(most_runs(cells), "tables/run_curves.csv"))
     possible = summary.possible(cells[0].env) if cells else None
     if possible is not None and any(cell.curve.band.is_cut for cell in cells if cell.curve is not None):
         says.append(f" Bands are cut at the possible returns, {text.span(*possible)}.")

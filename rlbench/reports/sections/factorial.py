@@ -21,6 +21,7 @@ from rlbench.reports.document import (
     table,
 )
 from rlbench.reports.effects import Effects, EffectsReport
+from rlbench.reports.figures import thinning
 from rlbench.reports.forests import Row, draw_forest
 from rlbench.reports.interaction_figure import draw_interaction
 from rlbench.reports.ledger import Ledger
@@ -163,6 +164,7 @@ def _interactions(summary: Summary, design: Design, analysis: Effects, place: in
             strong(f"{first.name} x {second.name}. "),
             "Line: mean over runs, with a 95 % interval of each mean alone; faint: a run. Parallel lines: one factor does the same "
             "whatever the other is.",
+            thinning(int(analysis.frame.groupby([first.name, second.name]).size().max()), "runs.csv"),
         ]
         found.append(Picture(drawing, f"interaction-{place}-{number}", line(caption)))
     return found

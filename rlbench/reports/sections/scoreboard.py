@@ -10,7 +10,7 @@ from rlbench.reports.cells import STATUSES, Cell, Metric
 from rlbench.reports.comparisons import Family
 from rlbench.reports.distribution import draw_distribution
 from rlbench.reports.document import Block, Content, Figures, Part, Picture, Section, badge, line, note, strong, table
-from rlbench.reports.figures import MIN_RUNS_FOR_SHAPE, draw_final_returns, marks_of
+from rlbench.reports.figures import MIN_RUNS_FOR_SHAPE, draw_final_returns, marks_of, most_runs, thinning
 from rlbench.reports.ledger import Ledger
 from rlbench.reports.sections.along_training import curves_picture, difference_blocks
 from rlbench.reports.sections.design import LOST, name_of
@@ -158,4 +158,6 @@ def _dots_caption(cells: Sequence[Cell]) -> list[str | Part]:
         says += " Shape: how the runs are spread, smoothed, of one height whatever their number."
     if any(cell.counts[status] for cell in cells for status in LOST):
         says += " Cross: a run that diverged or failed, at its last returns; it is in no mean and no IQM."
-    return [strong(f"Every run on {cells[0].env}. " if cells else "Every run. "), says]
+    thinned = thinning(most_runs(cells), "runs.csv")
+    what = "Runs" if thinned else "Every run"
+    return [strong(f"{what} on {cells[0].env}. " if cells else "Every run. "), says + thinned]

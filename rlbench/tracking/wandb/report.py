@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlbench.errors import ConfigError, RlbenchError, StoreError
+from rlbench.errors import ConfigError, RlbenchError, StoreError, WriteError
 from rlbench.tracking.ledger import tracker_folder
 from rlbench.tracking.tracker import TrackingError
 from rlbench.tracking.wandb.environment import client_environment, scratch_environment
@@ -270,5 +270,5 @@ def write_specification(report: Any, experiment: str, folder: Path) -> Path:
         fresh.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         fresh.replace(path)
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+        raise WriteError(f"cannot write {path}: {error.strerror or error}") from error
     return path
