@@ -168,7 +168,8 @@ class Store:
                     f"experiment {name!r}: {other!r} and {member.variant!r} are the same run ({member.run_id}):"
                     " their settings do not differ; nothing was written"
                 )
-        known = self.specs()
+        placed = self.members(name)
+        known = self.specs()  # after the members: whoever adds some meanwhile adds their specifications with them
         ours, theirs = configurations(specs), configurations({run_id: known[run_id] for run_id in specs.keys() & known})
         for run_id, text in theirs.items():
             if ours[run_id] != text or specs[run_id]["seed"] != known[run_id]["seed"]:
@@ -176,7 +177,6 @@ class Store:
         missing = planned.keys() - known.keys() - specs.keys()
         if missing:
             raise ValueError(f"members without a specification: {sorted(missing)}")
-        placed = self.members(name)
         latest = {key: row["definition"] for key, row in self._records["experiments"].latest().items()}
         if name in latest:
             seeds = {run_id: spec["seed"] for run_id, spec in {**known, **specs}.items()}
@@ -266,8 +266,8 @@ class Store:
 
         A run whose specification cannot be read is left out.
         """
-        known = self._records["specs"].latest()
         members = self._records["members"].latest()
+        known = self._records["specs"].latest()  # after the members, with whose specifications they are written
         latest = {key: row for key, row in members.items() if key[1] in known}
         if len(latest) < len(members):
             lost = sorted({run_id for _, run_id in members if run_id not in known})
