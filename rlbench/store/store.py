@@ -265,8 +265,8 @@ class Store:
 
         A run whose specification cannot be read is left out.
         """
-        known = self._records["specs"].latest()
         members = self._records["members"].latest()
+        known = self._records["specs"].latest()  # after the members, with whose specifications they are written
         latest = {key: row for key, row in members.items() if key[1] in known}
         if len(latest) < len(members):
             lost = sorted({run_id for _, run_id in members if run_id not in known})
