@@ -111,10 +111,14 @@ def help_text(
     return "\n".join(lines)
 
 
+def _is_too_long(error: BaseException | None) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG
+
+
 def _refused_by_the_system(prog: str, error: OSError) -> int:
     """A path longer than the system takes is bad input, wherever it is met. All else is a place that cannot be written."""
     where = str(error.filename or "the output")
-    if error.errno == errno.ENAMETOOLONG:
+    if _is_too_long(error):
         shown = where if len(where) <= 60 else f"{where[:28]}...{where[-28:]}"
         print(
             f"{prog}: {as_message(f'a path of {len(where)} letters is too long for this system: {shown}')}",
@@ -165,7 +169,7 @@ def _run_command(prog: str, body: Callable[[], int]) -> int:
             if is_pressed():
                 return EXIT_INTERRUPTED
             print(f"{prog}: {as_message(str(error))}", file=sys.stderr)
-            return error.exit_code
+            return EXIT_BAD_INPUT if _is_too_long(error.__cause__) else error.exit_code
         except KeyboardInterrupt:
             return EXIT_INTERRUPTED
         except SystemExit as leaving:  # of code that is not ours: nothing here leaves by it

@@ -148,8 +148,9 @@ def at_even_ranks(ordered: Sequence[Marked]) -> list[Marked]:
 
 
 def most_runs(cells: Sequence[Cell]) -> int:
-    """The runs of the variant that has most."""
-    return max((len(cell.runs) for cell in cells), default=0)
+    """The most runs that a variant has of one kind, done or not."""
+    kinds = (sum((run.status == "done") == is_done for run in cell.runs) for cell in cells for is_done in (True, False))
+    return max(kinds, default=0)
 
 
 def thinning(count: int, whole: str) -> str:

@@ -6,7 +6,7 @@ so going on after a crash, after an outage and for the first time are the same t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -44,6 +44,8 @@ class Mirror:
         self._rows: dict[str, RunRows] = {}
         self._members: dict[str, dict[str, Any]] = {}
         self._windows: dict[str, int] = {}
+        self._described: set[str] = set()
+        self._has_looked = False
         self._open: dict[str, OpenRun] = {}
         self._closing: dict[str, tuple[Mirrored, Future[None]]] = {}
         self._closers = ThreadPoolExecutor(_CLOSERS)
@@ -59,10 +61,10 @@ class Mirror:
     def advance(self) -> None:
         """Hand over everything that has been published and is not there yet."""
         outcomes = self._store.outcomes()  # before the rows: whose end is known here has all its rows published
-        described = {row["run_id"] for row in self._store.memberships()}.difference(self._store.unknown(outcomes))
-        changed = dict.fromkeys(self._read_rows(described))
+        self._has_looked = False
+        changed = dict.fromkeys(self._read_rows())
         changed.update(dict.fromkeys(outcomes))
-        lost = changed.keys() - described  # a damaged record hides what it is
+        lost = {run_id for run_id in changed if not self._is_described(run_id)}
         if self._store.damage.lost_rows:  # to show a part of a run's rows would be another result
             lost.update(Results(self._store).runs_with_lost_rows())
         for place, run_id in enumerate(changed):
@@ -93,18 +95,27 @@ class Mirror:
         done = self._ledger.runs.get(run_id)
         return done is not None and (outcome is None or done.outcome == stamp_of(outcome))
 
-    def _read_rows(self, described: Collection[str]) -> list[str]:
-        """Take in what has been published of these runs; returns those that have new rows."""
+    def _read_rows(self) -> list[str]:
+        """Take in what has been published; returns the runs that have new rows."""
         again = self._parts.begun_again() & self._rows.keys()
         if again:  # the next mirror reads their rows from the first one that counts
             raise TrackingError(f"run {min(again)} has begun again, and is mirrored anew")
         runs = []
         complete = {run.run_id for run in self._ledger.runs.values() if run.is_final}
         for run_id, table, columns in self._parts.new_rows(but=complete):
-            if run_id in described:
+            if self._is_described(run_id):
                 self._rows_of(run_id).add(table, columns)
                 runs.append(run_id)
         return runs
+
+    def _is_described(self, run_id: str) -> bool:
+        """Whether it can be read what a run is of: a damaged record hides it. The first that is new since the last time is looked up:
+
+        what is mirrored now was published before that look, and its records before it.
+        """
+        if run_id not in self._described and not self._has_looked:
+            self._described, self._has_looked = {row["run_id"] for row in self._store.memberships()}, True
+        return run_id in self._described
 
     def _rows_of(self, run_id: str) -> RunRows:
         if run_id not in self._rows:

@@ -1,6 +1,7 @@
 """The key=value words of the simple commands."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -112,6 +113,7 @@ def test_run_command_lets_mistakes_of_the_program_through() -> None:
         (run.main, ["--config-dir", "{long}"]),
         (report.main, ["store={long}"]),
         (report.main, ["store={long},{long}"]),
+        (report.main, ["from={scores}", "out={long}"]),
         (results.main, ["store={long}"]),
         (verify.main, ["store={long}"]),
         (sync.main, ["store={long}"]),
@@ -124,7 +126,9 @@ def test_run_command_lets_mistakes_of_the_program_through() -> None:
 )
 @pytest.mark.parametrize("long", ["x" * 300, "/".join(["y" * 100] * 60)], ids=["name", "path"])
 def test_a_path_too_long_for_the_system_is_bad_input(
-    main: Callable[[list[str]], int], words: list[str], long: str, capfd: pytest.CaptureFixture[str]
+    main: Callable[[list[str]], int], words: list[str], long: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([word.format(long=long) for word in words]) == EXIT_BAD_INPUT
+    scores = tmp_path / "scores.csv"
+    scores.write_text("variant,env,seed,score\n" + "".join(f"{name},E,{i},{i}\n" for name in "ab" for i in range(3)))
+    assert main([word.format(long=long, scores=scores) for word in words]) == EXIT_BAD_INPUT
     assert len(capfd.readouterr().err.splitlines()) == 1

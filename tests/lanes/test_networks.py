@@ -95,6 +95,7 @@ def test_initial_weights_fill_their_declared_bounds(init: str) -> None:
 
 def test_initial_weights_have_the_distribution_of_nn_linear() -> None:
     """Same bounds as a freshly made layer, weights and biases: compared by their spread over 40 seeds."""
+    torch.manual_seed(0)  # of 120 biases the spread is a matter of luck
     network, seeds = MLP(units=(50,)), range(40)
     ours = [
         network.named_weights(network.init_params(seed=seed, namespace=1, obs_shape=(10,), num_actions=3))

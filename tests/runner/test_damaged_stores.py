@@ -174,11 +174,14 @@ def test_a_run_with_a_damaged_checkpoint_begins_again(whole: Path, tmp_path: Pat
     process = start(store, *words)
     wait_until(process, lambda: bool(progress(store)) and min(progress(store).values()) > 0)
     kill(process)
-    for path in (store / "checkpoints").iterdir():
+    spoiled = list((store / "checkpoints").iterdir())
+    for path in spoiled:
         spoil(path)
     code, _, err = run(store, *words)
     assert code == 0, err
-    assert "begins again" in err
+    told = err.replace("\n", "")  # a line as wide as the terminal
+    assert any(f"{path} is damaged: " in told for path in spoiled)
+    assert "begins again" in told
     assert digests(store) == digests(whole)
     assert verify.main([f"store={store}"]) == 0
 

@@ -32,6 +32,17 @@ def test_failed_runs_say_who_did_what_and_the_others_are_trained(tmp_path: Path)
     assert run(tmp_path / "s", "variant=random", "env=CartPole-v1", *WORDS)[0] == 0
 
 
+def test_a_learner_is_not_blamed_for_the_rewards_it_was_given(tmp_path: Path) -> None:
+    names = ("RewardNaN", "RewardHuge")
+    envs = ",".join(f"{MODULE}:{name}-v0" for name in names)
+    code, _, err = run(tmp_path / "s", "variant=hard_mse", f"env={envs}", "replay.warmup=2", *WORDS)
+    assert code == 3
+    assert "Traceback" not in err
+    runs = load(tmp_path / "s").runs
+    assert list(runs["status"]) == ["failed"] * 2
+    assert runs["error"].str.contains("gave a reward that is not finite in single precision").all()
+
+
 @pytest.mark.slow
 def test_a_process_that_vanishes_is_a_death_and_not_an_end(tmp_path: Path) -> None:
     code, _, err = finish(start(tmp_path / "s", "variant=random", f"env={MODULE}:Vanishes-v0", *WORDS))

@@ -132,7 +132,8 @@ class WorkerContract(ABC):
         self.launcher.start = doomed  # type: ignore[method-assign]
         with pytest.raises(TrainingError, match="worker processes keep dying"), pool:
             pool.run({0: [whole(RUNS)]})
-        assert len(self.started) == MAX_CRASHES + 1
+        # One that dies before it has a round counts apart from those that die in it; which it is, the clock decides.
+        assert MAX_CRASHES < len(self.started) <= 2 * MAX_CRASHES + 1
         assert store.final_runs() == set()
 
     def test_what_another_program_holds_is_left_to_it_and_taken_over_later(

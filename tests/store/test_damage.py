@@ -221,6 +221,7 @@ def test_one_damaged_lane_costs_one_run(half: Path) -> None:
     with opened.program(opened.specs()) as program:
         states = [program.checkpoint_of(run_id) for run_id in program.run_ids]
     assert [state is None for state in states] == [False, True]
+    assert opened.damage.lines[0].startswith(f"{checkpoint} is damaged: ")
     assert "begins again" in opened.damage.lines[0]
 
 
