@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rlbench.store import Results
 
+__all__ = ["report_folder", "write_report"]
+
 
 def write_report(results: Results, experiment: str, out: Path) -> Path:
     """Write the report of an experiment into the folder `out`; see `rlbench.reports.report.write_report`."""
@@ -26,6 +28,3 @@ def report_folder(store: Path, experiment: str) -> Path:
     """Where an experiment's report lies unless it was asked for elsewhere: always a folder inside `store`/reports."""
     plain = re.sub(r"[^\w.=,+-]+", "_", experiment).lstrip(".")
     return store / "reports" / (plain or "experiment")
-
-
-__all__ = ["report_folder", "write_report"]

@@ -69,10 +69,8 @@ def draw_final_returns(
             axes.axvline(baseline, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        name_axes(
-            axes,
-            x="final return, runs at even ranks" if most_runs(cells) > MOST_MARKS else "final return, one dot a run",
-        )
+        is_thinned = most_runs(cells) > MOST_MARKS
+        name_axes(axes, x=f"final return, {'runs at even ranks' if is_thinned else 'one dot a run'}")
         axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.xaxis.set_major_formatter(TickFormatter())
         told = "; ".join(
@@ -81,10 +79,8 @@ def draw_final_returns(
             for cell in cells
             if (metric := cell.metrics["final_return"])
         )
-        name, shown = (
-            f"wide-{name}" if is_wide else name,
-            "runs at even ranks" if most_runs(cells) > MOST_MARKS else "every run",
-        )
+        name = f"wide-{name}" if is_wide else name
+        shown = "runs at even ranks" if is_thinned else "every run"
         return render(figure, name, f"Final return of {shown}; mean or IQM per variant: {told}")
 
 

@@ -42,9 +42,8 @@ class Mirror:
         self._tracker = tracker
         self._parts = PartReader(store)
         self._rows: dict[str, RunRows] = {}
-        self._members: dict[str, dict[str, Any]] = {}
+        self._members: dict[str, dict[str, Any]] = {}  # of a run, its place in the first experiment that recorded it
         self._windows: dict[str, int] = {}
-        self._described: set[str] = set()
         self._has_looked = False
         self._open: dict[str, OpenRun] = {}
         self._closing: dict[str, tuple[Mirrored, Future[None]]] = {}
@@ -113,13 +112,15 @@ class Mirror:
 
         what is mirrored now was published before that look, and its records before it.
         """
-        if run_id not in self._described and not self._has_looked:
-            self._described, self._has_looked = {row["run_id"] for row in self._store.memberships()}, True
-        return run_id in self._described
+        if run_id not in self._members and not self._has_looked:
+            self._has_looked = True
+            for row in self._store.memberships():
+                self._members.setdefault(row["run_id"], row)
+        return run_id in self._members
 
     def _rows_of(self, run_id: str) -> RunRows:
         if run_id not in self._rows:
-            self._rows[run_id] = RunRows(self._window_of(self._member(run_id)["experiment"]))
+            self._rows[run_id] = RunRows(self._window_of(self._members[run_id]["experiment"]))
         return self._rows[run_id]
 
     def _window_of(self, experiment: str) -> int:
@@ -127,13 +128,6 @@ class Mirror:
         if experiment not in self._windows:
             self._windows[experiment] = final_window(self._store.experiments().get(experiment, {}))
         return self._windows[experiment]
-
-    def _member(self, run_id: str) -> dict[str, Any]:
-        """A run's place in the first experiment that recorded it."""
-        if run_id not in self._members:
-            for row in self._store.memberships():
-                self._members.setdefault(row["run_id"], row)
-        return self._members[run_id]
 
     def _advance_run(self, run_id: str, outcome: Mapping[str, Any] | None) -> None:
         rows = self._rows_of(run_id)
@@ -175,7 +169,7 @@ class Mirror:
 
     def _header(self, run_id: str) -> RunHeader:
         spec = self._store.spec(run_id)
-        member = self._member(run_id)
+        member = self._members[run_id]
         variant, seed = member["variant"], spec["seed"]
         config = {
             "variant": variant,

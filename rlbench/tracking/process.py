@@ -45,9 +45,8 @@ class Follower:
             subprocess.Popen(
                 follower_command(store, settings, "--background"),
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE
-                if settings.needs_login
-                else subprocess.DEVNULL,  # one line, which says where to look
+                # Of a server one line, which says where to look.
+                stdout=subprocess.PIPE if settings.needs_login else subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # the terminal's Ctrl-C is for the training program
             )
