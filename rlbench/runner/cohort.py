@@ -20,10 +20,10 @@ from rlbench.runner.journal import Journal, OtherPlatformError
 from rlbench.runner.updates import VariantProgress
 from rlbench.runner.worker import WorkerSettings
 from rlbench.store import Store
-from rlbench.store.holders import PATIENCE_SECONDS
 from rlbench.store.records import FINAL_STATUSES
 
 CLAIM_POLL_SECONDS = 0.2
+PATIENCE_SECONDS = 1.0  # of waiting without a word
 SPAN_SECONDS = 0.7  # how long a span should take: bounds the wait for a stop request and the pace of the live view
 FIRST_TICKS = 64
 

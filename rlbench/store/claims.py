@@ -41,7 +41,7 @@ class ClaimReader:
         try:
             self._claims = {claim: self._read(claim) for claim in names.values()}
         except DamagedError:
-            if self._log.read().version != index.version:
+            if self._log.latest().version != index.version:
                 return None
             raise
         return {name: self._claims[claim] for name, claim in names.items()}

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,41 +29,63 @@ from rlbench.store import files
 from rlbench.store.checkpoints import read_header, set_aside
 from rlbench.store.damage import Damage
 from rlbench.store.files import Layout
-from rlbench.store.index import CHECKPOINT_NAME, PART_NAME, Index, Part, parse_index, parts_of_record
+from rlbench.store.index import CHECKPOINT_NAME, PART_NAME, Index, Part, name_of, parse_index, parts_of_record
 from rlbench.store.names import is_run_id
 from rlbench.store.schema import SCHEMAS
 from rlbench.store.sealed import unseal
 
 _INDEXES = ("index.json", "index.copy.json")
 _RECORD = "record.json"
+_CLAIM = re.compile(r"[0-9a-f]{12}")
 _COMMIT = re.compile(r"\d{6,}")
 _STAGED = re.compile(r"[0-9a-f]{12}-(\d{6,}|record|claim|erased|merged-[a-z]+)|index(\.copy)?\.json\.new")
 
 
-def earlier_index(layout: Layout, damage: Damage, counts: dict[Path, int]) -> Index:
-    """The index of a store of an earlier format; where the first copy is damaged, from the second.
+class EarlierIndexes:
+    """The index of a store of an earlier format, as one process sees it: each state of its files parsed once."""
 
-    counts: rows of listed parts that are known already, and where to put those that are not. Raises DamagedError.
-    """
-    checkpoints = tuple(name for name in files.names(layout.checkpoints) if CHECKPOINT_NAME.fullmatch(name))
-    first, second = (layout.root / name for name in _INDEXES)
-    version = files.read_format(layout)
-    if version != 2 and not first.exists() and not second.exists():
-        if version == 1:
-            return replace(_listed(layout, damage, counts), checkpoints=checkpoints)
-        raise DamagedError(f"{layout.index} has no version of the index")
-    try:
-        found = _read(first)
-        if found is not None:
-            return replace(found, checkpoints=checkpoints)
-        problem = DamagedError(f"{first} is missing")
-    except DamagedError as error:
-        problem = error
-    copy = _read(second)
-    if copy is None:
-        raise problem
-    damage.note(f"{problem}; its copy is used")
-    return replace(copy, checkpoints=checkpoints)
+    def __init__(self, layout: Layout, damage: Damage) -> None:
+        self._layout, self._damage = layout, damage
+        self._first, self._second = (layout.root / name for name in _INDEXES)
+        self._counts: dict[Path, int] = {}  # rows of parts that no index names
+        self._parsed: tuple[Any, Index] | None = None
+
+    def read(self) -> Index:
+        """The index as it is now; where the first copy is damaged, from the second. Raises DamagedError."""
+        checkpoints = tuple(name for name in files.names(self._layout.checkpoints) if CHECKPOINT_NAME.fullmatch(name))
+        version = files.read_format(self._layout)
+        stamps = [_stamp(self._first), _stamp(self._second)]
+        if version != 2 and stamps == [None, None]:
+            if version == 1:
+                return replace(_listed(self._layout, self._damage, self._counts), checkpoints=checkpoints)
+            raise DamagedError(f"{self._layout.index} has no version of the index")
+        if self._parsed is None or self._parsed[0] != stamps:
+            self._parsed = stamps, self._parse()
+        return replace(self._parsed[1], checkpoints=checkpoints)
+
+    def _parse(self) -> Index:
+        try:
+            found = _read(self._first)
+            if found is not None:
+                return found
+            problem = DamagedError(f"{self._first} is missing")
+        except DamagedError as error:
+            problem = error
+        copy = _read(self._second)
+        if copy is None:
+            raise problem
+        self._damage.note(f"{problem}; its copy is used")
+        return copy
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes whenever a file is replaced by another one; None where there is none."""
+    with files.reading(path):
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _read(path: Path) -> Index | None:
@@ -101,24 +124,33 @@ def _count(path: Path, damage: Damage) -> int:
         return 0
 
 
+def is_earlier(layout: Layout) -> bool:
+    """Whether something of an earlier format lies in this folder, be it what a takeover that was killed has left."""
+    return (
+        any(os.path.lexists(layout.root / name) for name in (*_INDEXES, "lock"))
+        or any(map(_CLAIM.fullmatch, files.names(layout.claims)))
+        or (files.read_format(layout) == 1 and any(files.names(layout.table(table)) for table in SCHEMAS))
+    )
+
+
 class Takeover:
     """The change of a store to this format; a context manager in which nobody of an earlier one can write.
 
-    Raises StoreError where somebody does.
+    Raises StoreError where somebody does, and WriteError where the folder has no such locks as the earlier formats used.
     """
 
     def __init__(self, layout: Layout, damage: Damage) -> None:
         self._layout, self._damage = layout, damage
         self._held = ExitStack()
-        self._published: list[tuple[Path, _Staged]] = []
 
     def __enter__(self) -> Takeover:
         lock = self._layout.root / "lock"
         with files.writing(lock):
             held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        self._held.callback(os.close, held)
-        fcntl.flock(held, fcntl.LOCK_EX)  # at once, or after the moment that a commit takes
-        if any(_is_locked(self._layout.claims / name) for name in files.names(self._layout.claims)):
+            self._held.callback(os.close, held)
+            fcntl.flock(held, fcntl.LOCK_EX)  # at once, or after the moment that a commit takes
+        claims = filter(_CLAIM.fullmatch, files.names(self._layout.claims))
+        if any(_is_locked(self._layout.claims / name) for name in claims):
             self._held.close()
             raise StoreError(f"an earlier rlbench is writing to {self._layout.root}; let it end first")
         return self
@@ -169,27 +201,21 @@ class Takeover:
             if source.exists():
                 files.rename(source, self._layout.part(part.table, part.name))
                 files.sync_folder(self._layout.table(part.table))
-        self._published.append((folder, staged))
-        return following
+        counting = {part.name for part in following.parts}
+        replaced = [part for part in index.parts if part.name in staged.replaces and part.name not in counting]
+        weights = [f"weights/{self._layout.weights(run_id).name}" for run_id in staged.erases or ()]
+        return following.with_doomed([*map(name_of, replaced), *weights])
 
-    def tidy_up(self, index: Index) -> None:
-        """Remove what only earlier formats have, once the log has begun with this index."""
-        counting = {part.name for part in index.parts}
-        for _, staged in self._published:
-            for name in set(staged.replaces) - counting:
-                for table in SCHEMAS:
-                    files.remove(self._layout.part(table, name))
-            for run_id in staged.erases or ():
-                files.remove(self._layout.weights(run_id))
-        for name in (*_INDEXES, "lock"):
-            files.remove(self._layout.root / name)
-        for folder in (self._layout.staging, self._layout.claims):
-            for name in files.names(folder):
-                path = folder / name
+    def tidy_up(self) -> None:
+        """Remove what only earlier formats have, once the log has begun; what keeps others from doing the same last."""
+        for folder, pattern in ((self._layout.staging, _STAGED), (self._layout.claims, _CLAIM)):
+            for path in (folder / name for name in files.names(folder) if pattern.fullmatch(name)):
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path, ignore_errors=True)
-                elif folder == self._layout.claims or _STAGED.fullmatch(name):
+                else:
                     files.remove(path)
+        for name in (*_INDEXES, "lock"):
+            files.remove(self._layout.root / name)
 
 
 def _is_locked(path: Path) -> bool:

@@ -8,7 +8,7 @@ Must never touch a run that another experiment has, or that a live program holds
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -74,21 +74,16 @@ def erase(store: Store, plan: Callable[[], Erasure]) -> Erasure:
     with Session(store.index) as session:
         store.settle()
         wanted = plan()
-        written: dict[str, Part] = {}
-        begin: list[Part] = []
-        seen: Index | None = None
+        rewriting: _Rewriting | None = None
 
         def change(index: Index) -> Index | None:
-            nonlocal wanted, written, begin, seen
+            nonlocal wanted, rewriting
             if not _check_free(store, index, wanted):
                 return None
-            if seen is None or not _follows(index, seen, written):
-                parts.remove_parts(store.layout, [*written.values(), *begin])
-                wanted, seen = plan(), index
-                written, begin = _written(store, session, index, wanted)
-            weights = [f"weights/{store.layout.weights(run_id).name}" for run_id in wanted.runs]
-            old = [name_of(part) for part in index.parts if part.name in written]
-            return index.rewritten(written).with_parts(begin).with_doomed([*weights, *old])
+            if rewriting is None or rewriting.standing != standing(index):
+                wanted = plan()
+                rewriting = _Rewriting(store, session, wanted, standing(index))
+            return rewriting.follow(index)
 
         try:
             session.publish(change)
@@ -98,10 +93,34 @@ def erase(store: Store, plan: Callable[[], Erasure]) -> Erasure:
     return wanted
 
 
-def _follows(index: Index, seen: Index, written: Mapping[str, Part]) -> bool:
-    """Whether what was written from an earlier index is all there is to write: only rows of others have come."""
-    there = {part.name for part in index.parts}
-    return standing(index) == standing(seen) and written.keys() <= there
+class _Rewriting:
+    """Every part that holds something of an erasure, written anew: of each index that comes, those that were not there before.
+
+    What is written for an index that somebody else followed first is swept with its session.
+    standing: that of the records from which the erasure was planned.
+    """
+
+    def __init__(self, store: Store, session: Session, wanted: Erasure, standing: tuple[int, ...]) -> None:
+        self.standing = standing
+        self._store, self._wanted, self._writer = store, wanted, f"{session.name}-erased"
+        self._new: dict[str, Part | None] = {}  # by the name of the old one; None where nothing of it is to go
+        self._begin: list[Part] | None = None
+
+    def follow(self, index: Index) -> Index:
+        """The index without what is to go, and with where these runs may begin again."""
+        for part in index.parts:
+            if part.name not in self._new:
+                self._new[part.name] = _rewritten(self._store, self._writer, part, self._wanted)
+        written = {part.name: new for part in index.parts if (new := self._new[part.name]) is not None}
+        if self._begin is None:
+            rows = [
+                {"run_id": run_id, "attempt": self._writer, **self._store.positions()} for run_id in self._wanted.runs
+            ]
+            starts = record_table("starts", rows)
+            self._begin = [parts.write_part(self._store.layout, self._writer, "starts", starts)] if rows else []
+        weights = [f"weights/{self._store.layout.weights(run_id).name}" for run_id in self._wanted.runs]
+        old = [name_of(part) for part in index.parts if part.name in written]
+        return index.rewritten(written).with_parts(self._begin).with_doomed([*weights, *old])
 
 
 def _check_free(store: Store, index: Index, wanted: Erasure) -> bool:
@@ -115,14 +134,6 @@ def _check_free(store: Store, index: Index, wanted: Erasure) -> bool:
         held_by = " and ".join(store.holders(concerned)) or "another process"
         raise ConfigError(f"{names} is being trained by {held_by}; let it end, or stop it first; nothing was deleted")
     return True
-
-
-def _written(store: Store, session: Session, index: Index, wanted: Erasure) -> tuple[dict[str, Part], list[Part]]:
-    """Every part that holds something of it written anew, by the name of the old one; and where these runs may begin again."""
-    writer = f"{session.name}-erased"
-    written = {part.name: new for part in index.parts if (new := _rewritten(store, writer, part, wanted)) is not None}
-    begin = [{"run_id": run_id, "attempt": writer, **store.positions()} for run_id in wanted.runs]
-    return written, [parts.write_part(store.layout, writer, "starts", record_table("starts", begin))] if begin else []
 
 
 def _rewritten(store: Store, writer: str, part: Part, wanted: Erasure) -> Part | None:

@@ -188,10 +188,24 @@ def read_format(layout: Layout) -> int | None:
     return version
 
 
+def begin_format(layout: Layout, version: int) -> None:
+    """Make the folder a store of this format, unless somebody has made it one of any."""
+    temp = _staged_format(layout, version)
+    try:
+        link(temp, layout.format)
+    finally:
+        remove(temp)
+    sync_folder(layout.root)
+
+
 def write_format(layout: Layout, version: int) -> None:
-    """Make the folder a store of this format. Two programs may do so at once: they write the same bytes."""
+    """Make a store one of this format, whatever it was. Two programs may do so at once: they write the same bytes."""
+    rename(_staged_format(layout, version), layout.format)
+    sync_folder(layout.root)
+
+
+def _staged_format(layout: Layout, version: int) -> Path:
     make_folder(layout.root)
     temp = layout.root / f".format-{uuid.uuid4().hex}"
     write_file(temp, [json.dumps({"format": version}).encode()])
-    rename(temp, layout.format)
-    sync_folder(layout.root)
+    return temp

@@ -1,7 +1,6 @@
-"""Who holds a lock: a line that the holder writes into the locked file, and waiting that says for whom.
+"""Who holds a lock: a line that the holder writes into the locked file.
 
-In: a file that is locked with flock. Out: the lock, and after a second of waiting one line on stderr. The line is for
-people only: nothing is decided by it.
+In: a file that is locked with flock. Out: its holder in words. The line is for people only: nothing is decided by it.
 """
 
 from __future__ import annotations
@@ -12,8 +11,6 @@ import socket
 from datetime import datetime
 from pathlib import Path
 
-PATIENCE_SECONDS = 1.0  # of waiting without a word
-_POLL_SECONDS = 0.02
 _LINE = re.compile(r"# process (\d{1,10}) on ([\w.-]{1,255})(?: since ([\d-]{10} [\d:]{8}))?")
 
 

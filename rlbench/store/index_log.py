@@ -20,7 +20,7 @@ from rlbench.errors import DamagedError, StoreError
 from rlbench.store import files
 from rlbench.store.conditional import FolderStore
 from rlbench.store.damage import Damage
-from rlbench.store.earlier import earlier_index
+from rlbench.store.earlier import EarlierIndexes
 from rlbench.store.files import Layout
 from rlbench.store.index import Index, parse_index, sealed_index
 from rlbench.store.processes import file_name
@@ -42,7 +42,7 @@ class IndexLog:
         self._layout, self._damage = layout, damage
         self.objects = FolderStore(layout.root, file_name)
         self._index = Index()
-        self._counts: dict[Path, int] = {}
+        self._earlier = EarlierIndexes(layout, damage)
 
     @property
     def root(self) -> Path:
@@ -53,13 +53,23 @@ class IndexLog:
         while True:
             version = max(self._versions(), default=0)
             if version == 0:
-                return earlier_index(self._layout, self._damage, self._counts)
-            if version == self._index.version:
-                return self._index
-            index = self._read(version)
+                try:
+                    return self._earlier.read()
+                except DamagedError:
+                    if self._versions():  # the store was taken over meanwhile
+                        continue
+                    raise
+            index = self._index if version == self._index.version else self._read(version)
             if index is not None:
                 self._index = index
                 return index
+
+    def latest(self) -> Index:
+        """The same, with versions that a listing may not show yet, as on NFS: before something counts as damaged. Raises DamagedError."""
+        index = self.read()
+        while index.version and (following := self._parse(index.version + 1)) is not None:
+            self._index = index = following
+        return index
 
     def _versions(self) -> set[int]:
         return {int(matched[1]) for name in self.objects.names(_FOLDER) if (matched := _NAME.fullmatch(name))}
@@ -80,7 +90,7 @@ class IndexLog:
             raise DamagedError(f"{problem}, and so is its copy") from error
         if copy is not None:
             self._damage.note(f"{problem}; its copy is used")
-        elif max(self._versions(), default=0) <= version:
+        elif max(self._versions(), default=0) <= version and self.objects.read(_object(version + 1)) is None:
             raise problem
         return copy
 
@@ -112,14 +122,9 @@ class IndexLog:
             if self.objects.put(_object(following.version), data) and max(self._versions()) == following.version:
                 self.objects.put(_object(following.version, ".copy"), data)
                 self._index = following
-                self._remove(following.version - KEPT)
+                self.prune()
                 return following
             time.sleep(random.uniform(0, BACKOFF_SECONDS))
-
-    def _remove(self, version: int) -> None:
-        if version > 0:
-            for kind in ("", ".copy"):
-                self.objects.delete(_object(version, kind))
 
     def begin(self, index: Index) -> None:
         """Write the first version, unless somebody has."""
@@ -129,11 +134,15 @@ class IndexLog:
             self.objects.put(_object(1, ".copy"), data)
 
     def prune(self) -> None:
-        """Remove what killed writers have left among the versions."""
-        versions = sorted(self._versions())
-        for version in versions:
-            if version <= versions[-1] - KEPT:
-                self._remove(version)
+        """Remove the versions that nobody reads any more. All of them: whoever should have removed one may have been killed.
+
+        The copies first: a version without its copy is no damage, the reverse would be.
+        """
+        versions = self._versions()
+        for version in sorted(versions):
+            if version <= max(versions) - KEPT:
+                for kind in (".copy", ""):
+                    self.objects.delete(_object(version, kind))
 
     def damaged(self) -> list[str]:
         """What is wrong with either copy of the latest version; nothing where there is none."""

@@ -94,11 +94,10 @@ class TableReader:
                     since = first + len(rows)
                 return
             except FileNotFoundError as error:
-                latest = self._index.read()
-                if latest is not index and index.has_checksums:  # merged meanwhile: the rows are elsewhere
-                    index = latest
+                path, latest = Path(error.filename), self._index.latest()
+                if index.has_checksums and path.name not in {part.name for part in latest.of(table)}:
+                    index = latest  # merged meanwhile: the rows are elsewhere
                     continue
-                path = Path(error.filename)
                 self._damage.note_part(path, DamagedError(f"{path} is missing"))
                 missing = {part for part in index.of(table) if not self._path(part).exists()}
 

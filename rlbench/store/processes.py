@@ -28,7 +28,10 @@ class Process:
 
     def is_gone(self) -> bool:
         """Whether this has been a process of our place, and has ended."""
-        return self.place != "" and self.place == _place() and _standing(self.number)[1] != self.started
+        if self.place == "" or self.place != _place():
+            return False
+        state, started = _standing(self.number)
+        return started != self.started and not (state == "" and _is_hidden(self.number))
 
     @property
     def is_stopped(self) -> bool:
@@ -64,6 +67,17 @@ def _place() -> str:
         return hashlib.sha256(f"{boot}{os.readlink('/proc/self/ns/pid')}".encode()).hexdigest()[:12]
     except OSError:  # not Linux
         return ""
+
+
+def _is_hidden(number: int) -> bool:
+    """Whether there is a process of this number of which /proc shows us nothing (`hidepid`): it may be any."""
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _standing(number: int) -> tuple[str, int]:

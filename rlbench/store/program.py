@@ -140,13 +140,13 @@ class Program:
         return self._session.claiming(index, name)
 
     def _change_claim(self, change: Callable[[Index], Index | None]) -> None:
-        self._session.publish(change)
-        self._remove_old_claims()
+        self._remove_old_claims(self._session.publish(change))
 
-    def _remove_old_claims(self) -> None:
-        """Remove every claim of this program but the one that counts."""
+    def _remove_old_claims(self, index: Index) -> None:
+        """Remove every claim of this program but the one that this index names: who was overtaken has written more than one."""
+        counting = index.writers[self._session.name].claim
         for name in files.names(self._layout.claims):
-            if name.startswith(f"{self._session.name}-") and name != f"{self._session.name}-{self._claims:06d}":
+            if name.startswith(f"{self._session.name}-") and name != counting:
                 files.remove(self._layout.claims / name)
 
     def checkpoint_of(self, run_id: str) -> LaneCheckpoint | None:
@@ -330,12 +330,12 @@ class Program:
             following = index.with_parts(written).with_checkpoints([current] if current else [], old)
             return self._holding(following, held) if ended else following
 
-        self._session.publish(change)
+        following = self._session.publish(change)
         self._checkpoint, self._lanes, self._run_ids = current, lanes, held
         for one in old:
             files.remove(self._layout.checkpoints / one)
         if ended:
-            self._remove_old_claims()
+            self._remove_old_claims(following)
 
     def _write_weights(self, finished: Sequence[Finished]) -> None:
         """Put the weights of the runs that end in their places, where nobody looks before their ends are published.

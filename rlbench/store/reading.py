@@ -54,7 +54,8 @@ class RecordReader:
             return
         names = _KEYS[self._table]
         for first, piece in self._tables.pieces(self._table, self._seen, until):
-            for row in unerased(piece, index).to_pylist():
+            # Of a piece that was rewritten since we began, the index as it is now knows.
+            for row in unerased(piece, self._index.read()).to_pylist():
                 if "spec" in row:
                     with suppress(ValueError, RecursionError):  # what it is instead is said below
                         row["spec"] = self._specs.parse(row["spec"])

@@ -27,8 +27,9 @@ from rlbench.store.checkpoints import (
 )
 from rlbench.store.claims import ClaimReader
 from rlbench.store.damage import Damage
-from rlbench.store.earlier import Takeover
+from rlbench.store.earlier import Takeover, is_earlier
 from rlbench.store.files import Layout
+from rlbench.store.index import Index
 from rlbench.store.index_log import IndexLog
 from rlbench.store.leases import LEASE_SECONDS, Owner, Watch
 from rlbench.store.names import is_name
@@ -69,7 +70,7 @@ class Store:
                 raise StoreError(f"there is no results folder {layout.root}")
             return store
         if files.read_format(layout) is None:
-            files.write_format(layout, 1)  # and of the next one once it has an index
+            files.begin_format(layout, 1)  # and of the next one once it has an index
         else:
             cls.check_writable(path)
         for folder in (
@@ -84,8 +85,11 @@ class Store:
         for table in SCHEMAS:
             files.make_folder(layout.table(table))
         store = cls(layout, say)
-        if files.read_format(layout) != files.FORMAT:
+        if is_earlier(layout):
             store._take_over()
+        elif files.read_format(layout) != files.FORMAT:
+            store.index.begin(Index())
+            files.write_format(layout, files.FORMAT)
         store.index.prune()
         store.settle()
         return store
@@ -93,14 +97,11 @@ class Store:
     def _take_over(self) -> None:
         """Make a store of an earlier format one of this format. Raises StoreError where an earlier rlbench is writing to it."""
         with Takeover(self.layout, self.damage) as takeover:
-            if files.read_format(self.layout) == files.FORMAT:  # somebody else has
-                return
             begin = self.index.read()
             if begin.version == 0:
-                begin = takeover.index(begin)
-                self.index.begin(begin)
+                self.index.begin(takeover.index(begin))
             files.write_format(self.layout, files.FORMAT)
-            takeover.tidy_up(begin)
+            takeover.tidy_up()
 
     @classmethod
     def peek(cls, path: str | os.PathLike[str], say: Callable[[str], None] | None = None) -> Store | None:

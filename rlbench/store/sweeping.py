@@ -13,14 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from rlbench.errors import StoreError
+from rlbench.errors import StoreError, WriteError
 from rlbench.store import files
 from rlbench.store.checkpoints import CheckpointHeader, set_aside, unneeded
 from rlbench.store.files import Layout
 from rlbench.store.index import PART_NAME, Index
 from rlbench.store.index_log import IndexLog
 from rlbench.store.leases import Watch
-from rlbench.store.processes import is_left_behind
+from rlbench.store.processes import file_name, is_left_behind
 from rlbench.store.schema import SCHEMAS
 
 
@@ -45,7 +45,7 @@ def settle(store: Swept) -> None:
         index = log.transact(lambda index: index.fenced(dead))
     gone = {name for name, writer in index.writers.items() if writer.is_fenced}
     for name in gone:
-        forget(layout, log, name)
+        _sweep(layout, log, name)
         store.watch.remove(name)
     dropped = _droppable(store, index)
     for name, is_damaged in dropped.items():
@@ -54,7 +54,7 @@ def settle(store: Swept) -> None:
         else:
             files.remove(layout.checkpoints / name)
     for name in index.doomed:
-        log.objects.delete(name)
+        _remove_doomed(layout, log, name)
     log.transact(lambda now: _settled(now, gone, index.doomed, dropped))
     for name in files.names(layout.staging):
         if is_left_behind(name):
@@ -92,13 +92,42 @@ def _droppable(store: Swept, index: Index) -> dict[str, bool]:
 def forget(layout: Layout, log: IndexLog, writer: str) -> None:
     """Remove the files of a writer that count for nobody; what cannot be removed now is swept with the writer."""
     with suppress(StoreError):
-        named = _named(layout, log.read())
-        for path in [path for path in _all_of(layout, writer) if path not in named]:
+        _sweep(layout, log, writer)
+
+
+def _sweep(layout: Layout, log: IndexLog, writer: str) -> None:
+    own = [*_all_of(layout, writer)]
+    named = _named(layout, log.latest())  # after the files: what one of them is to others is known by then
+    for path in own:
+        if path not in named:
             files.remove(path)
 
 
+def _remove_doomed(layout: Layout, log: IndexLog, name: str) -> None:
+    """Remove a file that counts no more. Weights are those of a run that may be trained again as soon as somebody has removed them.
+
+    So weights are moved away first, and are put back where their run is not doomed any more: they are its new ones, and we have slept.
+    """
+    path = layout.root / name
+    if path.parent != layout.all_weights:
+        files.remove(path)
+    elif path.exists():
+        aside = layout.staging / file_name()
+        try:
+            files.rename(path, aside)
+        except WriteError as error:
+            if isinstance(error.__cause__, FileNotFoundError):  # somebody else was faster
+                return
+            raise
+        if name not in log.latest().doomed:
+            files.link(aside, path)
+        files.remove(aside)
+
+
 def _named(layout: Layout, index: Index) -> set[Path]:
+    """Every file that the index names, be it to be removed."""
     return {
+        *(layout.root / name for name in index.doomed),
         *(layout.part(part.table, part.name) for part in index.parts),
         *(layout.checkpoints / name for name in index.checkpoints),
         *(layout.claims / one.claim for one in index.writers.values() if one.claim),

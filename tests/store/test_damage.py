@@ -1,13 +1,11 @@
 """Damage: no bit, cut or stray file changes a number without a word, and none ends in anything but one line."""
 
-import fcntl
 import hashlib
 import json
 import random
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,53 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import store_toy
+from store_damage import ROWS, changed, flipped, one_line, parts_of, shown
 from store_toy import Toy, everything, index_of
 
-from rlbench.errors import ConfigError, DamagedError, StoreError
+from rlbench.errors import ConfigError, DamagedError
 from rlbench.store import Results, Store, audit, compaction, load
 from rlbench.store.index import Part
-from rlbench.store.schema import ROW_ORDER, SCHEMAS
+from rlbench.store.schema import SCHEMAS
 from rlbench.store.sealed import seal, unseal
-from rlbench.store.tensors import write_tensors
-from rlbench.store.weights import read_weights
 from rlbench.verify import is_as_written
 from tests.benchmarks.growth_store import SHAPES, write_store
-
-ROWS = tuple(ROW_ORDER)
-
-
-def shown(path: Path) -> tuple[dict[str, str], list[str]]:
-    """Every number that a store shows, and everything that it says about damage while it shows them."""
-    try:
-        results = load(path)
-        numbers = {table: getattr(results, table).to_csv() for table in ("runs", *ROWS)}
-        numbers["experiments"] = json.dumps(results.experiments)
-        numbers["specs"] = json.dumps(results.specs())
-        for run_id in results.runs["run_id"]:
-            try:
-                weights = results.weights(run_id)
-                numbers[run_id] = str({name: values.tolist() for name, values in sorted(weights.items())})
-            except StoreError as error:
-                results.store.damage.note_error(error)
-        return numbers, [line for line in audit(results) if line in results.store.damage.lines]
-    except StoreError as error:
-        return {}, [str(error)]
-
-
-@contextmanager
-def changed(path: Path, content: bytes) -> Iterator[None]:
-    before = path.read_bytes()
-    path.write_bytes(content)
-    try:
-        yield
-    finally:
-        path.write_bytes(before)
-
-
-def flipped(path: Path, bit: int) -> bytes:
-    content = bytearray(path.read_bytes())
-    content[bit // 8] ^= 1 << bit % 8
-    return bytes(content)
 
 
 def bits(paths: list[Path], count: int, seed: int) -> list[tuple[Path, int]]:
@@ -83,16 +44,8 @@ def store(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "store"))
 
 
-def parts_of(path: Path) -> list[Path]:
-    return sorted((path / "tables").rglob("*.parquet"))
-
-
 def weights_of(path: Path) -> list[Path]:
     return sorted((path / "weights").iterdir())
-
-
-def one_line(lines: list[str]) -> None:
-    assert all(line and "\n" not in line for line in lines)
 
 
 def check_no_silent_change(store: Path, path: Path, content: bytes, before: dict[str, str]) -> bool:
@@ -348,104 +301,6 @@ def test_a_damaged_claim_of_a_live_program_is_told(half: Path) -> None:
                 with pytest.raises(DamagedError, match="end the process that holds it"):
                     Store.open(half).program(opened.specs())
                 assert any("claims" in line for line in shown(half)[1])
-
-
-def as_of_format_1(path: Path) -> None:
-    """Make a store what earlier versions have written: no index, no beginnings, no checksums."""
-    shutil.rmtree(path / "index")
-    shutil.rmtree(path / "tables" / "starts")
-    (path / "format.json").write_text('{"format": 1}')
-    results = Store.open(path, create=False)
-    for run_id in results.specs():
-        tensors = read_weights(results.layout.weights(run_id))
-        results.layout.weights(run_id).unlink()
-        write_tensors(results.layout.weights(run_id), tensors, {"spec": "{}"})
-
-
-def test_a_store_of_format_1_is_read_without_a_word_and_taken_over_when_written_to(store: Path) -> None:
-    before, _ = shown(store)
-    as_of_format_1(store)
-    assert shown(store) == (before, [])
-    assert not (store / "index").exists()
-    Store.open(store)
-    assert json.loads((store / "format.json").read_text()) == {"format": 3}
-    assert Store.open(store).index.read().old_parts > 5
-    assert shown(store) == (before, [])
-    part = Store.open(store).parts("episodes")[0]
-    part.write_bytes(flipped(part, 100))
-    assert len(shown(store)[1]) == 1
-
-
-def as_of_format_2(path: Path) -> Path:
-    """Make a store with one commit what an earlier version has left that was killed before it published it; returns what it staged."""
-    index = Store.open(path).index.read()
-    (checkpoint,) = (path / "checkpoints").iterdir()
-    program = checkpoint.name[:12]
-    checkpoint.rename(checkpoint.with_name(f"{program}.safetensors"))
-    staged = path / "staging" / f"{program}-000001"
-    staged.mkdir()
-    own = [part for part in index.parts if program in part.name]
-    for part in own:
-        (path / "tables" / part.table / part.name).rename(staged / f"{part.table}-{part.name}")
-    (staged / "record.json").write_text(json.dumps(seal({"parts": [vars(part) for part in own], "replaces": []})))
-    before = [vars(part) for part in index.parts if part not in own]
-    for name in ("index.json", "index.copy.json"):
-        (path / name).write_text(json.dumps(seal({"parts": before})))
-    (path / "staging" / "index.json.new").touch()
-    for folder in ("index", "leases"):
-        shutil.rmtree(path / folder)
-    (path / "format.json").write_text('{"format": 2}')
-    return staged
-
-
-def test_what_a_killed_program_of_format_2_had_committed_is_published_when_it_is_taken_over(
-    half: Path, whole: Path
-) -> None:
-    as_of_format_2(half)
-    assert len(load(half).episodes) == 0
-    assert Store.open(half, create=False).progress() == dict.fromkeys(Toy((20, 30)).run_ids, 10)
-    assert len(load(half).episodes) == 0  # reading has changed nothing
-    Store.open(half)
-    assert len(load(half).episodes) == 4
-    assert sorted(path.name for path in half.iterdir() if path.is_file()) == ["format.json"]
-    assert list((half / "staging").iterdir()) == []
-    Toy((20, 30)).finish(half)
-    assert everything(half) == everything(whole)
-    assert shown(half)[1] == []
-
-
-def test_what_it_had_committed_and_is_damaged_is_told_and_its_runs_begin_again(
-    half: Path, whole: Path, tmp_path: Path
-) -> None:
-    record = as_of_format_2(half) / "record.json"
-    for bit in random.Random(6).sample(range(8 * record.stat().st_size), 10):
-        copy = Path(shutil.copytree(half, tmp_path / f"{bit}"))
-        damaged = copy / record.relative_to(half)
-        damaged.write_bytes(flipped(damaged, bit))
-        opened = Store.open(copy)
-        one_line(opened.damage.lines)
-        assert opened.damage.lines
-        Toy((20, 30)).finish(copy)
-        assert everything(copy) == everything(whole)
-
-
-def test_a_store_to_which_an_earlier_version_is_writing_is_not_taken_over(half: Path) -> None:
-    as_of_format_2(half)
-    with open(half / "claims" / "0123456789ab", "w") as claim:
-        fcntl.flock(claim, fcntl.LOCK_EX)
-        with pytest.raises(StoreError, match="an earlier rlbench is writing to"):
-            Store.open(half)
-        assert (half / "index.json").exists()
-    Store.open(half)
-
-
-def test_a_damaged_part_of_format_1_is_told(store: Path) -> None:
-    as_of_format_1(store)
-    for path in parts_of(store):
-        with changed(path, path.read_bytes()[:-30]):
-            lines = shown(store)[1]
-        one_line(lines)
-        assert any(str(path) in line for line in lines)
 
 
 def test_merging_changes_no_row_and_no_reader(tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:

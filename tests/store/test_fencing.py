@@ -11,8 +11,9 @@ import pytest
 import store_toy
 from store_toy import Toy, everything, record, spec_of
 
-from rlbench.errors import LeaseLostError
-from rlbench.store import Store, audit, files, load
+from rlbench.errors import LeaseLostError, WriteError
+from rlbench.store import Store, audit, compaction, files, load
+from rlbench.store.claims import ClaimReader
 from rlbench.store.index import Index
 from rlbench.store.index_log import KEPT, _object
 from rlbench.store.leases import Watch
@@ -204,3 +205,87 @@ def test_of_two_that_claim_at_once_one_holds_a_run(tmp_path: Path, monkeypatch: 
     assert taken[0].run_ids == (run_ids[0],)
     program.close()
     taken[0].close()
+
+
+def test_who_is_overtaken_while_claiming_keeps_what_it_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, other = Store.open(tmp_path), Store.open(tmp_path)
+    first, second = record(store, list(TOY.specs.values()))
+    program, taken = store.program([first]), []
+    write: Callable[..., bool] = store.index.objects.put
+
+    def late(name: str, data: bytes) -> bool:
+        if not taken:
+            taken.append(other.program([second]))
+        return write(name, data)
+
+    monkeypatch.setattr(store.index.objects, "put", late)
+    assert program.claim([second]) == ()
+    assert set(Store.open(tmp_path).claimed()) == {first, second}
+    TOY.train(program)
+    with taken[0] as successor:
+        TOY.train(successor)
+    program.close()
+    assert set(Store.open(tmp_path).outcomes()) == {first, second}
+
+
+def test_versions_do_not_pile_up_where_each_is_overtaken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, other = Store.open(tmp_path), Store.open(tmp_path)
+    put = store.index.objects.put
+
+    def overtaken(name: str, data: bytes) -> bool:
+        is_given = put(name, data)
+        if is_given and name.startswith("index/") and "copy" not in name:
+            other.index.transact(lambda index: index.with_doomed([f"weights/{index.version:016d}.safetensors"]))
+        return is_given
+
+    monkeypatch.setattr(store.index.objects, "put", overtaken)
+    for seed in range(2 * KEPT):
+        record(store, [spec_of(seed)], f"e{seed}")
+    assert len(Store.open(tmp_path, create=False).experiments()) == 2 * KEPT
+    assert len(list((tmp_path / "index").iterdir())) <= 2 * (KEPT + 2)
+
+
+def test_a_listing_that_is_late_makes_nothing_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an NFS client may see it: names are given, and parts merged, that a list of names does not show yet."""
+    store = Store.open(tmp_path)
+    record(store, list(TOY.specs.values()))
+    with store.program(TOY.run_ids) as program:
+        TOY.train(program, commits=1)
+        reader = Store.open(tmp_path, create=False)
+        assert reader.claimed()
+        seen, names = reader.index.objects.names("index"), reader.index.objects.names
+        monkeypatch.setattr(reader.index.objects, "names", lambda folder: seen if folder == "index" else names(folder))
+        held = reader.index.read()
+        monkeypatch.setattr(compaction, "FAN", 2)
+        TOY.train(program, commits=1)
+        fresh = ClaimReader(reader.layout, reader.index, reader.damage)
+        assert len(reader.read_rows("episodes")) in (4, 8)
+        assert fresh.held(held) is None
+    assert reader.damage.lines == []
+
+
+def test_a_writer_whose_files_cannot_be_removed_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.open(tmp_path)
+    stalled = store.program(record(store, list(TOY.specs.values())), LONG)
+    TOY.train(stalled, commits=1)
+    (claim,) = (tmp_path / "claims").iterdir()
+    stray = claim.with_name(f"{claim.name[:12]}-000099")
+    stray.touch()
+    stalled._session.close()
+    with monkeypatch.context() as patch:
+        remove = files.remove
+
+        def refuse(path: Path) -> None:
+            if path == stray:
+                raise WriteError(f"cannot write {path}: Permission denied")
+            remove(path)
+
+        patch.setattr(files, "remove", refuse)
+        with pytest.raises(WriteError, match="Permission denied"):
+            Store.open(tmp_path)
+        assert claim.name[:12] in store.index.read().writers
+    Store.open(tmp_path)
+    assert not stray.exists()
+    assert store.index.read().writers == {}

@@ -138,3 +138,19 @@ def test_a_forked_child_leaves_its_parents_lease_alone(objects: FolderStore) -> 
     assert Watch(objects).dead([lease.name]) == set()
     assert len(objects.names("leases")) == 2
     lease.close()
+
+
+def test_a_process_that_is_hidden_from_us_is_not_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As /proc hides the processes of other users where it is mounted with `hidepid`."""
+    own = this_process()
+    monkeypatch.setattr(processes, "_standing", lambda _: ("", 0))
+    assert not own.is_gone()
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    assert dataclasses.replace(own, number=ended.pid).is_gone()
+
+    def forbidden(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", forbidden)
+    assert not dataclasses.replace(own, number=ended.pid).is_gone()
