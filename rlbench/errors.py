@@ -45,6 +45,10 @@ class WriteError(StoreError):
     exit_code = EXIT_CANNOT_WRITE
 
 
+class LeaseLostError(WriteError):
+    """Another process has taken this one for dead, and its runs over: it may write no more."""
+
+
 def first_line(error: BaseException) -> str:
     """What an error of somebody else's code says first, for an error of our own in one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -15,6 +15,7 @@ PUBLISHED: dict[str, tuple[str, str]] = {
     "50b1b705fbf9185b": ("rlbench-engine-2", "02184ecc838af77a"),  # quickstart
     "de16c1fec05f0ce8": ("rlbench-engine-2", "50039ec2f0856e87"),  # rainbow_parts
     "66d747f2cb03f81f": ("rlbench-engine-2", "f2aafa69571be002"),  # cleanrl_c51
+    "23a88fbe533d602d": ("rlbench-engine-2", "1180c01eac701077"),  # revisiting_rainbow
 }
 
 

@@ -33,7 +33,7 @@ def test_what_is_not_published_has_a_digest_and_what_is_not_finished_has_none() 
 
 
 def test_what_is_published_is_of_experiments_as_they_are_and_in_the_readme() -> None:
-    named = ("quickstart", "rainbow_parts", "cleanrl_c51")
+    named = ("quickstart", "rainbow_parts", "cleanrl_c51", "revisiting_rainbow")
     runs = [pd.Series([one.run_id for one in resolve([f"experiment={name}"]).planned]) for name in named]
     assert {digest_of(ids) for ids in runs} == set(PUBLISHED)
     assert all(f"`{digest}`" in README.read_text() for _, digest in PUBLISHED.values())

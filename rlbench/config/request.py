@@ -47,6 +47,7 @@ class Request:
     workers: int | None  # None: as many as the launcher has room for
     lanes: int
     checkpoint_seconds: float
+    lease_seconds: float
     launcher: LauncherSettings
     tracking: tuple[TrackerSettings, ...]
     dry_run: bool
@@ -99,6 +100,7 @@ def _resolve(argv: Sequence[str]) -> Request:
         workers=options.workers,
         lanes=options.lanes,
         checkpoint_seconds=options.checkpoint_seconds,
+        lease_seconds=options.lease_seconds,
         launcher=launcher_of(command),
         tracking=trackers_of(command),
         dry_run=flags.dry_run,

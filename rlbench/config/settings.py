@@ -21,6 +21,9 @@ class Settings:
     workers: Any = structural("auto", "workers that train; auto takes one per core, of a Ray cluster too")
     lanes: int = structural(64, "most runs that train as lanes of one program", ">= 1")
     checkpoint_seconds: float = structural(30.0, "seconds between checkpoints", "> 0")
+    lease_seconds: float = structural(
+        120.0, "seconds without a sign until a process elsewhere is taken for dead", ">= 1"
+    )
     until_decided: bool = structural(False, "whether to add seeds by the experiment file's sequential plan")
     report: bool = structural(True, "whether the report is written at the end")
     final_window: int = structural(

@@ -20,10 +20,10 @@ from rlbench.runner.journal import Journal, OtherPlatformError
 from rlbench.runner.updates import VariantProgress
 from rlbench.runner.worker import WorkerSettings
 from rlbench.store import Store
-from rlbench.store.holders import PATIENCE_SECONDS
 from rlbench.store.records import FINAL_STATUSES
 
 CLAIM_POLL_SECONDS = 0.2
+PATIENCE_SECONDS = 1.0  # of waiting without a word
 SPAN_SECONDS = 0.7  # how long a span should take: bounds the wait for a stop request and the pace of the live view
 FIRST_TICKS = 64
 
@@ -43,7 +43,7 @@ class Cohort:
         report: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.store, self.settings, self.should_stop, self.report = store, settings, should_stop, report
-        self.program = store.program([])
+        self.program = store.program([], settings.lease_seconds)
         self.journal = Journal(self.program, settings.launcher)
         self.points: dict[str, dict[int, float]] = {}
         self.runs: dict[str, PlannedRun] = {}

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Hashable, Sequence
 
 from rlbench.config.plan import PlannedRun
-from rlbench.errors import RlbenchError, StoreError, first_line
+from rlbench.errors import LeaseLostError, RlbenchError, StoreError, first_line
 from rlbench.runner.cohort import Cohort
 from rlbench.runner.compile_time import CompileTime, watch_compiler
 from rlbench.runner.plan import cohorts
@@ -46,6 +46,8 @@ def serve(
         own.close()
     except Stopped:
         pass
+    except LeaseLostError as error:  # the end of this worker, and not of the command: another one takes its place
+        tell(Said(str(error)))
     except StoreError as error:
         tell(WorkerFailed(str(error), type(error)))
 

@@ -37,6 +37,7 @@ def train_runs(store: Store, runs: Sequence[PlannedRun], pool: WorkerPool, progr
             left = [run for run in runs if run.run_id not in final]
             if not left:
                 break
+            store.settle()  # whose lease is over is fenced here, where leases are watched, so that workers find its runs free
             claimed = store.claimed()
             free = [run for run in left if run.run_id not in claimed]
             if free:
@@ -61,6 +62,8 @@ class Asked(Protocol):
     def lanes(self) -> int: ...
     @property
     def checkpoint_seconds(self) -> float: ...
+    @property
+    def lease_seconds(self) -> float: ...
 
 
 def pool_of(asked: Asked, launcher: Launcher) -> WorkerPool:
@@ -73,6 +76,7 @@ def pool_of(asked: Asked, launcher: Launcher) -> WorkerPool:
         asked.workers or launcher.room(),
         max_lanes=asked.lanes,
         checkpoint_seconds=asked.checkpoint_seconds,
+        lease_seconds=asked.lease_seconds,
     )
 
 

@@ -31,6 +31,7 @@ from rlbench.runner.worker import (
     WorkerFailed,
     WorkerSettings,
 )
+from rlbench.store.leases import LEASE_SECONDS
 
 POLL_SECONDS = 0.2
 
@@ -67,12 +68,20 @@ class WorkerPool:
     """Workers, started when first needed. A context manager that ends them, with a commit."""
 
     def __init__(
-        self, launcher: Launcher, root: Path, num_workers: int, *, max_lanes: int, checkpoint_seconds: float
+        self,
+        launcher: Launcher,
+        root: Path,
+        num_workers: int,
+        *,
+        max_lanes: int,
+        checkpoint_seconds: float,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self.num_workers, self.interrupted = num_workers, False
         self._launcher = launcher
         self._settings = [
-            WorkerSettings(root, max_lanes, checkpoint_seconds, launcher.name, number) for number in range(num_workers)
+            WorkerSettings(root, max_lanes, checkpoint_seconds, launcher.name, number, lease_seconds)
+            for number in range(num_workers)
         ]
         self.homes = Homes()
         self._workers: dict[int, Worker] = {}

@@ -15,6 +15,7 @@ from rlbench.config.plan import PlannedRun
 from rlbench.errors import StoreError
 from rlbench.runner.compile_time import Compiling
 from rlbench.runner.updates import WorkerUpdate
+from rlbench.store.leases import LEASE_SECONDS
 
 THE_END = 2**62  # as a target: however many steps the budget has
 
@@ -28,6 +29,7 @@ class WorkerSettings:
     checkpoint_seconds: float
     launcher: str
     worker: int = 0
+    lease_seconds: float = LEASE_SECONDS
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from rlbench.errors import StoreError
 from rlbench.store.files import names
-from rlbench.store.index import damaged_copies
 from rlbench.store.schema import SCHEMAS
 from rlbench.store.weights import has_checksum, read_weights
 
@@ -20,16 +19,19 @@ if TYPE_CHECKING:
 
 def check_files(store: Store, read_later: Collection[str] = ()) -> None:
     """Read every part, checkpoint and weights file, but the weights of runs that are read later, and note what is damaged or of nobody."""
-    for problem in damaged_copies(store.layout):
+    for problem in store.index.damaged():
         store.damage.note(problem)
     for table in SCHEMAS:
         for _ in store.read_on(table, 0, store.num_rows(table)):
             pass
     store.memberships()
     store.check_states()
+    doomed = store.index.read().doomed
     owners = {store.layout.weights(run_id).name: run_id for run_id in store.specs()}
     for name in names(store.layout.all_weights):
         path = store.layout.all_weights / name
+        if f"weights/{name}" in doomed:  # a killed `delete` has left it, and whoever opens the store next removes it
+            continue
         if name not in owners:
             store.damage.note(f"{path} is of no run, and left aside")
         elif owners[name] not in read_later:

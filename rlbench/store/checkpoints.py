@@ -1,25 +1,21 @@
-"""Checkpoints: one safetensors file per program, whose replacement is the moment at which a commit happens.
+"""Checkpoints: one safetensors file per commit of a program, which counts once the index names it.
 
-In: the state of a program's lanes, and the number of the commit. Out: the most advanced state of each run, and the
-decision of what a killed program had committed. The file's metadata holds `{"program", "commit", "lanes"}`, sealed; its
-tensors are [lanes, ...], and each lane has a checksum of its own, so that one damaged lane costs one run.
-A file `<program>-<commit>` keeps lanes that their program laid aside unfinished.
-Recovering and sweeping happen under the store's lock, and never touch what belongs to a live program.
+In: the state of a program's lanes, and the number of the commit. Out: the most advanced state of each run. The file's metadata
+holds `{"program", "commit", "lanes"}`, sealed; its tensors are [lanes, ...], and each lane has a checksum of its own, so that one
+damaged lane costs one run. A file never changes; of a program's the latest counts, and those with lanes that it laid aside.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlbench.errors import DamagedError
-from rlbench.store import files, parts
-from rlbench.store.claims import is_alive
+from rlbench.errors import DamagedError, WriteError
+from rlbench.store import files
 from rlbench.store.damage import Damage
 from rlbench.store.files import Layout
 from rlbench.store.names import is_run_id
@@ -31,11 +27,6 @@ if TYPE_CHECKING:
     import torch
 
 _KEY = "rlbench"
-_SUFFIX = ".safetensors"
-_COMMIT = re.compile(r"\d{6,}")
-_STAGED = re.compile(r"[0-9a-f]{12}-(\d{6,}|record|claim|erased|merged-[a-z]+)|index(\.copy)?\.json\.new")
-_CHECKPOINT = re.compile(r"[0-9a-f]{12}(-\d{6,})?\.safetensors")
-FILE_NAME = f"checkpoint{_SUFFIX}"  # its name in a staging folder
 
 
 @dataclass(frozen=True)
@@ -48,13 +39,13 @@ class CheckpointHeader:
     lanes: tuple[CheckpointLane, ...]
 
 
-def staging_folder(layout: Layout, program: str, commit: int) -> Path:
-    return layout.staging / f"{program}-{commit:06d}"
+def checkpoint_name(program: str, commit: int) -> str:
+    return f"{program}-{commit:06d}.safetensors"
 
 
 def write_checkpoint(path: Path, program: str, commit: int, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint file; without lanes it still carries the record of the commit."""
-    tensors = checkpoint.tensors if checkpoint.lanes else {}
+    """Write a new checkpoint file."""
+    tensors = checkpoint.tensors
     sums = _checksums(tensors, len(checkpoint.lanes))
     lanes = [replace(lane, crc32=found) for lane, found in zip(checkpoint.lanes, sums, strict=True)]
     record = {"program": program, "commit": commit, "lanes": [asdict(lane) for lane in lanes]}
@@ -96,15 +87,16 @@ def read_header(path: Path) -> CheckpointHeader | None:
 
 
 class CheckpointReader:
-    """The headers of all checkpoint files of a store, each version of a file parsed once; damaged ones are noted."""
+    """The headers of the checkpoint files of a store, each file parsed once; damaged ones are noted."""
 
     def __init__(self, layout: Layout, damage: Damage) -> None:
         self._folder, self._damage = layout.checkpoints, damage
         self._headers: dict[tuple[str, int, int, int], CheckpointHeader] = {}
 
-    def headers(self) -> list[CheckpointHeader]:
+    def headers(self, names: Iterable[str]) -> list[CheckpointHeader]:
+        """Of these files, as far as they are there."""
         current = {}
-        for name in files.names(self._folder):
+        for name in names:
             path = self._folder / name
             try:
                 stat = path.stat()
@@ -144,9 +136,9 @@ def most_advanced(headers: Collection[CheckpointHeader], attempts: Mapping[str, 
 
 
 def load_lane(path: Path, run_id: str) -> LaneCheckpoint:
-    """One run's state out of a checkpoint file, under the store's lock: reads this lane's bytes only.
+    """One run's state out of a checkpoint file: reads this lane's bytes only.
 
-    Raises DamagedError where they are not those that were written.
+    Raises DamagedError where they are not those that were written, and StoreError where there is no such file any more.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -164,60 +156,20 @@ def load_lane(path: Path, run_id: str) -> LaneCheckpoint:
     return LaneCheckpoint(run_id, lanes[index].env_steps, dict(lanes[index].meta), tensors)
 
 
-def recover(layout: Layout, damage: Damage) -> None:
-    """Finish what killed programs had committed, and remove what they had not.
-
-    A staging folder whose number stands in its program's checkpoint is committed, and one without a number (records,
-    merged parts, erased rows) once it is whole: its parts are published.
-    """
-    for name in files.names(layout.staging):
-        folder = layout.staging / name
-        program, _, what = name.partition("-")
-        if not _STAGED.fullmatch(name) or folder.is_symlink():
-            damage.note(f"{folder} is of no program, and left aside")
-            continue
-        if is_alive(layout.claim(program)):
-            continue
-        if not folder.is_dir():  # the claim of a program that was killed before it could rename it
-            files.remove(folder)
-            continue
-        try:
-            header = _header_of(layout, program) if _COMMIT.fullmatch(what) else None
-            is_committed = header is not None and f"{header.commit:06d}" == what
-            if is_committed or (not _COMMIT.fullmatch(what) and parts.is_whole(folder)):
-                parts.publish(layout, folder)
-        except DamagedError as error:
-            # What it had committed is lost, and its runs begin again: no state may be left that would go on without it.
-            damage.note_error(error)
-            set_aside(layout, layout.checkpoint(program))
-        files.remove_folder(folder)
-
-
-def _header_of(layout: Layout, program: str) -> CheckpointHeader | None:
-    return read_header(layout.checkpoint(program))
-
-
 def set_aside(layout: Layout, path: Path) -> None:
-    """Put a checkpoint that cannot be used where nobody reads it, under the store's lock."""
+    """Put a checkpoint that cannot be used where nobody reads it; somebody else may have done so meanwhile."""
     if path.exists():
         files.make_folder(layout.damaged)
-        files.rename(path, layout.damaged / path.name)
+        try:
+            files.rename(path, layout.damaged / path.name)
+        except WriteError:
+            if path.exists():
+                raise
 
 
-def sweep_checkpoints(
-    layout: Layout, headers: Collection[CheckpointHeader], finished: Collection[str], attempts: Mapping[str, str]
-) -> None:
-    """Remove the files of dead programs in which no lane is both unfinished and the most advanced state of its run.
-
-    Those that could not be read are set aside.
-    """
+def unneeded(
+    headers: Collection[CheckpointHeader], finished: Collection[str], attempts: Mapping[str, str]
+) -> set[Path]:
+    """The files in which no lane is both unfinished and the most advanced state of its run."""
     needed = {state.path for run_id, state in most_advanced(headers, attempts).items() if run_id not in finished}
-    known = {header.path for header in headers}
-    for name in files.names(layout.checkpoints):
-        path = layout.checkpoints / name
-        if path in needed or not _CHECKPOINT.fullmatch(name) or is_alive(layout.claim(name.removesuffix(_SUFFIX))):
-            continue
-        if path in known:
-            files.remove(path)
-        else:
-            set_aside(layout, path)
+    return {header.path for header in headers} - needed

@@ -1,27 +1,27 @@
 """Erasing experiments and runs from a store, for good.
 
-In: names and ids. Out: a store without them: their records and rows are blank in new parts, which one replacement of the index
-puts in the place of the old ones, and their weights and states are removed. Rows keep their positions, so that whoever reads
-along goes on where it was. What is killed before that replacement has erased nothing; behind it, the next who opens the store ends it.
+In: names and ids. Out: a store without them: their records and rows are blank in new parts, which one version of the index puts in
+the place of the old ones, and their weights and states are removed. Rows keep their positions, so that whoever reads along goes on
+where it was. What is killed before that version has erased nothing; behind it, the next who opens the store ends it.
 Must never touch a run that another experiment has, or that a live program holds.
 """
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from rlbench.errors import ConfigError, StoreError
-from rlbench.store import files, parts
-from rlbench.store.claims import live_claims
-from rlbench.store.index import Part
+from rlbench.store import parts
+from rlbench.store.index import Index, Part, name_of
+from rlbench.store.recording import standing
 from rlbench.store.schema import SCHEMAS, record_table
+from rlbench.store.sessions import Session
+from rlbench.store.sweeping import forget
 
 if TYPE_CHECKING:
     from rlbench.store.store import Store
@@ -67,50 +67,77 @@ def erasure(store: Store, experiments: Iterable[str], runs: Iterable[str] = ()) 
 
 
 def erase(store: Store, plan: Callable[[], Erasure]) -> Erasure:
-    """Erase what `plan` says once nobody else can write.
+    """Erase what `plan` says, which is asked again wherever somebody else has changed what it follows from.
 
     Raises ConfigError, with nothing erased, where a live process holds one of the runs; WriteError where the disk is full.
     """
-    layout = store.layout
-    with files.locked(layout):
+    with Session(store.index) as session:
         store.settle()
         wanted = plan()
-        _check_free(store, wanted)
-        staging = layout.staging / f"{uuid.uuid4().hex[:12]}-erased"
+        rewriting: _Rewriting | None = None
+
+        def change(index: Index) -> Index | None:
+            nonlocal wanted, rewriting
+            if not _check_free(store, index, wanted):
+                return None
+            if rewriting is None or rewriting.standing != standing(index):
+                wanted = plan()
+                rewriting = _Rewriting(store, session, wanted, standing(index))
+            return rewriting.follow(index)
+
         try:
-            files.make_folder(staging)
-            _stage(store, staging, wanted)
-            parts.publish(layout, staging)
+            session.publish(change)
         finally:
-            files.remove_folder(staging)
-        store.settle()  # removes the checkpoints in which nobody else has a state
+            forget(store.layout, store.index, session.name)
+    store.settle()  # removes the old parts, the weights, and the checkpoints in which nobody else has a state
     return wanted
 
 
-def _check_free(store: Store, wanted: Erasure) -> None:
+class _Rewriting:
+    """Every part that holds something of an erasure, written anew: of each index that comes, those that were not there before.
+
+    What is written for an index that somebody else followed first is swept with its session.
+    standing: that of the records from which the erasure was planned.
+    """
+
+    def __init__(self, store: Store, session: Session, wanted: Erasure, standing: tuple[int, ...]) -> None:
+        self.standing = standing
+        self._store, self._wanted, self._writer = store, wanted, f"{session.name}-erased"
+        self._new: dict[str, Part | None] = {}  # by the name of the old one; None where nothing of it is to go
+        self._begin: list[Part] | None = None
+
+    def follow(self, index: Index) -> Index:
+        """The index without what is to go, and with where these runs may begin again."""
+        for part in index.parts:
+            if part.name not in self._new:
+                self._new[part.name] = _rewritten(self._store, self._writer, part, self._wanted)
+        written = {part.name: new for part in index.parts if (new := self._new[part.name]) is not None}
+        if self._begin is None:
+            rows = [
+                {"run_id": run_id, "attempt": self._writer, **self._store.positions()} for run_id in self._wanted.runs
+            ]
+            starts = record_table("starts", rows)
+            self._begin = [parts.write_part(self._store.layout, self._writer, "starts", starts)] if rows else []
+        weights = [f"weights/{self._store.layout.weights(run_id).name}" for run_id in self._wanted.runs]
+        old = [name_of(part) for part in index.parts if part.name in written]
+        return index.rewritten(written).with_parts(self._begin).with_doomed([*weights, *old])
+
+
+def _check_free(store: Store, index: Index, wanted: Erasure) -> bool:
+    """Whether nobody holds a run that is concerned. False where the index has moved on; raises ConfigError."""
+    held = store.claims.held(index)  # who looks for a damaged claim is told of it
+    if held is None:
+        return False
     concerned = {*wanted.runs, *wanted.kept}
-    if concerned & set().union(*live_claims(store.layout).values()):  # who looks for a damaged claim is told of it
+    if concerned & set().union(*held.values()):
         names = ", ".join(wanted.experiments or wanted.runs)
-        held_by = " and ".join(store.holders(concerned))
+        held_by = " and ".join(store.holders(concerned)) or "another process"
         raise ConfigError(f"{names} is being trained by {held_by}; let it end, or stop it first; nothing was deleted")
+    return True
 
 
-def _stage(store: Store, staging: Path, wanted: Erasure) -> None:
-    """Write every part that holds something of it anew."""
-    replaced, staged = [], []
-    for part in store.index.read().parts:
-        new = _rewritten(store, staging, part, wanted)
-        if new is not None:
-            replaced.append(part.name)
-            staged.append(new)
-    begin = [{"run_id": run_id, "attempt": staging.name, **store.positions()} for run_id in wanted.runs]
-    if begin:
-        staged.append(parts.stage_part(staging, "starts", record_table("starts", begin)))
-    parts.stage_record(staging, staged, replaced, wanted.runs)
-
-
-def _rewritten(store: Store, staging: Path, part: Part, wanted: Erasure) -> Part | None:
-    """The part without what is to go, staged; None where nothing of it is there, or where it cannot be read anyway."""
+def _rewritten(store: Store, writer: str, part: Part, wanted: Erasure) -> Part | None:
+    """The part without what is to go; None where nothing of it is there, or where it cannot be read anyway."""
     try:
         rows = parts.read_part(store.layout.part(part.table, part.name), part)
     except StoreError as error:
@@ -119,7 +146,7 @@ def _rewritten(store: Store, staging: Path, part: Part, wanted: Erasure) -> Part
     where = _doomed(part.table, rows, wanted)
     if where is None or not pc.any(where).as_py():
         return None
-    return parts.stage_part(staging, part.table, parts.erased(rows, where), part.level, part.is_old)
+    return parts.write_part(store.layout, writer, part.table, parts.erased(rows, where), part.level, part.is_old)
 
 
 def _doomed(table: str, rows: pa.Table, wanted: Erasure) -> pa.ChunkedArray | None:

@@ -1,16 +1,14 @@
 """Where everything lies in a store, and the few ways in which its files are touched.
 
-In: paths and bytes. Out: files that appear whole, by rename, after they have reached the disk. An operating system's
-refusal (no space, no permission, a read-only disk) becomes one `StoreError` that names the path and the reason.
-Every rename into a shared folder happens under the store's lock; nothing here ever writes into a file that others read.
+In: paths and bytes. Out: files that have reached the disk before anybody is told of them. An operating system's refusal
+(no space, no permission, a read-only disk) becomes one `StoreError` that names the path and the reason.
+Nothing here ever writes into a file that others read.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,10 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from rlbench.errors import DamagedError, StoreError, WriteError
-from rlbench.store.holders import sign, wait_for
 
-FORMAT = 2
-READABLE = (1, 2)  # in format 1 no checksums stand beside the parts
+FORMAT = 3
+READABLE = (
+    1,
+    2,
+    3,
+)  # in formats 1 and 2 a lock of one kernel guards the index; in format 1 there is none, and no checksums
 
 
 @dataclass(frozen=True)
@@ -36,16 +37,14 @@ class Layout:
         return self.root / "format.json"
 
     @property
-    def lock(self) -> Path:
-        return self.root / "lock"
-
-    @property
     def index(self) -> Path:
-        return self.root / "index.json"
+        """The versions of the index, of which the highest counts."""
+        return self.root / "index"
 
     @property
-    def index_copy(self) -> Path:
-        return self.root / "index.copy.json"
+    def leases(self) -> Path:
+        """The heartbeats of those who write."""
+        return self.root / "leases"
 
     @property
     def damaged(self) -> Path:
@@ -54,6 +53,7 @@ class Layout:
 
     @property
     def claims(self) -> Path:
+        """Which runs each of those who write holds."""
         return self.root / "claims"
 
     @property
@@ -62,7 +62,7 @@ class Layout:
 
     @property
     def staging(self) -> Path:
-        """Files on their way: one folder per commit, the only place that ever holds unfinished files."""
+        """Files on their way to a name under which they must appear whole."""
         return self.root / "staging"
 
     @property
@@ -81,12 +81,6 @@ class Layout:
 
     def weights(self, run_id: str) -> Path:
         return self.all_weights / f"{run_id}.safetensors"
-
-    def checkpoint(self, program: str) -> Path:
-        return self.checkpoints / f"{program}.safetensors"
-
-    def claim(self, program: str) -> Path:
-        return self.claims / program
 
 
 @contextmanager
@@ -108,21 +102,6 @@ def reading(path: Path) -> Iterator[None]:
         raise StoreError(f"cannot read {path}: {error.strerror or str(error)}") from error
     except ValueError as error:  # pyarrow's ArrowInvalid and json's JSONDecodeError are ValueErrors
         raise DamagedError(f"{path} is damaged: {' '.join(str(error).split())[:200]}") from error
-
-
-@contextmanager
-def locked(layout: Layout) -> Iterator[None]:
-    """Hold the store's exclusive lock; whoever waits long is told for whom. Not reentrant: twice in one thread waits for ever."""
-    with writing(layout.lock):
-        lock = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        with writing(layout.lock):
-            wait_for(lock, layout.lock, "the store's lock")
-            sign(lock)
-        yield
-    finally:
-        fcntl.flock(lock, fcntl.LOCK_UN)  # said aloud, because a forked child may still hold the descriptor
-        os.close(lock)
 
 
 def make_folder(path: Path) -> None:
@@ -147,6 +126,17 @@ def rename(source: Path, target: Path) -> None:
         os.rename(source, target)
 
 
+def link(source: Path, target: Path) -> bool:
+    """Give a file a second name, unless something has that name already; whether it was given."""
+    with writing(target):
+        try:
+            os.link(source, target)
+        except FileExistsError:
+            # A server whose answer was lost is asked again by the kernel, and then refuses what it has done.
+            return os.stat(source).st_nlink > 1
+    return True
+
+
 def sync_folder(path: Path) -> None:
     """Wait until the names in a folder have reached the disk."""
     with writing(path):
@@ -160,11 +150,6 @@ def sync_folder(path: Path) -> None:
 def remove(path: Path) -> None:
     with writing(path):
         path.unlink(missing_ok=True)
-
-
-def remove_folder(path: Path) -> None:
-    """Remove a staging folder; what cannot be removed now is swept when the store is next opened."""
-    shutil.rmtree(path, ignore_errors=True)
 
 
 def names(folder: Path) -> list[str]:
@@ -203,10 +188,24 @@ def read_format(layout: Layout) -> int | None:
     return version
 
 
+def begin_format(layout: Layout, version: int) -> None:
+    """Make the folder a store of this format, unless somebody has made it one of any."""
+    temp = _staged_format(layout, version)
+    try:
+        link(temp, layout.format)
+    finally:
+        remove(temp)
+    sync_folder(layout.root)
+
+
 def write_format(layout: Layout, version: int) -> None:
-    """Make the folder a store of this format. Two programs may do so at once: they write the same bytes."""
+    """Make a store one of this format, whatever it was. Two programs may do so at once: they write the same bytes."""
+    rename(_staged_format(layout, version), layout.format)
+    sync_folder(layout.root)
+
+
+def _staged_format(layout: Layout, version: int) -> Path:
     make_folder(layout.root)
     temp = layout.root / f".format-{uuid.uuid4().hex}"
     write_file(temp, [json.dumps({"format": version}).encode()])
-    rename(temp, layout.format)
-    sync_folder(layout.root)
+    return temp

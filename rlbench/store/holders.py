@@ -1,22 +1,16 @@
-"""Who holds a lock: a line that the holder writes into the locked file, and waiting that says for whom.
+"""Who holds a lock: a line that the holder writes into the locked file.
 
-In: a file that is locked with flock. Out: the lock, and after a second of waiting one line on stderr. The line is for
-people only: nothing is decided by it.
+In: a file that is locked with flock. Out: its holder in words. The line is for people only: nothing is decided by it.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import socket
-import sys
-import time
 from datetime import datetime
 from pathlib import Path
 
-PATIENCE_SECONDS = 1.0  # of waiting without a word
-_POLL_SECONDS = 0.02
 _LINE = re.compile(r"# process (\d{1,10}) on ([\w.-]{1,255})(?: since ([\d-]{10} [\d:]{8}))?")
 
 
@@ -60,18 +54,3 @@ def _is_stopped(process: str) -> bool:
     except (OSError, IndexError):  # not Linux, or not there any more
         return False
     return state in "Tt"
-
-
-def wait_for(lock: int, path: Path, what: str) -> None:
-    """Take an exclusive flock; says on stderr who holds it where that takes longer than a moment."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                break
-            time.sleep(_POLL_SECONDS)
-    print(f"waiting for {what} ({path}), held by {read_holder(path)}", file=sys.stderr, flush=True)
-    fcntl.flock(lock, fcntl.LOCK_EX)

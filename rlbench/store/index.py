@@ -1,34 +1,27 @@
-"""The index of a store: which parts count, in what order, how many rows they have, and their checksums.
+"""The index of a store: which parts and checkpoints count, and who writes.
 
-In: the parts of a commit. Out: `index.json`, replaced by one rename under the store's lock, which is the moment at
-which readers see a commit: all of it or none. A part that the index does not name does not count. Of each table the
-rows have positions 0, 1, 2 ... that never change: parts are only added at the end, neighbours merged into one, or rows
-erased, which leaves blank ones in their places. A second copy of the index is read where the first is damaged. A store
-of format 1 has no index: its parts count as they are listed, without checksums, until the store is next opened for
-writing, which writes the first index.
+In: the parts of a commit. Out: the next index. Readers see a commit all at once, or nothing of it: a part that the index does not
+name does not count. Of each table the rows have positions 0, 1, 2 ... that never change: parts are only added at the end,
+neighbours merged into one, or rows erased, which leaves blank ones in their places. How one index follows another is
+`rlbench.store.index_log`; what earlier formats had for one is `rlbench.store.earlier`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from rlbench.errors import DamagedError, StoreError
-from rlbench.store import files
-from rlbench.store.damage import Damage
-from rlbench.store.files import Layout
 from rlbench.store.schema import SCHEMAS
 from rlbench.store.sealed import sealed_line, unseal
 
+CHECKPOINT_NAME = re.compile(r"[0-9a-f]{12}(-\d{6,})?\.safetensors")
 PART_NAME = re.compile(r"\d{20}-([0-9a-f]{12}-[0-9a-z-]{1,40})\.parquet")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_DOOMED = re.compile(rf"tables/[a-z]+/{PART_NAME.pattern}|weights/[0-9a-f]{{16}}\.safetensors")
+_WRITER = re.compile(r"[0-9a-f]{12}")
+_CLAIM = re.compile(r"[0-9a-f]{12}-\d{6,}")
 
 
 @dataclass(frozen=True)
@@ -54,15 +47,41 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Writer:
+    """Somebody who may change the index, for as long as it names them.
+
+    claim: the file that says which runs they hold; empty for none. changes: how many they have made, so that none is made twice.
+    is_fenced: taken for dead, and never let in again; what they have left is still to be swept.
+    """
+
+    name: str
+    claim: str = ""
+    changes: int = 0
+    is_fenced: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what no writer is: names are never paths."""
+        if not _WRITER.fullmatch(self.name) or (self.claim and not _CLAIM.fullmatch(self.claim)):
+            raise ValueError(f"no writer is {self.name[:40]!r} with the claim {self.claim[:40]!r}")
+
+
+@dataclass(frozen=True)
 class Index:
     """The parts that count, each table's in order. has_checksums: False where they are as they are listed.
 
     erasures: how often rows were erased: who has read records before the latest reads them again.
+    version: which in the log of indexes; 0 for that of an earlier format.
+    checkpoints: the files whose states count. writers: who may write. doomed: files in the store that count no more, and are to be
+    removed by whoever comes: parts that were merged or rewritten, weights of runs that were erased.
     """
 
     parts: tuple[Part, ...] = ()
     has_checksums: bool = True
     erasures: int = 0
+    version: int = 0
+    checkpoints: tuple[str, ...] = ()
+    writers: Mapping[str, Writer] = field(default_factory=dict)
+    doomed: tuple[str, ...] = ()
 
     def of(self, table: str) -> tuple[Part, ...]:
         return tuple(part for part in self.parts if part.table == table)
@@ -92,162 +111,76 @@ class Index:
 
     def rewritten(self, old: Mapping[str, Part]) -> Index:
         """With each of these parts in the place of the one of that name, less rows that were erased."""
-        parts = tuple(old.get(part.name, part) for part in self.parts)
-        return self if parts == self.parts else replace(self, parts=parts, erasures=self.erasures + 1)
+        return replace(self, parts=tuple(old.get(part.name, part) for part in self.parts), erasures=self.erasures + 1)
+
+    def with_writer(self, writer: Writer) -> Index:
+        """With this standing of a writer, new or known."""
+        return replace(self, writers={**self.writers, writer.name: writer})
+
+    def fenced(self, names: Collection[str]) -> Index:
+        """With these writers let in no more."""
+        fenced = {
+            name: replace(one, claim="", is_fenced=True)
+            for name, one in self.writers.items()
+            if name in names and not one.is_fenced
+        }
+        return replace(self, writers={**self.writers, **fenced}) if fenced else self
+
+    def without_writers(self, names: Collection[str]) -> Index:
+        return replace(self, writers={name: writer for name, writer in self.writers.items() if name not in names})
+
+    def with_doomed(self, new: Iterable[str] = (), gone: Collection[str] = ()) -> Index:
+        """With these files to be removed, and those removed."""
+        doomed = tuple(name for name in dict.fromkeys((*self.doomed, *new)) if name not in gone)
+        return self if doomed == self.doomed else replace(self, doomed=doomed)
+
+    def with_checkpoints(self, new: Sequence[str], old: Collection[str]) -> Index:
+        """With these checkpoints counting, and those no more."""
+        return replace(self, checkpoints=(*(name for name in self.checkpoints if name not in old), *new))
 
 
-def _parse(data: bytes) -> Index:
+def name_of(part: Part) -> str:
+    """Where a part lies in its store."""
+    return f"tables/{part.table}/{part.name}"
+
+
+def parse_index(data: bytes) -> Index:
+    """The index that these bytes are. Raises ValueError for anything else."""
     content = unseal(data)
     try:
-        return Index(tuple(Part(**part) for part in content["parts"]), erasures=int(content.get("erasures", 0)))
+        writers = [Writer(**writer) for writer in content.get("writers", [])]
+        checkpoints, doomed = content.get("checkpoints", []), content.get("doomed", [])
+        if not all(map(CHECKPOINT_NAME.fullmatch, checkpoints)) or not all(map(_DOOMED.fullmatch, doomed)):
+            raise ValueError("no file of a store has such a name")
+        return Index(
+            parts_of_record(content),
+            erasures=int(content.get("erasures", 0)),
+            version=int(content.get("version", 0)),
+            checkpoints=tuple(checkpoints),
+            writers={writer.name: writer for writer in writers},
+            doomed=tuple(doomed),
+        )
     except (KeyError, TypeError) as error:
         raise ValueError(f"it is no index: {error}") from error
 
 
-def _read(path: Path) -> Index | None:
-    with files.reading(path):
-        try:
-            return _parse(path.read_bytes())
-        except FileNotFoundError:
-            return None
-
-
-def read_index(layout: Layout, damage: Damage, counts: dict[Path, int] | None = None) -> Index:
-    """The index as it is now; where the first copy is damaged, from the second. Raises DamagedError where both are.
-
-    counts: rows of listed parts that are known already, and where to put those that are not.
-    """
-    try:
-        found = _read(layout.index)
-        if found is not None:
-            return found
-        problem = DamagedError(f"{layout.index} is missing")
-    except DamagedError as error:
-        problem = error
-    try:
-        copy = _read(layout.index_copy)
-    except DamagedError as error:
-        raise DamagedError(f"{problem}, and so is {layout.index_copy.name}") from error
-    if copy is not None:
-        damage.note(f"{problem}; its copy is used")
-        return copy
-    if layout.index.exists() or files.read_format(layout) != 1:
-        raise problem
-    return listed(layout, damage, {} if counts is None else counts)
-
-
-def write_index(layout: Layout, index: Index) -> None:
-    """Replace the index, under the store's lock, and then its copy."""
-    erasures = {"erasures": index.erasures} if index.erasures else {}
-    data = sealed_line({"parts": [asdict(part) for part in index.parts], **erasures})
-    for path in (layout.index, layout.index_copy):
-        temp = layout.staging / f"{path.name}.new"
-        files.remove(temp)  # of somebody who was killed here
-        files.write_file(temp, [data])
-        files.rename(temp, path)
-    files.sync_folder(layout.root)
-
-
-def damaged_copies(layout: Layout) -> list[str]:
-    """What is wrong with either copy of the index; nothing where there is none."""
-    found = []
-    for path in (layout.index, layout.index_copy):
-        try:
-            _read(path)
-        except StoreError as error:
-            found.append(str(error))
-    return found
-
-
-def listed(layout: Layout, damage: Damage, counts: dict[Path, int]) -> Index:
-    """The parts of a store without an index: what is called as we call parts, in the order of the names."""
-    found = []
-    for table in SCHEMAS:
-        seen: set[str] = set()
-        if table != "starts" and layout.tables.is_dir() and not layout.table(table).is_dir():
-            damage.note(f"{layout.table(table)} is missing; its rows are left out")
-        for name in files.names(layout.table(table)):
-            matched = PART_NAME.fullmatch(name)
-            if matched is None or matched[1] in seen:  # a stray file, or a copy of a part
-                continue
-            seen.add(matched[1])
-            path = layout.part(table, name)
-            if path not in counts:
-                counts[path] = _count(path, damage)
-            found.append(Part(table, name, counts[path], is_old=True))
-    return Index(tuple(found), has_checksums=False)
-
-
-def _count(path: Path, damage: Damage) -> int:
-    try:
-        with files.reading(path):
-            return int(pq.read_metadata(path).num_rows)
-    except StoreError as error:
-        damage.note_part(path, error)
-        return 0
-
-
-def adopted(layout: Layout, index: Index) -> Index:
-    """The listed parts with checksums of what they hold now, so that what happens to them from now on is seen."""
-    return Index(tuple(replace(part, sha256=_digest(layout.part(part.table, part.name))) for part in index.parts))
-
-
-def _digest(path: Path) -> str:
-    with files.reading(path):
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-class IndexReader:
-    """The index, parsed once for each version of its file."""
-
-    def __init__(self, layout: Layout, damage: Damage) -> None:
-        self._layout, self._damage = layout, damage
-        self._version: tuple[int, int, int] | None = None
-        self._index = Index()
-        self._counts: dict[Path, int] = {}
-
-    def read(self) -> Index:
-        try:
-            stat = os.stat(self._layout.index)
-            version = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-        except OSError:  # a store of format 1, or a damaged one
-            return read_index(self._layout, self._damage, self._counts)
-        if version != self._version:
-            self._index = read_index(self._layout, self._damage)
-            self._version = version
-        return self._index
-
-
-def strays(layout: Layout, index: IndexReader) -> list[Path]:
-    """Files among the parts that do not count: named by no commit, and not on their way."""
-    there = {layout.part(table, name) for table in SCHEMAS for name in _all_names(layout.table(table))}
-    there -= _named(layout, index)
-    on_their_way = set(files.names(layout.staging))
-    there = {path for path in there if not _is_of(path, on_their_way)}
-    # Once more, for what was published or merged while we looked.
-    return sorted(path for path in there - _named(layout, index) if os.path.lexists(path)) if there else []
-
-
-def _all_names(folder: Path) -> Iterable[str]:
-    with files.reading(folder):
-        try:
-            return os.listdir(folder)
-        except FileNotFoundError:
-            return []
-
-
-def _named(layout: Layout, index: IndexReader) -> set[Path]:
-    return {layout.part(part.table, part.name) for part in index.read().parts}
-
-
-def _is_of(path: Path, folders: Iterable[str]) -> bool:
-    matched = PART_NAME.fullmatch(path.name)
-    return matched is not None and matched[1] in folders
+def sealed_index(index: Index) -> bytes:
+    """The bytes from which `parse_index` makes this index."""
+    return sealed_line(
+        {
+            "version": index.version,
+            "parts": [asdict(part) for part in index.parts],
+            "erasures": index.erasures,
+            "checkpoints": list(index.checkpoints),
+            "writers": [asdict(writer) for writer in index.writers.values()],
+            "doomed": list(index.doomed),
+        }
+    )
 
 
 def parts_of_record(record: Mapping[str, Any]) -> tuple[Part, ...]:
-    """The parts that a staged record names. Raises ValueError for anything else."""
+    """The parts that a record names. Raises ValueError for anything else."""
     try:
         return tuple(Part(**part) for part in record["parts"])
     except (KeyError, TypeError) as error:
-        raise ValueError(f"it is no record of a commit: {error}") from error
+        raise ValueError(f"it is no record of parts: {error}") from error

@@ -1,16 +1,15 @@
 """A training program's hold on a store: the runs that it claimed, their stored states, and its commits.
 
-In: rows, the state of all unfinished lanes, the runs that ended. Out: all of it in the store, or none of it. A commit
-happens at one rename, that of the checkpoint: rows since the last checkpoint are never published, so a resumed run can
-never publish them twice; rows before it are published by whoever comes next, if this program is killed first.
+In: rows, the state of all unfinished lanes, the runs that ended. Out: all of it in the store, or none of it. A commit happens at one
+conditional write, that of the index which names its parts and its checkpoint: rows since the last one are never published, so a
+resumed run can never publish them twice, and who has been taken for dead cannot publish at all.
 Must never publish a row that its run's stored state does not cover. Knows nothing of how runs are trained.
 """
 
 from __future__ import annotations
 
 import subprocess
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,13 +22,17 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rlbench.errors import DamagedError, StoreError
+from rlbench.errors import DamagedError, StoreError, WriteError
 from rlbench.store import files, parts
-from rlbench.store.checkpoints import FILE_NAME, State, load_lane, staging_folder, write_checkpoint
-from rlbench.store.claims import Claim, live_claims
+from rlbench.store.checkpoints import State, checkpoint_name, load_lane, write_checkpoint
+from rlbench.store.claims import write_claim
 from rlbench.store.compaction import compact
+from rlbench.store.index import Index
+from rlbench.store.leases import LEASE_SECONDS
 from rlbench.store.records import FINAL_STATUSES, STATUSES, Checkpoint, Finished, LaneCheckpoint
 from rlbench.store.schema import ROW_TABLES, Columns, canonical_json, record_table, row_table, split_rows
+from rlbench.store.sessions import Session
+from rlbench.store.sweeping import forget
 from rlbench.store.weights import write_weights
 
 if TYPE_CHECKING:
@@ -62,18 +65,17 @@ def package_version() -> str:
 class Program:
     """The runs that one process holds. Made by `Store.program`; a context manager that lets them go at the end."""
 
-    def __init__(self, store: Store, run_ids: Iterable[str]) -> None:
+    def __init__(self, store: Store, run_ids: Iterable[str], lease_seconds: float = LEASE_SECONDS) -> None:
         self._store = store
         self._layout = store.layout
-        self._name = uuid.uuid4().hex[:12]
-        self._commits = 0
+        self._commits = self._claims = 0
         self._closed = False
         self._broken = False
         self._run_ids: list[str] = []
-        self._lanes: dict[str, int] = {}  # run_id -> env_steps in this program's own checkpoint
+        self._checkpoint = ""  # the latest, in which are:
+        self._lanes: dict[str, int] = {}  # run_id -> env_steps
         self._lost: set[str] = set()  # runs whose stored state is damaged, and which have not committed since
-        with files.locked(self._layout):
-            self._claim = Claim(self._layout, self._name)
+        self._session = Session(store.index, lease_seconds)
         try:
             self.claim(run_ids)
         except BaseException:
@@ -88,25 +90,64 @@ class Program:
     def claim(self, run_ids: Iterable[str]) -> tuple[str, ...]:
         """Take those of the runs that are not final and that no live program holds; returns them.
 
-        Raises ValueError for a run that no experiment of the store has recorded.
+        Raises ValueError for a run that no experiment of the store has recorded, and LeaseLostError.
         """
         wanted = list(dict.fromkeys(run_ids))
         unknown = self._store.unknown(wanted)
         if unknown:
             raise ValueError(f"runs without a recorded specification: {unknown}")
-        with files.locked(self._layout):
-            self._store.settle()  # an end that a killed program had committed must be seen before its run is taken
-            taken = set().union(*live_claims(self._layout).values())
-            free = tuple(run_id for run_id in wanted if run_id not in taken and not self._store.is_final(run_id))
-            self._claim.take(free)
+        self._store.settle()  # what is free because its program is dead must be seen
+        free: tuple[str, ...] = ()
+
+        def change(index: Index) -> Index | None:
+            nonlocal free
+            if any(writer.is_fenced for writer in index.writers.values()):
+                self._store.settle()  # their files go before their runs are anybody's
+                return None
+            held = self._store.claims.held(index)
+            if held is None:
+                return None
+            taken = set().union(*held.values())
+            erased = {name for name in index.doomed if name.startswith("weights/")}
+            free = tuple(
+                run_id
+                for run_id in wanted
+                if run_id not in taken
+                and f"weights/{self._layout.weights(run_id).name}" not in erased
+                and not self._store.is_final(run_id)
+            )
+            return self._holding(index, [*self._run_ids, *free]) if free else index
+
+        self._change_claim(change)
         self._run_ids.extend(free)
         return free
 
     def release(self, run_ids: Iterable[str]) -> None:
         """Let other programs have these runs. What is stored of them stays; they go on from there."""
         let_go = set(run_ids) & set(self._run_ids)
-        self._claim.let_go(sorted(let_go))
-        self._run_ids = [run_id for run_id in self._run_ids if run_id not in let_go]
+        if let_go:
+            kept = [run_id for run_id in self._run_ids if run_id not in let_go]
+            self._change_claim(lambda index: self._holding(index, kept))
+            self._run_ids = kept
+
+    def _holding(self, index: Index, run_ids: Sequence[str]) -> Index:
+        """The index in which this program holds these runs: none of it counts before the index is the store's."""
+        if not run_ids:
+            return self._session.claiming(index, "")
+        self._claims += 1
+        name = f"{self._session.name}-{self._claims:06d}"
+        write_claim(self._layout, name, run_ids)
+        return self._session.claiming(index, name)
+
+    def _change_claim(self, change: Callable[[Index], Index | None]) -> None:
+        self._remove_old_claims(self._session.publish(change))
+
+    def _remove_old_claims(self, index: Index) -> None:
+        """Remove every claim of this program but the one that this index names: who was overtaken has written more than one."""
+        counting = index.writers[self._session.name].claim
+        for name in files.names(self._layout.claims):
+            if name.startswith(f"{self._session.name}-") and name != counting:
+                files.remove(self._layout.claims / name)
 
     def checkpoint_of(self, run_id: str) -> LaneCheckpoint | None:
         """The most advanced stored state of a run, by whichever program; None where there is none.
@@ -114,16 +155,19 @@ class Program:
         A run that has one must go on from it: its rows up to there are published. A run without one begins (again): what is
         published of it counts until its next commit, and never after. A state that is damaged is noted, and is none.
         """
-        with files.locked(self._layout):
-            state = self._states().get(run_id)
-            if state is None:
-                return None
+        state = self._states().get(run_id)
+        while state is not None:
             try:
                 return load_lane(state.path, run_id)
             except DamagedError as error:
                 self._store.damage.note(f"{error}; run {run_id} begins again")
                 self._lost.add(run_id)
                 return None
+            except StoreError:  # its program has laid it aside in another file meanwhile
+                before, state = state, self._states().get(run_id)
+                if state == before:
+                    raise
+        return None
 
     def _states(self) -> dict[str, State]:
         """The states from which runs have to go on."""
@@ -158,35 +202,33 @@ class Program:
         states = self._states()
         tables = self._publishable(rows, checkpoint, finished, states)
         self._commits += 1
-        staging = staging_folder(self._layout, self._name, self._commits)
-        checkpoint, starts = self._with_attempts(checkpoint, finished, states, staging.name)
+        checkpoint, starts = self._with_attempts(
+            checkpoint, finished, states, f"{self._session.name}-{self._commits:06d}"
+        )
         if starts:
             tables["starts"] = record_table("starts", starts)
         if finished:
             tables["outcomes"] = record_table("outcomes", [self._outcome(end, platform, launcher) for end in finished])
         try:
-            self._stage(staging, tables, checkpoint, finished)
-            with files.locked(self._layout):
-                self._commit_point(staging, checkpoint, finished)
-                parts.publish(self._layout, staging)
-            files.remove_folder(staging)
-            self._lost -= {lane.run_id for lane in checkpoint.lanes} | {end.run_id for end in finished}
-            self.release([end.run_id for end in finished])
-        except BaseException:
+            self._publish(tables, checkpoint, finished)
+        except BaseException as error:
             self._broken = True
+            forget(self._layout, self._store.index, self._session.name)
+            if isinstance(error, WriteError):  # of a file, it may be, that was swept under our hands
+                self._session.check()
             raise
-        compact(self._layout, self._store.index, self._name)
+        self._lost -= {lane.run_id for lane in checkpoint.lanes} | {end.run_id for end in finished}
+        compact(self._layout, self._store.index, self._session)
 
     def close(self) -> None:
         """Let go of everything and remove what is no longer needed. Safe to call twice."""
-        if self._closed:
+        if self._closed or not self._session.is_ours:
             return
         self._closed = True
         # Best effort: what a full disk or a lost permission leaves behind is swept when the store is next opened.
-        with suppress(StoreError, OSError), files.locked(self._layout):
-            self._claim.close()
+        self._session.close()
+        with suppress(StoreError, OSError):
             self._store.settle()
-        self._claim.forget()
 
     def __enter__(self) -> Self:
         return self
@@ -266,22 +308,55 @@ class Program:
                 tables[table] = whole
         return tables
 
-    def _stage(
-        self, staging: Path, tables: Mapping[str, Any], checkpoint: Checkpoint, finished: Sequence[Finished]
-    ) -> None:
-        """Write everything that this commit consists of where nobody reads it."""
-        try:
-            files.make_folder(staging)
-            specs = self._store.specs([end.run_id for end in finished])
-            for end in finished:
-                if end.weights is not None:
-                    path = staging / self._layout.weights(end.run_id).name
-                    write_weights(path, end.weights, canonical_json(specs[end.run_id]))
-            write_checkpoint(staging / FILE_NAME, self._name, self._commits, checkpoint)
-            parts.stage_parts(staging, tables)
-        except BaseException:
-            files.remove_folder(staging)
-            raise
+    def _publish(self, tables: Mapping[str, Any], checkpoint: Checkpoint, finished: Sequence[Finished]) -> None:
+        """Write everything that this commit consists of, and then the index in which it counts."""
+        name = f"{self._session.name}-{self._commits:06d}"
+        self._write_weights(finished)
+        written = [parts.write_part(self._layout, name, table, rows) for table, rows in tables.items()]
+        current = checkpoint_name(self._session.name, self._commits) if checkpoint.lanes else ""
+        if current:
+            write_checkpoint(self._layout.checkpoints / current, self._session.name, self._commits, checkpoint)
+            files.sync_folder(self._layout.checkpoints)
+        lanes = {lane.run_id: lane.env_steps for lane in checkpoint.lanes}
+        final = {end.run_id for end in finished if end.status in FINAL_STATUSES}
+        is_kept = bool(
+            self._lanes.keys() - lanes.keys() - final
+        )  # laid aside, or failed: their older state is all there is
+        old = [self._checkpoint] if self._checkpoint and not is_kept else []
+        ended = {end.run_id for end in finished}
+        held = [run_id for run_id in self._run_ids if run_id not in ended]
+
+        def change(index: Index) -> Index:
+            following = index.with_parts(written).with_checkpoints([current] if current else [], old)
+            return self._holding(following, held) if ended else following
+
+        following = self._session.publish(change)
+        self._checkpoint, self._lanes, self._run_ids = current, lanes, held
+        for one in old:
+            files.remove(self._layout.checkpoints / one)
+        if ended:
+            self._remove_old_claims(following)
+
+    def _write_weights(self, finished: Sequence[Finished]) -> None:
+        """Put the weights of the runs that end in their places, where nobody looks before their ends are published.
+
+        Who is fenced has its staged files swept before anybody takes its runs. They are all staged before the check: whoever
+        sleeps behind it finds nothing any more to put over a successor's.
+        """
+        specs = self._store.specs([end.run_id for end in finished])
+        staged = []
+        for end in finished:
+            if end.weights is None:
+                continue
+            path = self._layout.weights(end.run_id)
+            temp = self._layout.staging / f"{self._session.name}-{path.name}"
+            write_weights(temp, end.weights, canonical_json(specs[end.run_id]))
+            staged.append((temp, path))
+        self._session.check()
+        for temp, path in staged:
+            files.rename(temp, path)
+        if staged:
+            files.sync_folder(self._layout.all_weights)
 
     def _outcome(self, end: Finished, platform: str, launcher: str) -> dict[str, Any]:
         return {
@@ -298,19 +373,3 @@ class Program:
             "finished_at": datetime.now(UTC),
             "error": end.error,
         }
-
-    def _commit_point(self, staging: Path, checkpoint: Checkpoint, finished: Sequence[Finished]) -> None:
-        """Put the weights and then the checkpoint in their places; the last rename is the commit."""
-        weights = [self._layout.weights(end.run_id) for end in finished if end.weights is not None]
-        for path in weights:
-            files.rename(staging / path.name, path)
-        if weights:
-            files.sync_folder(weights[0].parent)
-        lanes = {lane.run_id: lane.env_steps for lane in checkpoint.lanes}
-        final = {end.run_id for end in finished if end.status in FINAL_STATUSES}
-        current = self._layout.checkpoint(self._name)
-        if self._lanes.keys() - lanes.keys() - final:  # laid aside, or failed: their older state is all there is
-            files.rename(current, current.with_name(f"{self._name}-{self._commits - 1:06d}{current.suffix}"))
-        files.rename(staging / FILE_NAME, current)
-        files.sync_folder(self._layout.checkpoints)
-        self._lanes = lanes

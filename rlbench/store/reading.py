@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from rlbench.store.damage import Damage
-from rlbench.store.index import IndexReader
+from rlbench.store.index_log import IndexLog
 from rlbench.store.names import problem_of
 from rlbench.store.parts import TableReader, unerased
 from rlbench.store.specs import SpecParser
@@ -28,7 +28,7 @@ _KEYS = {
 class RecordReader:
     """One small table, each of its rows read once. A specification is parsed, and shares its values with others of its cell."""
 
-    def __init__(self, table: str, index: IndexReader, tables: TableReader, damage: Damage) -> None:
+    def __init__(self, table: str, index: IndexLog, tables: TableReader, damage: Damage) -> None:
         self._table, self._index, self._tables, self._damage = table, index, tables, damage
         self._specs = SpecParser()
         self._seen = self._erasures = 0
@@ -54,7 +54,8 @@ class RecordReader:
             return
         names = _KEYS[self._table]
         for first, piece in self._tables.pieces(self._table, self._seen, until):
-            for row in unerased(piece, index).to_pylist():
+            # Of a piece that was rewritten since we began, the index as it is now knows.
+            for row in unerased(piece, self._index.read()).to_pylist():
                 if "spec" in row:
                     with suppress(ValueError, RecursionError):  # what it is instead is said below
                         row["spec"] = self._specs.parse(row["spec"])

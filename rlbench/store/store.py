@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,19 +24,22 @@ from rlbench.store.checkpoints import (
     State,
     load_lane,
     most_advanced,
-    recover,
-    sweep_checkpoints,
 )
-from rlbench.store.claims import holders, is_alive, live_claims, sweep_claims
+from rlbench.store.claims import ClaimReader
 from rlbench.store.damage import Damage
+from rlbench.store.earlier import Takeover, is_earlier
 from rlbench.store.files import Layout
-from rlbench.store.index import IndexReader, adopted, strays, write_index
-from rlbench.store.names import is_name, problem_of
+from rlbench.store.index import Index
+from rlbench.store.index_log import IndexLog
+from rlbench.store.leases import LEASE_SECONDS, Owner, Watch
+from rlbench.store.names import is_name
 from rlbench.store.program import Program
 from rlbench.store.reading import RecordReader
+from rlbench.store.recording import publish_records
 from rlbench.store.records import FINAL_STATUSES, Member
-from rlbench.store.schema import RECORD_TABLES, ROW_TABLES, SCHEMAS, canonical_json, record_table
+from rlbench.store.schema import RECORD_TABLES, ROW_TABLES, SCHEMAS, canonical_json
 from rlbench.store.specs import configurations
+from rlbench.store.sweeping import settle, strays
 
 
 class Store:
@@ -46,7 +48,9 @@ class Store:
     def __init__(self, layout: Layout, say: Callable[[str], None] | None = None) -> None:
         self.layout = layout
         self.damage = Damage(say)
-        self.index = IndexReader(layout, self.damage)
+        self.index = IndexLog(layout, self.damage)
+        self.watch = Watch(self.index.objects)
+        self.claims = ClaimReader(layout, self.index, self.damage)
         self._tables = parts.TableReader(layout, self.index, self.damage)
         self._records = {table: RecordReader(table, self.index, self._tables, self.damage) for table in RECORD_TABLES}
         self._checkpoints = CheckpointReader(layout, self.damage)
@@ -66,29 +70,38 @@ class Store:
                 raise StoreError(f"there is no results folder {layout.root}")
             return store
         if files.read_format(layout) is None:
-            files.write_format(layout, 1)  # and of the next one once it has an index
+            files.begin_format(layout, 1)  # and of the next one once it has an index
         else:
             cls.check_writable(path)
-        for folder in (layout.claims, layout.checkpoints, layout.staging, layout.all_weights):
+        for folder in (
+            layout.index,
+            layout.leases,
+            layout.claims,
+            layout.checkpoints,
+            layout.staging,
+            layout.all_weights,
+        ):
             files.make_folder(folder)
         for table in SCHEMAS:
             files.make_folder(layout.table(table))
         store = cls(layout, say)
-        with files.locked(layout):
+        if is_earlier(layout):
             store._take_over()
-            store.settle()
+        elif files.read_format(layout) != files.FORMAT:
+            store.index.begin(Index())
+            files.write_format(layout, files.FORMAT)
+        store.index.prune()
+        store.settle()
         return store
 
     def _take_over(self) -> None:
-        """Give a store of an earlier format its index. Raises StoreError where an earlier rlbench is writing to it."""
-        index = self.index.read()
-        if not index.has_checksums:
-            busy = [name for name in files.names(self.layout.claims) if is_alive(self.layout.claim(name))]
-            if busy:
-                raise StoreError(f"an earlier rlbench is writing to {self.root}; let it end first")
-            write_index(self.layout, adopted(self.layout, index))
-        if files.read_format(self.layout) != files.FORMAT:
+        """Make a store of an earlier format one of this format. Raises StoreError where an earlier rlbench is writing to it."""
+        with Takeover(self.layout, self.damage) as takeover:
+            begin = self.index.read()
+            if begin.version == 0:
+                self.index.begin(takeover.index(begin))
             files.write_format(self.layout, files.FORMAT)
+            takeover.tidy_up()
 
     @classmethod
     def peek(cls, path: str | os.PathLike[str], say: Callable[[str], None] | None = None) -> Store | None:
@@ -126,8 +139,7 @@ class Store:
         ConfigError, with nothing written, where one run stands for two variants, or where `final_window` differs, which would
         change what finished runs say.
         """
-        with files.locked(self.layout):
-            self._publish_records(self._additions(name, definition, members, specs))
+        publish_records(self.layout, self.index, lambda: self._additions(name, definition, members, specs))
 
     def check_experiment(
         self,
@@ -157,7 +169,8 @@ class Store:
                     f"experiment {name!r}: {other!r} and {member.variant!r} are the same run ({member.run_id}):"
                     " their settings do not differ; nothing was written"
                 )
-        known = self.specs()
+        placed = self.members(name)
+        known = self.specs()  # after the members: whoever adds some meanwhile adds their specifications with them
         ours, theirs = configurations(specs), configurations({run_id: known[run_id] for run_id in specs.keys() & known})
         for run_id, text in theirs.items():
             if ours[run_id] != text or specs[run_id]["seed"] != known[run_id]["seed"]:
@@ -165,7 +178,6 @@ class Store:
         missing = planned.keys() - known.keys() - specs.keys()
         if missing:
             raise ValueError(f"members without a specification: {sorted(missing)}")
-        placed = self.members(name)
         latest = {key: row["definition"] for key, row in self._records["experiments"].latest().items()}
         if name in latest:
             seeds = {run_id: spec["seed"] for run_id, spec in {**known, **specs}.items()}
@@ -199,25 +211,15 @@ class Store:
 
         Every state stays: a plan's parts are the record of what was seen at which look.
         """
-        with files.locked(self.layout):
-            if self.plan(experiment) != after:
-                return False
-            self._publish_records({"plans": [{"experiment": experiment, "state": canonical_json(state)}]})
-            return True
+        is_next = False
 
-    def _publish_records(self, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-        problems = [problem_of(table, row) for table, rows in tables.items() for row in rows]
-        for problem in filter(None, problems):
-            raise ValueError(f"{problem}; nothing was written")
-        if not any(tables.values()):
-            return
-        staging = self.layout.staging / f"{uuid.uuid4().hex[:12]}-record"
-        try:
-            files.make_folder(staging)
-            parts.stage_parts(staging, {table: record_table(table, rows) for table, rows in tables.items() if rows})
-            parts.publish(self.layout, staging)
-        finally:
-            files.remove_folder(staging)
+        def following() -> dict[str, list[dict[str, Any]]]:
+            nonlocal is_next
+            is_next = self.plan(experiment) == after
+            return {"plans": [{"experiment": experiment, "state": canonical_json(state)}]} if is_next else {}
+
+        publish_records(self.layout, self.index, following)
+        return is_next
 
     def _grows(self, placed: Mapping[str, Member], planned: Mapping[str, Member], seeds: Mapping[str, Any]) -> bool:
         """Whether a variant that has results gets seeds that it had not."""
@@ -229,9 +231,9 @@ class Store:
             for run_id, member in planned.items()
         )
 
-    def program(self, run_ids: Iterable[str]) -> Program:
+    def program(self, run_ids: Iterable[str], lease_seconds: float = LEASE_SECONDS) -> Program:
         """Claim those of the runs that are not final and that no live program holds."""
-        return Program(self, run_ids)
+        return Program(self, run_ids, lease_seconds)
 
     def spec(self, run_id: str) -> dict[str, Any]:
         """One run's specification. Raises KeyError where it is unknown."""
@@ -290,11 +292,16 @@ class Store:
 
     def claimed(self) -> set[str]:
         """The runs that a live program holds."""
-        return set().union(*live_claims(self.layout, self.damage).values())
+        return set().union(*self._held().values())
 
     def holders(self, run_ids: Iterable[str]) -> list[str]:
         """The live processes that hold some of these runs, in words."""
-        return holders(self.layout, run_ids)
+        wanted = set(run_ids)
+        return sorted({str(self.watch.owner(name) or Owner()) for name, own in self._held().items() if own & wanted})
+
+    def _held(self) -> dict[str, frozenset[str]]:
+        """Live program -> the runs that it holds."""
+        return self.claims.held_now(self.watch.dead(self.index.read().writers))
 
     def progress(self) -> dict[str, int]:
         """run_id -> env_steps of the state from which a run that is not final would go on."""
@@ -334,10 +341,14 @@ class Store:
 
     def states(self) -> dict[str, State]:
         """run_id -> where its most advanced stored state is, of every run that has one."""
-        headers = self._checkpoints.headers()
-        return most_advanced(headers, self._attempts(headers))
+        headers = self.headers()
+        return most_advanced(headers, self.attempts(headers))
 
-    def _attempts(self, headers: Iterable[CheckpointHeader]) -> dict[str, str]:
+    def headers(self) -> list[CheckpointHeader]:
+        """What the checkpoints say of themselves that count; a damaged one is noted."""
+        return self._checkpoints.headers(self.index.read().checkpoints)
+
+    def attempts(self, headers: Iterable[CheckpointHeader]) -> dict[str, str]:
         """Run -> its latest beginning, of every run that has a lane in one of these."""
         starts = self._records["starts"].latest()
         return {
@@ -364,12 +375,8 @@ class Store:
             self.damage.note(f"{path} is of no commit, and left aside")
 
     def settle(self) -> None:
-        """Finish or sweep what dead programs left behind; the caller holds the store's lock."""
-        recover(self.layout, self.damage)
-        sweep_claims(self.layout)
-        if files.names(self.layout.checkpoints):
-            headers = self._checkpoints.headers()
-            sweep_checkpoints(self.layout, headers, self.final_runs(), self._attempts(headers))
+        """Fence those who are dead, and finish or sweep what they left behind."""
+        settle(self)
 
 
 def going_on(

@@ -1,8 +1,8 @@
 """Reading along: the rows that have been published since the last look.
 
 In: a store. Out: new rows by run. Looking reads the index, and no row twice: what has been read is remembered as a position
-in each table, which merging parts does not change. The index is replaced at once, so that rows come in whole commits.
-Never takes the store's lock, so that a follower that is stopped cannot stop a training program; never writes.
+in each table, which merging parts does not change. A version of the index counts at once, so that rows come in whole commits.
+Never writes, so that a follower that is stopped cannot stop a training program.
 """
 
 from __future__ import annotations

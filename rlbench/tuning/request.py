@@ -57,6 +57,7 @@ class TuneRequest:
     workers: int | None  # None: as many as the launcher has room for
     lanes: int
     checkpoint_seconds: float
+    lease_seconds: float
     launcher: LauncherSettings
     tracking: tuple[TrackerSettings, ...]
     config_dir: Path | None
@@ -139,6 +140,7 @@ def _resolve(argv: Sequence[str]) -> TuneRequest:
         workers=options.workers,
         lanes=options.lanes,
         checkpoint_seconds=options.checkpoint_seconds,
+        lease_seconds=options.lease_seconds,
         launcher=launcher_of(command),
         tracking=trackers_of(command),
         config_dir=flags.config_dir,
@@ -275,7 +277,7 @@ def help_text(studies: Sequence[str]) -> str:
             f"  {'seeds'.ljust(width)}seeds of each trial, in the namespace of tuning",
             f"  {'name'.ljust(width)}name of the study; default: that of its file",
             "",
-            "env, steps, episodes, store, workers, launcher, checkpoint_seconds, wandb.* and the keys of a run are those of",
-            "python -m rlbench.run --help; what a command sets wins over the study file.",
+            "env, steps, episodes, store, workers, launcher, checkpoint_seconds, lease_seconds, wandb.* and the keys of a run are",
+            "those of python -m rlbench.run --help; what a command sets wins over the study file.",
         ]
     )

@@ -41,7 +41,7 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize(
-    "key", ["workers", "seeds", "episodes", "steps", "lanes", "checkpoint_seconds", "optimizer.lr"]
+    "key", ["workers", "seeds", "episodes", "steps", "lanes", "checkpoint_seconds", "lease_seconds", "optimizer.lr"]
 )
 def test_thousands_of_digits(key: str, refused: Callable[..., str]) -> None:
     assert key in refused(f"{key}={DIGITS}")

@@ -89,3 +89,9 @@ def test_without_parts_there_is_no_such_section(tmp_path: Path) -> None:
     summary = summary_of(tmp_path, runs_of({"a": 1.0, "b": 2.0}), comparisons=[{"family": "f", "pairs": [["a", "b"]]}])
     assert parts_of(summary, families_of(summary)) is None
     assert 'id="parts"' not in write_summary(summary, tmp_path / "out").read_text()
+
+
+def test_claims_without_parts_stand_under_one_heading(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, runs_of(MEANS), comparisons=COMPARISONS, claims=CLAIMS)
+    write_summary(summary, tmp_path / "out")
+    assert (tmp_path / "out/report.md").read_text().count("# What others claimed") == 1

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from rlbench.config.launchers import LauncherSettings
-from rlbench.errors import StoreError
+from rlbench.errors import LeaseLostError, StoreError
 from rlbench.lanes.compiling import prepare_process
 from rlbench.runner.cohorts import Cohorts, Stopped
 from rlbench.runner.local import num_cores
@@ -74,6 +74,8 @@ class ThreadWorker(Worker):
         except Crash:
             for one in own.all if own is not None else ():
                 one.close()  # as the end of a process would; nothing is committed
+        except LeaseLostError as error:
+            self._said.put(Said(str(error)))
         except StoreError as error:
             self._said.put(WorkerFailed(str(error), type(error)))
 

@@ -17,7 +17,7 @@ from rlbench.runner.launch import train_runs
 from rlbench.runner.pool import Interrupted, News, WorkerDied, WorkerPool
 from rlbench.runner.progress import Progress
 from rlbench.runner.updates import WorkerUpdate
-from rlbench.runner.worker import THE_END, Launcher, Round, RunFailed, Worker
+from rlbench.runner.worker import THE_END, Launcher, Round, RunFailed, Said, Worker
 from rlbench.store import Store, load
 from tests.runner.small_runs import digests, opened, task
 
@@ -119,6 +119,34 @@ class WorkerContract(ABC):
         assert len(self.started) == 3
         assert done.ended == {run.run_id: "done" for run in RUNS}
         assert digests(store.root) == alone
+
+    def test_a_worker_that_was_taken_for_dead_says_so_and_is_replaced(
+        self, store: Store, pool: WorkerPool, alone: dict[str, str]
+    ) -> None:
+        """As after a pause that was longer than its lease: somebody else has fenced it."""
+        heard: list[News] = []
+
+        def fence_once(news: News) -> None:
+            heard.append(news)
+            if (
+                isinstance(news, WorkerUpdate)
+                and len(self.started) == 2
+                and not any(isinstance(one, Said) for one in heard)
+            ):
+                store.index.transact(
+                    lambda index: index.fenced([name for name, one in index.writers.items() if one.claim])
+                )
+
+        with pool:
+            done = pool.run({0: [whole(RUNS[:2])], 1: [whole(RUNS[2:])]}, fence_once)
+        said = [news.message for news in heard if isinstance(news, Said)]
+        assert said
+        assert all(f"the lease on {store.root} is lost" in text for text in said)
+        assert not any(isinstance(news, RunFailed) for news in heard)
+        assert len(self.started) > 2
+        assert done.ended == {run.run_id: "done" for run in RUNS}
+        assert digests(store.root) == alone
+        assert len(store.read_rows("outcomes")) == len(RUNS)
 
     def test_workers_that_keep_dying_end_the_command(self, store: Store) -> None:
         pool = self.pool_of(store, 1)

@@ -193,7 +193,7 @@ def everything(path: Path) -> dict[str, Any]:
     return found
 
 
-PRIMITIVES = ("make_folder", "write_file", "rename", "sync_folder", "remove", "remove_folder")
+PRIMITIVES = ("make_folder", "write_file", "link", "rename", "sync_folder", "remove")
 
 
 def before_each_primitive(action: Callable[[str], None]) -> None:
@@ -201,11 +201,16 @@ def before_each_primitive(action: Callable[[str], None]) -> None:
     for name in PRIMITIVES:
         original = getattr(files, name)
 
-        def wrapped(*args: Any, _original: Callable[..., None] = original, _name: str = name) -> None:
+        def wrapped(*args: Any, _original: Callable[..., Any] = original, _name: str = name) -> Any:
             action(_name)
-            _original(*args)
+            return _original(*args)
 
         setattr(files, name, wrapped)
+
+
+def index_of(path: Path, kind: str = "") -> Path:
+    """The latest version of a store's index, or (`.copy`) its copy."""
+    return sorted((path / "index").glob(f"{'[0-9]' * 20}{kind}.json"))[-1]
 
 
 def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
@@ -260,6 +265,17 @@ def main(command: str, *args: str) -> None:
             os._exit(0)
         print(*program.run_ids, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
+    if command == "stall":  # STORE RUN_ID...: claim on a short lease, commit once, say so, and go on when told to
+        program = Store.open(args[0]).program(args[1:], lease_seconds=1.0)
+        Toy((20, 30)).train(program, commits=1)
+        print(*program.run_ids, flush=True)
+        sys.stdin.read()
+        Toy((20, 30)).train(program)
+    if command == "train-own":  # STORE BUDGET SEED...: train the runs of these seeds, each by itself
+        for seed in args[2:]:
+            store, spec = Store.open(args[0]), spec_of(int(seed), int(args[1]))
+            with store.program(record(store, [spec])) as program:
+                Toy((int(args[1]),) * (int(seed) + 1)).train(program)
     if command == "train":  # STORE BUDGET...
         Toy(tuple(map(int, args[1:]))).finish(Path(args[0]))
     if command == "read-only":  # STORE: read it without the permission to write

@@ -2,14 +2,10 @@
 
 import hashlib
 import json
-import os
 import random
 import shutil
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,53 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import store_toy
-from store_toy import Toy, everything
+from store_damage import ROWS, changed, flipped, one_line, parts_of, shown
+from store_toy import Toy, everything, index_of
 
-from rlbench.errors import ConfigError, DamagedError, StoreError
+from rlbench.errors import ConfigError, DamagedError
 from rlbench.store import Results, Store, audit, compaction, load
-from rlbench.store.index import Part, read_index
-from rlbench.store.schema import ROW_ORDER, SCHEMAS
+from rlbench.store.index import Part
+from rlbench.store.schema import SCHEMAS
 from rlbench.store.sealed import seal, unseal
-from rlbench.store.tensors import write_tensors
-from rlbench.store.weights import read_weights
 from rlbench.verify import is_as_written
 from tests.benchmarks.growth_store import SHAPES, write_store
-
-ROWS = tuple(ROW_ORDER)
-
-
-def shown(path: Path) -> tuple[dict[str, str], list[str]]:
-    """Every number that a store shows, and everything that it says about damage while it shows them."""
-    try:
-        results = load(path)
-        numbers = {table: getattr(results, table).to_csv() for table in ("runs", *ROWS)}
-        numbers["experiments"] = json.dumps(results.experiments)
-        numbers["specs"] = json.dumps(results.specs())
-        for run_id in results.runs["run_id"]:
-            try:
-                weights = results.weights(run_id)
-                numbers[run_id] = str({name: values.tolist() for name, values in sorted(weights.items())})
-            except StoreError as error:
-                results.store.damage.note_error(error)
-        return numbers, [line for line in audit(results) if line in results.store.damage.lines]
-    except StoreError as error:
-        return {}, [str(error)]
-
-
-@contextmanager
-def changed(path: Path, content: bytes) -> Iterator[None]:
-    before = path.read_bytes()
-    path.write_bytes(content)
-    try:
-        yield
-    finally:
-        path.write_bytes(before)
-
-
-def flipped(path: Path, bit: int) -> bytes:
-    content = bytearray(path.read_bytes())
-    content[bit // 8] ^= 1 << bit % 8
-    return bytes(content)
 
 
 def bits(paths: list[Path], count: int, seed: int) -> list[tuple[Path, int]]:
@@ -85,16 +44,8 @@ def store(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "store"))
 
 
-def parts_of(path: Path) -> list[Path]:
-    return sorted((path / "tables").rglob("*.parquet"))
-
-
 def weights_of(path: Path) -> list[Path]:
     return sorted((path / "weights").iterdir())
-
-
-def one_line(lines: list[str]) -> None:
-    assert all(line and "\n" not in line for line in lines)
 
 
 def check_no_silent_change(store: Path, path: Path, content: bytes, before: dict[str, str]) -> bool:
@@ -137,27 +88,36 @@ def test_a_file_that_was_cut_is_told(store: Path, count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [30, pytest.param(200, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", ["index.json", "format.json"])
+@pytest.mark.parametrize("name", ["index", "format.json"])
 def test_a_flipped_bit_of_the_index_or_the_format_is_told_or_harmless(store: Path, name: str, count: int) -> None:
     before, _ = shown(store)
-    for path, bit in bits([store / name], count, 4):
+    for path, bit in bits([index_of(store) if name == "index" else store / name], count, 4):
         check_no_silent_change(store, path, flipped(path, bit), before)
-    with changed(store / "index.json", b""):
+    with changed(index_of(store), b""):
         numbers, lines = shown(store)
         assert numbers == before  # from the copy
-        assert "index.json is damaged" in lines[0]
-        with changed(store / "index.copy.json", b"{}"):
-            assert "index.json is damaged" in shown(store)[1][0]
+        assert f"{index_of(store)} is damaged" in lines[0]
+        with changed(index_of(store, ".copy"), b"{}"):
+            assert f"{index_of(store)} is damaged" in shown(store)[1][0]
 
 
 def test_an_index_that_is_missing_is_read_from_its_copy_and_made_good(store: Path) -> None:
     before, _ = shown(store)
-    (store / "index.json").unlink()
+    index = index_of(store)
+    index.unlink()
     numbers, lines = shown(store)
     assert numbers == before
-    assert "index.json is missing; its copy is used" in lines[0]
-    (store / "index.copy.json").unlink()
-    assert "index.json is missing" in shown(store)[1][0]
+    assert f"{index} is missing; its copy is used" in lines[0]
+    Toy((30,)).finish(store)
+    assert shown(store)[1] == []
+
+
+def test_a_store_without_any_index_is_damaged(store: Path) -> None:
+    for path in (store / "index").iterdir():
+        path.unlink()
+    assert "has no version of the index" in shown(store)[1][0]
+    with pytest.raises(DamagedError, match="has no version of the index"):
+        Store.open(store)
 
 
 @pytest.fixture
@@ -268,7 +228,7 @@ def test_runs_with_lost_rows_have_no_results_and_the_others_theirs(tmp_path: Pat
 
 def rewrite(path: Path, table: str, change: Callable[[dict[str, Any]], None], *, consistent: bool) -> None:
     """Change the rows of a record table, as somebody with a Parquet library would; `consistent`: with checksums that fit."""
-    index = json.loads((path / "index.json").read_text())
+    index = json.loads(index_of(path).read_text())
     for entry in (entry for entry in index["parts"] if entry["table"] == table):
         part = path / "tables" / table / entry["name"]
         rows = pq.read_table(part).to_pylist()
@@ -278,7 +238,7 @@ def rewrite(path: Path, table: str, change: Callable[[dict[str, Any]], None], *,
         entry["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
     if consistent:
         index.pop("sha256")
-        (path / "index.json").write_text(json.dumps(seal(index)))
+        index_of(path).write_text(json.dumps(seal(index)))
 
 
 def test_swapped_labels_and_another_platform_are_told(store: Path) -> None:
@@ -332,84 +292,15 @@ def test_a_name_that_could_be_a_path_is_not_written(tmp_path: Path) -> None:
     assert store.experiments() == {}
 
 
-def test_a_damaged_record_of_a_commit_is_told_and_its_runs_begin_again(
-    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    toy = Toy((20, 30))
-    path = tmp_path / "killed"
-    program = toy.program(path)
-    with monkeypatch.context() as patch:
-        patch.setattr("rlbench.store.parts.publish", _interrupt)
-        patch.setattr("rlbench.store.store.Store.settle", lambda _: None)  # as if killed
-        with pytest.raises(KeyboardInterrupt):
-            toy.train(program, commits=1)
-        program.close()
-    (staged,) = (path / "staging").iterdir()
-    for bit in random.Random(6).sample(range(8 * (staged / "record.json").stat().st_size), 10):
-        copy = Path(shutil.copytree(path, tmp_path / f"{bit}"))
-        record = copy / "staging" / staged.name / "record.json"
-        record.write_bytes(flipped(record, bit))
-        opened = Store.open(copy)
-        one_line(opened.damage.lines)
-        assert opened.damage.lines
-        toy.finish(copy)
-        assert everything(copy) == everything(whole)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 def test_a_damaged_claim_of_a_live_program_is_told(half: Path) -> None:
     opened = Store.open(half)
     with opened.program(opened.specs()):
         (claim,) = (half / "claims").iterdir()
-        text = claim.read_bytes()
-        first = text.index(b"\n") + 1
-        for bit in random.Random(7).sample(range(8 * first, 8 * len(text) - 16), 40):
-            with open(claim, "r+b") as file:  # in place: the lock is the file's
-                file.write(flipped(claim, bit))
-            with pytest.raises(DamagedError, match="end the process that holds it"):
-                Store.open(half).program(opened.specs())
-            assert any("claims" in line for line in shown(half)[1])
-            with open(claim, "r+b") as file:
-                file.write(text)
-
-
-def as_of_format_1(path: Path) -> None:
-    """Make a store what earlier versions have written: no index, no beginnings, no checksums."""
-    for name in ("index.json", "index.copy.json"):
-        (path / name).unlink()
-    shutil.rmtree(path / "tables" / "starts")
-    (path / "format.json").write_text('{"format": 1}')
-    results = Store.open(path, create=False)
-    for run_id in results.specs():
-        tensors = read_weights(results.layout.weights(run_id))
-        results.layout.weights(run_id).unlink()
-        write_tensors(results.layout.weights(run_id), tensors, {"spec": "{}"})
-
-
-def test_a_store_of_format_1_is_read_without_a_word_and_taken_over_when_written_to(store: Path) -> None:
-    before, _ = shown(store)
-    as_of_format_1(store)
-    assert shown(store) == (before, [])
-    assert not (store / "index.json").exists()
-    Store.open(store)
-    assert json.loads((store / "format.json").read_text()) == {"format": 2}
-    assert read_index(store_toy.files.Layout(store), Store.open(store).damage).old_parts > 5
-    assert shown(store) == (before, [])
-    part = Store.open(store).parts("episodes")[0]
-    part.write_bytes(flipped(part, 100))
-    assert len(shown(store)[1]) == 1
-
-
-def test_a_damaged_part_of_format_1_is_told(store: Path) -> None:
-    as_of_format_1(store)
-    for path in parts_of(store):
-        with changed(path, path.read_bytes()[:-30]):
-            lines = shown(store)[1]
-        one_line(lines)
-        assert any(str(path) in line for line in lines)
+        for bit in random.Random(7).sample(range(8 * claim.stat().st_size - 16), 40):
+            with changed(claim, flipped(claim, bit)):
+                with pytest.raises(DamagedError, match="end the process that holds it"):
+                    Store.open(half).program(opened.specs())
+                assert any("claims" in line for line in shown(half)[1])
 
 
 def test_merging_changes_no_row_and_no_reader(tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -422,9 +313,7 @@ def test_merging_changes_no_row_and_no_reader(tmp_path: Path, whole: Path, monke
     assert len(earlier.episodes) == 4  # a snapshot, although its part has been merged
     assert everything(tmp_path / "a") == everything(whole)
     assert len(Store.open(tmp_path / "a").parts("episodes")) == 2
-    assert len(parts_of(tmp_path / "a")) == len(
-        read_index(store_toy.files.Layout(tmp_path / "a"), earlier.store.damage).parts
-    )
+    assert len(parts_of(tmp_path / "a")) == len(Store.open(tmp_path / "a").index.read().parts)
     assert shown(tmp_path / "a")[1] == []
 
 
@@ -444,19 +333,6 @@ def test_a_sealed_record_tells_every_change() -> None:
             if text[place] != letter:
                 with pytest.raises(ValueError, match=r".+"):
                     unseal(text[:place] + letter + text[place + 1 :])
-
-
-def test_waiting_for_the_lock_says_for_whom(tmp_path: Path) -> None:
-    Store.open(tmp_path)
-    with store_toy.files.locked(store_toy.files.Layout(tmp_path)):
-        code = "import sys; from rlbench.store import Store; Store.open(sys.argv[1])"
-        waiting = subprocess.Popen([sys.executable, "-c", code, tmp_path], stderr=subprocess.PIPE, text=True)
-        assert waiting.stderr is not None
-        said = waiting.stderr.readline()
-    assert waiting.wait(60) == 0
-    waiting.stderr.close()
-    assert said.startswith(f"waiting for the store's lock ({tmp_path / 'lock'}), held by process {os.getpid()} on ")
-    assert "since" in said
 
 
 def test_digests_are_checked_with_each_weights_file_and_part_opened_a_fixed_number_of_times(

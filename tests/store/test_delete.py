@@ -13,9 +13,10 @@ import store_toy
 from store_toy import Toy, record, spec_of
 
 import rlbench.delete
-from rlbench.store import Store, load
+from rlbench.store import Store, erasing, load, sweeping
 from rlbench.store.checking import check_files
 from rlbench.store.erasing import erase, erasure
+from rlbench.store.parts import TableReader
 
 MINE, SHARED, OTHER = Toy((20, 30)), Toy((20,)), "other"
 
@@ -199,3 +200,74 @@ def test_a_kill_at_any_moment_deletes_all_or_nothing(path: Path, tmp_path: Path)
     assert outcomes == sorted(outcomes, reverse=True)  # from some operation on it is deleted
     assert outcomes[0] == [store_toy.NAME, OTHER]
     assert outcomes[-1] == [OTHER]
+
+
+def test_what_is_trained_while_parts_are_rewritten_goes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "results"
+    with MINE.program(path) as program:
+        MINE.train(program, commits=1)
+    rewritten, trained = erasing._rewritten, []
+
+    def late(*args: Any) -> Any:
+        if not trained:
+            trained.append(True)
+            MINE.finish(path)
+        return rewritten(*args)
+
+    monkeypatch.setattr(erasing, "_rewritten", late)
+    delete(path, store_toy.NAME)
+    left = [
+        one
+        for one in path.rglob("*")
+        if one.is_file()
+        for run_id in MINE.run_ids
+        if run_id.encode() in one.read_bytes()
+    ]
+    assert {one.parent.name for one in left} <= {"starts", "index"}  # that they began, and that their weights went
+    assert len(load(path).episodes) == 0
+    assert list(path.joinpath("weights").iterdir()) == []
+    assert problems(path) == []
+
+
+def test_who_slept_while_removing_weights_leaves_those_of_the_run_that_was_trained_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove, slept = sweeping._remove_doomed, []
+
+    def late(*args: Any) -> None:
+        if not slept:
+            slept.append(True)
+            Store.open(path)  # somebody else removes them
+            MINE.finish(path)
+        remove(*args)
+
+    monkeypatch.setattr(sweeping, "_remove_doomed", late)
+    delete(path, store_toy.NAME, OTHER)
+    assert len(list((path / "weights").iterdir())) == len(MINE.run_ids)
+    assert list((path / "staging").iterdir()) == []
+    assert problems(path) == []
+
+
+def test_what_is_still_to_be_removed_is_no_damage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Store, "settle", lambda _: None)  # killed before
+    delete(path, store_toy.NAME, OTHER)
+    monkeypatch.undo()
+    assert len(list((path / "weights").iterdir())) == 2
+    assert problems(path) == []
+    Store.open(path)
+    assert list((path / "weights").iterdir()) == []
+
+
+def test_who_reads_records_while_they_are_erased_finds_no_damage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, pieces, erased = Store.open(path, create=False), TableReader.pieces, list[bool]()
+
+    def late(*args: Any) -> Any:
+        if not erased:
+            erased.append(True)
+            delete(path, store_toy.NAME)
+        return pieces(*args)
+
+    monkeypatch.setattr(TableReader, "pieces", late)
+    reading.specs()
+    assert reading.damage.lines == []
+    assert set(reading.specs()) == set(SHARED.run_ids)

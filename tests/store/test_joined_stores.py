@@ -11,6 +11,7 @@ from store_toy import Toy, record, spec_of
 import rlbench.report
 from rlbench.store import Store, audit, load
 from rlbench.store.erasing import erase, erasure
+from rlbench.store.recording import publish_records
 
 WHOLE = Toy((20, 20, 20, 20))
 
@@ -51,7 +52,7 @@ def test_a_run_is_taken_from_where_it_has_come_furthest(tmp_path: Path) -> None:
 def test_a_run_that_differs_is_an_error_that_names_it(stores: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     store, shared = Store.open(stores[1]), WHOLE.run_ids[2]
     end = store.outcomes()[shared]
-    store._publish_records({"outcomes": [{**end, "digest": "f" * 64}]})
+    publish_records(store.layout, store.index, lambda: {"outcomes": [{**end, "digest": "f" * 64}]})
     assert rlbench.report.main([f"store={stores[0]},{stores[1]}"]) == 2
     error = capsys.readouterr().err
     assert f"run {shared} differs between {stores[0]} and {stores[1]}: digest" in error

@@ -1,15 +1,16 @@
-"""Reading along: whole commits, each part once, and no lock."""
+"""Reading along: whole commits, and each part once."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tracking_toy import ToyStore
 
 from rlbench.rows import TABLES
-from rlbench.store import Store, compaction, files, parts
+from rlbench.store import Store, compaction, index_log, parts
 from rlbench.tracking.reading import PartReader
 
 
@@ -53,18 +54,19 @@ def test_old_parts_are_not_opened_again(toy: ToyStore, monkeypatch: pytest.Monke
 
 def test_a_commit_that_is_being_published_waits(toy: ToyStore, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = PartReader(Store.open(toy.path, create=False))
+    transact, looked = index_log.IndexLog.transact, list[bool]()
+
+    def looking(log: index_log.IndexLog, change: Any) -> Any:
+        looked.append(all(any((toy.path / "tables" / table).iterdir()) for table in TABLES))
+        assert counts(reader) == {}
+        return transact(log, change)
+
     with toy.store.program(toy.run_ids) as program:
         with monkeypatch.context() as patch:
-            patch.setattr(parts, "write_index", _interrupt)
-            with pytest.raises(KeyboardInterrupt):
-                toy.commit(program, 0, 500)
-        assert all(any((toy.path / "tables" / table).iterdir()) for table in TABLES)  # all parts are in their places
-        assert counts(reader) == {}
-    assert counts(reader) == {"episodes": episodes_until(toy, 500), "evaluations": 3 * 20, "diagnostics": 3 * 10}
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+            patch.setattr(index_log.IndexLog, "transact", looking)
+            toy.commit(program, 0, 500)
+        assert looked == [True]  # all parts were in their places
+        assert counts(reader) == {"episodes": episodes_until(toy, 500), "evaluations": 3 * 20, "diagnostics": 3 * 10}
 
 
 def test_merged_parts_are_not_read_again(toy: ToyStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,9 +91,3 @@ def test_one_runs_rows_can_be_had_again(toy: ToyStore) -> None:
     for table, columns in reader.rows_again(toy.run_ids[0]):
         again[table] += len(columns["env_steps"])
     assert again == {"episodes": 40, "evaluations": 40, "diagnostics": 20}
-
-
-def test_reading_needs_no_lock(toy: ToyStore) -> None:
-    toy.train([1000])
-    with files.locked(toy.store.layout):
-        assert counts(PartReader(Store.open(toy.path, create=False)))["episodes"] == 3 * 40

@@ -39,6 +39,7 @@ from rlbench.reports.sections.scoreboard import MOST_BESIDE
 from rlbench.reports.sections.verdicts import key_of
 from rlbench.reports.summary import Summary, seconds_a_run
 
+_CLAIMS = "What others claimed"
 _CLAIM_TONES = {HOLDS: "green", REVERSED: "red", SAME: "amber", UNKNOWN: ""}
 
 
@@ -54,8 +55,9 @@ def parts_section(summary: Summary, families: Sequence[Family], ledger: Ledger) 
             blocks += _environment(summary, parts, env, place, ledger)
         blocks.append(_words(summary, parts))
     if claims:
-        blocks += [Heading("What others claimed"), _claims_table(summary, claims, ledger), _claims_words()]
-    return Section("parts", "What each part does" if parts else "What others claimed", tuple(blocks))
+        blocks += [Heading(_CLAIMS)] if parts else []
+        blocks += [_claims_table(summary, claims, ledger), _claims_words()]
+    return Section("parts", "What each part does" if parts else _CLAIMS, tuple(blocks))
 
 
 def part_pictures(summary: Summary, families: Sequence[Family]) -> tuple[Picture, ...]:
@@ -217,7 +219,7 @@ def _claims_table(summary: Summary, claims: Sequence[CheckedClaim], ledger: Ledg
         rows.append(row)
     titles = ["Claim", "Of", *(["Environment"] if several else []), "With these seeds", "Difference", "95 %", "p"]
     return table(
-        "What others claimed",
+        _CLAIMS,
         titles,
         rows,
         name="claims",

@@ -1,0 +1,167 @@
+"""What dead writers have left: fenced first, then swept.
+
+In: a store. Out: the same without the files of those who are dead that count for nobody, without checkpoints from which no run goes
+on, and without those writers. Each step may be done twice, or by two at once. Must never remove a file that the index names, or one
+that no dead writer has left: it may be all that somebody has.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from rlbench.errors import StoreError, WriteError
+from rlbench.store import files
+from rlbench.store.checkpoints import CheckpointHeader, set_aside, unneeded
+from rlbench.store.files import Layout
+from rlbench.store.index import PART_NAME, Index
+from rlbench.store.index_log import IndexLog
+from rlbench.store.leases import Watch
+from rlbench.store.processes import file_name, is_left_behind
+from rlbench.store.schema import SCHEMAS
+
+
+class Swept(Protocol):
+    """What is swept: a `Store`."""
+
+    layout: Layout
+    index: IndexLog
+    watch: Watch
+
+    def headers(self) -> list[CheckpointHeader]: ...
+    def attempts(self, headers: Iterable[CheckpointHeader], /) -> dict[str, str]: ...
+    def final_runs(self) -> set[str]: ...
+
+
+def settle(store: Swept) -> None:
+    """Fence the dead and sweep what they left; and drop the checkpoints of nobody from which no run goes on."""
+    layout, log = store.layout, store.index
+    index = log.read()
+    dead = store.watch.dead([name for name, writer in index.writers.items() if not writer.is_fenced])
+    if dead:
+        index = log.transact(lambda index: index.fenced(dead))
+    gone = {name for name, writer in index.writers.items() if writer.is_fenced}
+    for name in gone:
+        _sweep(layout, log, name)
+        store.watch.remove(name)
+    dropped = _droppable(store, index)
+    for name, is_damaged in dropped.items():
+        if is_damaged:
+            set_aside(layout, layout.checkpoints / name)
+        else:
+            files.remove(layout.checkpoints / name)
+    for name in index.doomed:
+        _remove_doomed(layout, log, name)
+    log.transact(lambda now: _settled(now, gone, index.doomed, dropped))
+    for name in files.names(layout.staging):
+        if is_left_behind(name):
+            files.remove(layout.staging / name)
+    store.watch.sweep(log.read().writers)
+
+
+def _settled(index: Index, gone: Collection[str], removed: Collection[str], dropped: Collection[str]) -> Index:
+    """Without these writers, files to be removed, and checkpoints; the same where they have gone already."""
+    following = index.with_doomed(gone=removed)
+    if index.writers.keys() & gone:
+        following = following.without_writers(gone)
+    if set(index.checkpoints) & set(dropped):
+        following = following.with_checkpoints((), dropped)
+    return following
+
+
+def _droppable(store: Swept, index: Index) -> dict[str, bool]:
+    """The checkpoints of no live program from which no run goes on, and whether each is damaged."""
+    if not index.checkpoints:
+        return {}
+    headers = store.headers()
+    if store.index.read().version != index.version:
+        return {}  # it has moved on, and so have its checkpoints: whoever settles next drops them
+    known = {header.path.name for header in headers}
+    spare = {path.name for path in unneeded(headers, store.final_runs(), store.attempts(headers))}
+    live = {name for name, writer in index.writers.items() if not writer.is_fenced}
+    return {
+        name: name not in known
+        for name in index.checkpoints
+        if (name in spare or name not in known) and name[:12] not in live
+    }
+
+
+def forget(layout: Layout, log: IndexLog, writer: str) -> None:
+    """Remove the files of a writer that count for nobody; what cannot be removed now is swept with the writer."""
+    with suppress(StoreError):
+        _sweep(layout, log, writer)
+
+
+def _sweep(layout: Layout, log: IndexLog, writer: str) -> None:
+    own = [*_all_of(layout, writer)]
+    named = _named(layout, log.latest())  # after the files: what one of them is to others is known by then
+    for path in own:
+        if path not in named:
+            files.remove(path)
+
+
+def _remove_doomed(layout: Layout, log: IndexLog, name: str) -> None:
+    """Remove a file that counts no more. Weights are those of a run that may be trained again as soon as somebody has removed them.
+
+    So weights are moved away first, and are put back where their run is not doomed any more: they are its new ones, and we have slept.
+    """
+    path = layout.root / name
+    if path.parent != layout.all_weights:
+        files.remove(path)
+    elif path.exists():
+        aside = layout.staging / file_name()
+        try:
+            files.rename(path, aside)
+        except WriteError as error:
+            if isinstance(error.__cause__, FileNotFoundError):  # somebody else was faster
+                return
+            raise
+        if name not in log.latest().doomed:
+            files.link(aside, path)
+        files.remove(aside)
+
+
+def _named(layout: Layout, index: Index) -> set[Path]:
+    """Every file that the index names, be it to be removed."""
+    return {
+        *(layout.root / name for name in index.doomed),
+        *(layout.part(part.table, part.name) for part in index.parts),
+        *(layout.checkpoints / name for name in index.checkpoints),
+        *(layout.claims / one.claim for one in index.writers.values() if one.claim),
+    }
+
+
+def _all_of(layout: Layout, writer: str) -> Iterator[Path]:
+    """All files of a writer, whether they count or not."""
+    for folder in (layout.claims, layout.checkpoints, layout.staging):
+        yield from (folder / name for name in files.names(folder) if name.startswith(f"{writer}-"))
+    for table in SCHEMAS:
+        for name in files.names(layout.table(table)):
+            matched = PART_NAME.fullmatch(name)
+            if matched is not None and matched[1].startswith(f"{writer}-"):
+                yield layout.part(table, name)
+
+
+def strays(layout: Layout, log: IndexLog) -> list[Path]:
+    """Files among the parts that do not count: named by no index, and of nobody who is still writing."""
+    there = {layout.part(table, name) for table in SCHEMAS for name in _all_names(layout.table(table))}
+    index = log.read()  # after the files, so that whoever has written one of them is known
+    there -= _named(layout, index)
+    there = {path for path in there if not _is_of(path, index.writers)}
+    return sorted(path for path in there if os.path.lexists(path))
+
+
+def _all_names(folder: Path) -> Iterable[str]:
+    with files.reading(folder):
+        try:
+            return os.listdir(folder)
+        except FileNotFoundError:
+            return []
+
+
+def _is_of(path: Path, writers: Iterable[str]) -> bool:
+    matched = PART_NAME.fullmatch(path.name)
+    return matched is not None and matched[1][:12] in writers
