@@ -26,13 +26,12 @@ def check_files(store: Store, read_later: Collection[str] = ()) -> None:
             pass
     store.memberships()
     store.check_states()
-    doomed = store.index.read().doomed
     owners = {store.layout.weights(run_id).name: run_id for run_id in store.specs()}
     for name in names(store.layout.all_weights):
         path = store.layout.all_weights / name
-        if f"weights/{name}" in doomed:  # a killed `delete` has left it, and whoever opens the store next removes it
-            continue
         if name not in owners:
+            if not path.exists() or f"weights/{name}" in store.index.latest().doomed:
+                continue  # of a run that is being deleted, or whose `delete` was killed: whoever opens the store removes it
             store.damage.note(f"{path} is of no run, and left aside")
         elif owners[name] not in read_later:
             try:

@@ -56,7 +56,7 @@ class EarlierIndexes:
         version = files.read_format(self._layout)
         stamps = [_stamp(self._first), _stamp(self._second)]
         if version != 2 and stamps == [None, None]:
-            if version == 1:
+            if version == 1 or (self._layout.root / "lock").exists():  # or a takeover of one was killed before its end
                 return replace(_listed(self._layout, self._damage, self._counts), checkpoints=checkpoints)
             raise DamagedError(f"{self._layout.index} has no version of the index")
         if self._parsed is None or self._parsed[0] != stamps:
@@ -129,7 +129,7 @@ def is_earlier(layout: Layout) -> bool:
     return (
         any(os.path.lexists(layout.root / name) for name in (*_INDEXES, "lock"))
         or any(map(_CLAIM.fullmatch, files.names(layout.claims)))
-        or (files.read_format(layout) == 1 and any(files.names(layout.table(table)) for table in SCHEMAS))
+        or (files.read_format(layout) != files.FORMAT and any(files.names(layout.table(table)) for table in SCHEMAS))
     )
 
 

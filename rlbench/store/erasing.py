@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rlbench.errors import ConfigError, StoreError
+from rlbench.errors import ConfigError, DamagedError, StoreError
 from rlbench.store import parts
 from rlbench.store.index import Index, Part, name_of
 from rlbench.store.recording import standing
@@ -78,12 +79,10 @@ def erase(store: Store, plan: Callable[[], Erasure]) -> Erasure:
 
         def change(index: Index) -> Index | None:
             nonlocal wanted, rewriting
-            if not _check_free(store, index, wanted):
-                return None
             if rewriting is None or rewriting.standing != standing(index):
                 wanted = plan()
                 rewriting = _Rewriting(store, session, wanted, standing(index))
-            return rewriting.follow(index)
+            return rewriting.follow(index) if _check_free(store, index, wanted) else None
 
         try:
             session.publish(change)
@@ -106,11 +105,17 @@ class _Rewriting:
         self._new: dict[str, Part | None] = {}  # by the name of the old one; None where nothing of it is to go
         self._begin: list[Part] | None = None
 
-    def follow(self, index: Index) -> Index:
-        """The index without what is to go, and with where these runs may begin again."""
+    def follow(self, index: Index) -> Index | None:
+        """The index without what is to go, and with where these runs may begin again; None where it has moved on."""
         for part in index.parts:
             if part.name not in self._new:
-                self._new[part.name] = _rewritten(self._store, self._writer, part, self._wanted)
+                try:
+                    self._new[part.name] = _rewritten(self._store, self._writer, part, self._wanted)
+                except FileNotFoundError as error:
+                    if part not in self._store.index.latest().parts:
+                        return None
+                    self._store.damage.note_part(Path(error.filename), DamagedError(f"{error.filename} is missing"))
+                    self._new[part.name] = None
         written = {part.name: new for part in index.parts if (new := self._new[part.name]) is not None}
         if self._begin is None:
             rows = [

@@ -175,7 +175,10 @@ def read_format(layout: Layout) -> int | None:
         except FileNotFoundError:
             found = None
     if found is None:
-        if names(layout.root):
+        there = names(layout.root)
+        if layout.format.name in there:  # somebody has made it meanwhile
+            return read_format(layout)
+        if there:
             raise StoreError(
                 f"{layout.root} is not empty and not a results folder of rlbench; name a new one (store=PATH)"
             )

@@ -3,8 +3,8 @@
 In: what is to follow from the index as it is. Out: the next version, or the same again from what somebody else has made of it
 meanwhile. So two writers never both follow one index, wherever they are, and nobody holds a lock. The highest version counts; the
 last few stay for those who are reading, and of each there is a copy, read where the first is damaged.
-A writer that slept may find a number free again because its version was removed. It then sees a higher one beside its own, which
-therefore nobody reads, and begins again from that.
+A writer that slept may find a number free again because its version was removed. It then sees a higher one beside its own, and
+begins again from that; its own is removed with the next.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ KEPT = 16  # versions: who reads one of them has so many commits' time
 BACKOFF_SECONDS = 0.01
 
 
+def _back_off() -> None:
+    time.sleep(random.uniform(0, BACKOFF_SECONDS))
+
+
 def _object(version: int, kind: str = "") -> str:
     return f"{_FOLDER}/{version:020d}{kind}.json"
 
@@ -52,45 +56,57 @@ class IndexLog:
         """The index as it is now. Raises DamagedError where it cannot be read."""
         while True:
             version = max(self._versions(), default=0)
-            if version == 0:
+            if version == self._index.version == 0:
                 try:
-                    return self._earlier.read()
+                    index = self._earlier.read()
                 except DamagedError:
-                    if self._versions():  # the store was taken over meanwhile
-                        continue
-                    raise
-            index = self._index if version == self._index.version else self._read(version)
-            if index is not None:
-                self._index = index
-                return index
+                    if not self._versions():
+                        raise
+                else:
+                    if not self._versions():
+                        return index
+                continue  # the store was taken over meanwhile
+            if version <= self._index.version:  # less, where the listing is late
+                return self._index
+            found = self._read(version)
+            if found is not None:
+                self._index = found
+                return found
+            _back_off()
 
     def latest(self) -> Index:
-        """The same, with versions that a listing may not show yet, as on NFS: before something counts as damaged. Raises DamagedError."""
-        index = self.read()
-        while index.version and (following := self._parse(index.version + 1)) is not None:
-            self._index = index = following
-        return index
+        """The same by names instead of a listing, which may be late, as on NFS: before something counts as damaged. Raises DamagedError."""
+        while True:
+            index = self.read()
+            while index.version and (following := self._parse(index.version + 1)) is not None:
+                self._index = index = following
+            if index.version == 0 or self.objects.read(_object(index.version)) is not None:
+                return index
+            if self.objects.read(_object(index.version, ".copy")) is not None:  # it is damaged, and not removed
+                return index
+            _back_off()  # so many versions have come that it was removed; the listing will show them
 
     def _versions(self) -> set[int]:
         return {int(matched[1]) for name in self.objects.names(_FOLDER) if (matched := _NAME.fullmatch(name))}
 
     def _read(self, version: int) -> Index | None:
-        """One version, where its first file is damaged from its copy; None where it has been removed meanwhile."""
-        first = self._layout.root / _object(version)
+        """One version, where its first file is damaged from its copy; None where both have been removed meanwhile."""
+        problem: DamagedError | None = None
         try:
             found = self._parse(version)
             if found is not None:
                 return found
-            problem = DamagedError(f"{first} is missing")
         except DamagedError as error:
             problem = error
         try:
             copy = self._parse(version, ".copy")
         except DamagedError as error:
-            raise DamagedError(f"{problem}, and so is its copy") from error
+            told = problem or DamagedError(f"{self._layout.root / _object(version)} is missing")
+            raise DamagedError(f"{told}, and so is its copy") from error
         if copy is not None:
-            self._damage.note(f"{problem}; its copy is used")
-        elif max(self._versions(), default=0) <= version and self.objects.read(_object(version + 1)) is None:
+            told = problem or DamagedError(f"{self._layout.root / _object(version)} is missing")
+            self._damage.note(f"{told}; its copy is used")
+        elif problem is not None:
             raise problem
         return copy
 
@@ -114,6 +130,7 @@ class IndexLog:
             index = self.read()
             following = change(index)
             if following is None:
+                _back_off()
                 continue
             if following is index:
                 return index
@@ -124,7 +141,7 @@ class IndexLog:
                 self._index = following
                 self.prune()
                 return following
-            time.sleep(random.uniform(0, BACKOFF_SECONDS))
+            _back_off()
 
     def begin(self, index: Index) -> None:
         """Write the first version, unless somebody has."""

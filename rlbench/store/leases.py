@@ -18,7 +18,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from rlbench.errors import StoreError
@@ -26,6 +26,7 @@ from rlbench.store.conditional import ConditionalStore
 from rlbench.store.processes import Process, this_process
 
 LEASE_SECONDS = 120.0  # NFS shows a new name up to 60 seconds late
+LOOK_SECONDS = 5.0  # between two looks of whoever waits, at most
 _BEATS = 6  # within the duration of a lease
 _FOLDER = "leases"
 
@@ -101,23 +102,34 @@ class Lease:
         self._objects.delete(f"{_FOLDER}/{self.name}")  # the last, because without it the lease is over
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What a looker has seen of a lease: its count, since when it has certainly been that one, and when the last look began."""
+
+    count: int
+    first: float
+    last: float
+
+
 class Watch:
     """What one looker has seen of leases: it judges by what changes while it looks."""
 
     def __init__(self, objects: ConditionalStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._objects, self._clock = objects, clock
         self._owners: dict[str, Owner] = {}
-        self._seen: dict[str, tuple[int, float]] = {}  # name -> its count, and when we first saw that one
+        self._seen: dict[str, _Seen] = {}
 
     def dead(self, names: Collection[str]) -> set[str]:
         """Those of these leases that are over."""
         if not names:
             return set()
-        counts, now = self._counts(), self._clock()
+        before = self._clock()
+        counts = self._counts()
+        after = self._clock()
         self._seen = {name: seen for name, seen in self._seen.items() if name in names}
-        return {name for name in names if self._is_dead(name, counts.get(name, 0), now)}
+        return {name for name in names if self._is_dead(name, counts.get(name, 0), before, after)}
 
-    def _is_dead(self, name: str, count: int, now: float) -> bool:
+    def _is_dead(self, name: str, count: int, before: float, after: float) -> bool:
         if (
             count == 0 and self._objects.read(f"{_FOLDER}/{name}") is None
         ):  # by its name, because lists of names may be late
@@ -125,9 +137,12 @@ class Watch:
         owner = self.owner(name) or Owner()
         if owner.process is not None and owner.process.is_gone():
             return True
-        if name not in self._seen or self._seen[name][0] != count:
-            self._seen[name] = (count, now)
-        return now - self._seen[name][1] > owner.seconds
+        seen = self._seen.get(name)
+        # Who has not looked for long may have been stopped itself, or the server, and with it those who would give a sign.
+        if seen is None or seen.count != count or before - seen.last > max(owner.seconds / 2, LOOK_SECONDS):
+            seen = _Seen(count, after, before)
+        self._seen[name] = replace(seen, last=before)
+        return before - seen.first > owner.seconds
 
     def owner(self, name: str) -> Owner | None:
         """Who holds a lease; None where nobody does."""

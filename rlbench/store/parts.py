@@ -95,7 +95,9 @@ class TableReader:
                 return
             except FileNotFoundError as error:
                 path, latest = Path(error.filename), self._index.latest()
-                if index.has_checksums and path.name not in {part.name for part in latest.of(table)}:
+                if (index.has_checksums or latest.version) and path.name not in {
+                    part.name for part in latest.of(table)
+                }:
                     index = latest  # merged meanwhile: the rows are elsewhere
                     continue
                 self._damage.note_part(path, DamagedError(f"{path} is missing"))

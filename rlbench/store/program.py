@@ -32,7 +32,7 @@ from rlbench.store.leases import LEASE_SECONDS
 from rlbench.store.records import FINAL_STATUSES, STATUSES, Checkpoint, Finished, LaneCheckpoint
 from rlbench.store.schema import ROW_TABLES, Columns, canonical_json, record_table, row_table, split_rows
 from rlbench.store.sessions import Session
-from rlbench.store.sweeping import forget
+from rlbench.store.sweeping import forget, has_staged
 from rlbench.store.weights import write_weights
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ class Program:
 
         Raises ValueError for a run that no experiment of the store has recorded, and LeaseLostError.
         """
+        self._check_open("claim")
         wanted = list(dict.fromkeys(run_ids))
         unknown = self._store.unknown(wanted)
         if unknown:
@@ -101,18 +102,20 @@ class Program:
 
         def change(index: Index) -> Index | None:
             nonlocal free
-            if any(writer.is_fenced for writer in index.writers.values()):
-                self._store.settle()  # their files go before their runs are anybody's
+            if any(writer.is_fenced and has_staged(self._layout, writer.name) for writer in index.writers.values()):
+                self._store.settle()  # the weights that they have staged go before their runs are anybody's
                 return None
             held = self._store.claims.held(index)
             if held is None:
                 return None
             taken = set().union(*held.values())
             erased = {name for name in index.doomed if name.startswith("weights/")}
+            unknown = set(self._store.unknown(wanted))  # erased since we looked
             free = tuple(
                 run_id
                 for run_id in wanted
                 if run_id not in taken
+                and run_id not in unknown
                 and f"weights/{self._layout.weights(run_id).name}" not in erased
                 and not self._store.is_final(run_id)
             )
@@ -124,6 +127,7 @@ class Program:
 
     def release(self, run_ids: Iterable[str]) -> None:
         """Let other programs have these runs. What is stored of them stays; they go on from there."""
+        self._check_open("release")
         let_go = set(run_ids) & set(self._run_ids)
         if let_go:
             kept = [run_id for run_id in self._run_ids if run_id not in let_go]
@@ -158,6 +162,7 @@ class Program:
         state = self._states().get(run_id)
         while state is not None:
             try:
+                self._check_covers(state, run_id)
                 return load_lane(state.path, run_id)
             except DamagedError as error:
                 self._store.damage.note(f"{error}; run {run_id} begins again")
@@ -168,6 +173,16 @@ class Program:
                 if state == before:
                     raise
         return None
+
+    def _check_covers(self, state: State, run_id: str) -> None:
+        """Raise DamagedError where rows behind this state are published: whoever went on from it would publish them twice.
+
+        So it is only where a later state was damaged, and rows are only read where one was.
+        """
+        if self._store.has_lost_states() and (step := self._store.last_step(run_id)) > state.env_steps:
+            raise DamagedError(
+                f"{state.path} has run {run_id} at {state.env_steps} env_steps, and its rows go on to {step}"
+            )
 
     def _states(self) -> dict[str, State]:
         """The states from which runs have to go on."""
@@ -193,8 +208,7 @@ class Program:
         store, which settles what was committed. Raises ValueError, with nothing written, for rows of a run that this
         program does not hold, that no state covers, or from before the state that the run had to go on from.
         """
-        if self._closed:
-            raise RuntimeError("commit after close")
+        self._check_open("commit")
         if self._broken:
             raise StoreError(f"an earlier write to {self._layout.root} failed; open it again to go on")
         checkpoint = checkpoint or _EMPTY
@@ -237,6 +251,10 @@ class Program:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _check_open(self, what: str) -> None:
+        if self._closed:
+            raise RuntimeError(f"{what} after close")
 
     def _check_runs(self, checkpoint: Checkpoint, finished: Sequence[Finished]) -> None:
         lanes = [lane.run_id for lane in checkpoint.lanes]

@@ -99,8 +99,9 @@ class Store:
         with Takeover(self.layout, self.damage) as takeover:
             begin = self.index.read()
             if begin.version == 0:
-                self.index.begin(takeover.index(begin))
-            files.write_format(self.layout, files.FORMAT)
+                begin = takeover.index(begin)
+            files.write_format(self.layout, files.FORMAT)  # from here on no earlier rlbench adds to what we have read
+            self.index.begin(begin)
             takeover.tidy_up()
 
     @classmethod
@@ -357,6 +358,16 @@ class Store:
             for lane in header.lanes
             if lane.run_id in starts
         }
+
+    def has_lost_states(self) -> bool:
+        """Whether a checkpoint of this store was ever damaged, so that the states that are left may be older than the rows."""
+        counting = self.index.read().checkpoints
+        return bool(files.names(self.layout.damaged)) or len(self._checkpoints.headers(counting)) < len(counting)
+
+    def last_step(self, run_id: str) -> int:
+        """The env_steps of the last row of a run that counts; 0 where it has none. Reads all parts."""
+        steps = [self.read_rows(table, run_ids=[run_id])["env_steps"] for table in ROW_TABLES]
+        return max((max(column.to_pylist(), default=0) for column in steps), default=0)
 
     def check_states(self) -> None:
         """Read the state of every run that is not final, and note those that are damaged."""

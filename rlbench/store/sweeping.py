@@ -44,9 +44,15 @@ def settle(store: Swept) -> None:
     if dead:
         index = log.transact(lambda index: index.fenced(dead))
     gone = {name for name, writer in index.writers.items() if writer.is_fenced}
-    for name in gone:
-        _sweep(layout, log, name)
-        store.watch.remove(name)
+    for name in list(gone):
+        try:
+            _sweep(layout, log, name)
+        except StoreError:
+            if has_staged(layout, name):
+                raise
+            gone.remove(name)  # of another user, say: it stays fenced, and is swept by whoever can
+        else:
+            store.watch.remove(name)
     dropped = _droppable(store, index)
     for name, is_damaged in dropped.items():
         if is_damaged:
@@ -98,20 +104,32 @@ def forget(layout: Layout, log: IndexLog, writer: str) -> None:
 def _sweep(layout: Layout, log: IndexLog, writer: str) -> None:
     own = [*_all_of(layout, writer)]
     named = _named(layout, log.latest())  # after the files: what one of them is to others is known by then
+    problem: StoreError | None = None
     for path in own:
-        if path not in named:
-            files.remove(path)
+        try:
+            if path not in named:
+                files.remove(path)
+        except StoreError as error:
+            problem = error
+    if problem is not None:
+        raise problem
+
+
+def has_staged(layout: Layout, writer: str) -> bool:
+    """Whether this writer has weights on their way: they must not come over those of whoever trains its runs after it."""
+    return any(name.startswith(f"{writer}-") for name in files.names(layout.staging))
 
 
 def _remove_doomed(layout: Layout, log: IndexLog, name: str) -> None:
     """Remove a file that counts no more. Weights are those of a run that may be trained again as soon as somebody has removed them.
 
     So weights are moved away first, and are put back where their run is not doomed any more: they are its new ones, and we have slept.
+    Only who sleeps between the two lines and is killed between the two after them takes them along; `verify` says so.
     """
     path = layout.root / name
     if path.parent != layout.all_weights:
         files.remove(path)
-    elif path.exists():
+    elif path.exists() and name in log.latest().doomed:
         aside = layout.staging / file_name()
         try:
             files.rename(path, aside)
@@ -146,9 +164,10 @@ def _all_of(layout: Layout, writer: str) -> Iterator[Path]:
 
 
 def strays(layout: Layout, log: IndexLog) -> list[Path]:
-    """Files among the parts that do not count: named by no index, and of nobody who is still writing."""
+    """Files among the parts and checkpoints that do not count: named by no index, and of nobody who is still writing."""
     there = {layout.part(table, name) for table in SCHEMAS for name in _all_names(layout.table(table))}
-    index = log.read()  # after the files, so that whoever has written one of them is known
+    there |= {layout.checkpoints / name for name in _all_names(layout.checkpoints)}
+    index = log.latest()  # after the files, so that whoever has written one of them is known
     there -= _named(layout, index)
     there = {path for path in there if not _is_of(path, index.writers)}
     return sorted(path for path in there if os.path.lexists(path))
@@ -164,4 +183,4 @@ def _all_names(folder: Path) -> Iterable[str]:
 
 def _is_of(path: Path, writers: Iterable[str]) -> bool:
     matched = PART_NAME.fullmatch(path.name)
-    return matched is not None and matched[1][:12] in writers
+    return (path.name if matched is None else matched[1])[:12] in writers

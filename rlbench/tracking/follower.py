@@ -4,7 +4,7 @@ In: a store's path and a tracker's settings. Out: runs at the tracker, lines in 
 0 when all that is published has been mirrored, 1 where something of the store is damaged, 2 for input that cannot work, 3 when
 the tracker could not be reached or another follower is at it, 4 where its files cannot be written. It is told to stop
 by anything on its standard input, by its end, or by the end of its parent. It can be killed and paused at any moment.
-Must never hold up a training program: beside one it has the lowest priority, it takes none of the store's locks, and
+Must never hold up a training program: beside one it has the lowest priority, it changes nothing of the store, and
 nobody waits for it.
 
     python -m rlbench.tracking.follower STORE --settings '{"tracker": "wandb", "mode": "online"}'

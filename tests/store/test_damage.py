@@ -317,6 +317,25 @@ def test_merging_changes_no_row_and_no_reader(tmp_path: Path, whole: Path, monke
     assert shown(tmp_path / "a")[1] == []
 
 
+def test_an_older_state_is_not_gone_on_from_where_the_latest_is_damaged(tmp_path: Path, whole: Path) -> None:
+    """A program that laid a lane aside keeps its older checkpoint; of its other lanes the rows have gone on."""
+    toy = Toy((20, 30))
+    store = Store.open(tmp_path)
+    program = store.program(store_toy.record(store, list(toy.specs.values())))
+    toy.train(program, commits=1)
+    (first,) = (tmp_path / "checkpoints").iterdir()
+    kept = first.read_bytes()
+    toy.train(program, commits=1)
+    (latest,) = (tmp_path / "checkpoints").iterdir()
+    store.index.transact(lambda index: index.with_checkpoints([first.name], ()))
+    first.write_bytes(kept)
+    program._session.close()
+    latest.write_bytes(latest.read_bytes()[:100])
+    Store.open(tmp_path)  # sets the damaged one aside, so that later openings do not see it
+    toy.finish(tmp_path)
+    assert everything(tmp_path) == everything(whole)
+
+
 def test_many_commits_make_few_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compaction, "FAN", 4)
     Toy((500,)).finish(tmp_path)  # 50 commits

@@ -13,7 +13,8 @@ import store_toy
 from store_toy import Toy, record, spec_of
 
 import rlbench.delete
-from rlbench.store import Store, erasing, load, sweeping
+from rlbench.errors import ConfigError
+from rlbench.store import Store, compaction, erasing, load, sweeping
 from rlbench.store.checking import check_files
 from rlbench.store.erasing import erase, erasure
 from rlbench.store.parts import TableReader
@@ -271,3 +272,58 @@ def test_who_reads_records_while_they_are_erased_finds_no_damage(path: Path, mon
     reading.specs()
     assert reading.damage.lines == []
     assert set(reading.specs()) == set(SHARED.run_ids)
+
+
+def test_a_run_that_is_added_and_taken_meanwhile_is_not_deleted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rewritten, programs = erasing._rewritten, []
+
+    def late(*args: Any) -> Any:
+        if not programs:
+            other = Store.open(path)
+            programs.append(other.program(record(other, [spec_of(9)])))
+        return rewritten(*args)
+
+    monkeypatch.setattr(erasing, "_rewritten", late)
+    with pytest.raises(ConfigError, match=f"{store_toy.NAME} is being trained by process {os.getpid()}"):
+        delete(path, store_toy.NAME)
+    assert len(Store.open(path).members(store_toy.NAME)) == 3
+    programs[0].close()
+
+
+def test_parts_that_are_merged_meanwhile_are_rewritten_as_they_are_then(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rewritten, trained, toy = erasing._rewritten, [], Toy((40,))
+
+    def late(*args: Any) -> Any:
+        if not trained:
+            trained.append(True)
+            monkeypatch.setattr(compaction, "FAN", 2)
+            other = Store.open(path)
+            with other.program(record(other, list(toy.specs.values()), "third")) as program:
+                toy.train(program)
+        return rewritten(*args)
+
+    monkeypatch.setattr(erasing, "_rewritten", late)
+    delete(path, store_toy.NAME)
+    assert set(load(path).runs["run_id"]) == {*SHARED.run_ids, *toy.run_ids}
+    assert problems(path) == []
+
+
+def test_who_verifies_while_a_run_is_deleted_finds_nothing_of_nobody(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, specs = Store.open(path, create=False), Store.specs
+
+    def late(self: Store, *args: Any) -> Any:
+        if self is store:
+            with monkeypatch.context() as patch:
+                patch.setattr(Store, "settle", lambda _: None)
+                patch.setattr(Store, "specs", specs)
+                delete(path, store_toy.NAME, OTHER)
+        return specs(self, *args)
+
+    store.memberships()
+    monkeypatch.setattr(Store, "specs", late)
+    check_files(store)
+    assert store.damage.lines == []

@@ -13,8 +13,8 @@ import store_toy
 from store_damage import changed, flipped, one_line, parts_of, shown
 from store_toy import Toy, everything, record
 
-from rlbench.errors import StoreError, WriteError
-from rlbench.store import Store, earlier, files, load
+from rlbench.errors import DamagedError, StoreError, WriteError
+from rlbench.store import Store, compaction, earlier, files, load
 from rlbench.store.sealed import seal
 from rlbench.store.tensors import write_tensors
 from rlbench.store.weights import read_weights
@@ -234,6 +234,8 @@ def test_a_takeover_that_is_killed_anywhere_is_ended_by_the_next_who_opens_the_s
         copy = Path(shutil.copytree(half, tmp_path / f"{place}"))
         if not is_killed_at(copy, place, monkeypatch):
             break
+        if list((copy / "index").glob("*")):  # then no earlier rlbench writes to it any more
+            assert json.loads((copy / "format.json").read_text()) == {"format": 3}
         Store.open(copy)
         assert [path.name for path in copy.glob("[!.]*") if path.is_file()] == ["format.json"], place
         assert not [path for path in (copy / "staging").iterdir() if path.is_dir() or "index" in path.name], place
@@ -277,3 +279,63 @@ def test_who_reads_while_a_store_is_taken_over_reads_on(half: Path, monkeypatch:
 
     monkeypatch.setattr(files, "read_format", late)
     assert reading.num_rows("episodes") == 4
+
+
+def test_a_takeover_of_format_1_that_is_killed_anywhere_loses_no_row(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, _ = shown(store)
+    as_of_format_1(store)
+    place = 0
+    for place in range(200):
+        copy = Path(shutil.copytree(store, tmp_path / f"{place}"))
+        is_killed = is_killed_at(copy, place, monkeypatch)
+        assert shown(copy) == (before, []), place
+        Store.open(copy)
+        assert shown(copy) == (before, []), place
+        if not is_killed:
+            break
+    assert place > 15
+
+
+def test_who_reads_a_store_of_format_1_while_it_is_taken_over_and_merged_reads_on(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = len(load(store).episodes)
+    as_of_format_1(store)
+    reading = Store.open(store, create=False)
+    pieces, is_first = reading._tables.pieces("episodes"), True
+    num_rows = 0
+    for _, rows in pieces:
+        num_rows += len(rows)
+        if is_first:
+            is_first = False
+            monkeypatch.setattr(compaction, "FAN", 2)
+            opened = Store.open(store)
+            with opened.program(record(opened, [store_toy.spec_of(9)], "more")) as program:
+                compaction.compact(opened.layout, opened.index, program._session)
+    assert num_rows == before
+    assert reading.damage.lines == []
+
+
+def test_a_store_of_format_2_without_its_index_is_not_opened_as_an_empty_one(store: Path) -> None:
+    as_written_by_format_2(store)
+    for name in ("index.json", "index.copy.json"):
+        (store / name).unlink()
+    for create in (False, True):
+        with pytest.raises(DamagedError, match=r"index\.json is missing"):
+            Store.open(store, create=create).num_rows("episodes")
+
+
+def test_who_finds_a_folder_that_is_just_becoming_a_store_opens_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = files.names
+
+    def late(folder: Path) -> list[str]:
+        monkeypatch.undo()
+        Store.open(tmp_path)
+        return names(folder)
+
+    monkeypatch.setattr(files, "names", late)
+    assert Store.open(tmp_path).num_rows("episodes") == 0

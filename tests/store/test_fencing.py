@@ -14,6 +14,7 @@ from store_toy import Toy, everything, record, spec_of
 from rlbench.errors import LeaseLostError, WriteError
 from rlbench.store import Store, audit, compaction, files, load
 from rlbench.store.claims import ClaimReader
+from rlbench.store.erasing import erase, erasure
 from rlbench.store.index import Index
 from rlbench.store.index_log import KEPT, _object
 from rlbench.store.leases import Watch
@@ -34,8 +35,9 @@ def taken_over(path: Path) -> Store:
     """The store as somebody sees it who has watched all leases for longer than they last."""
     store, now = Store.open(path), [0.0]
     store.watch = Watch(store.index.objects, lambda: now[0])
-    store.settle()
-    now[0] += 2 * LONG
+    for _ in range(4):
+        store.settle()
+        now[0] += LONG / 2
     store.settle()
     return store
 
@@ -63,7 +65,8 @@ def test_an_owner_that_gives_no_sign_is_succeeded_and_cannot_publish(tmp_path: P
     store = Store.open(tmp_path)
     stalled = store.program(record(store, list(TOY.specs.values())), LONG)
     TOY.train(stalled, commits=1)
-    assert Store.open(tmp_path).program(TOY.run_ids).run_ids == ()  # who has not watched yet leaves it alone
+    with Store.open(tmp_path).program(TOY.run_ids) as other:
+        assert other.run_ids == ()  # who has not watched yet leaves it alone
     finish(tmp_path)
     for write in (lambda: TOY.train(stalled, commits=1), lambda: stalled.claim([]) or stalled.release(TOY.run_ids)):
         with pytest.raises(LeaseLostError, match="its runs are another's"):
@@ -245,22 +248,31 @@ def test_versions_do_not_pile_up_where_each_is_overtaken(tmp_path: Path, monkeyp
     assert len(list((tmp_path / "index").iterdir())) <= 2 * (KEPT + 2)
 
 
-def test_a_listing_that_is_late_makes_nothing_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("commits", [1, 2 * KEPT])
+def test_a_listing_that_is_late_makes_nothing_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commits: int
+) -> None:
     """As an NFS client may see it: names are given, and parts merged, that a list of names does not show yet."""
+    toy = Toy((1000, 1000))
     store = Store.open(tmp_path)
-    record(store, list(TOY.specs.values()))
-    with store.program(TOY.run_ids) as program:
-        TOY.train(program, commits=1)
+    with store.program(record(store, list(toy.specs.values()))) as program:
+        toy.train(program, commits=1)
         reader = Store.open(tmp_path, create=False)
-        assert reader.claimed()
-        seen, names = reader.index.objects.names("index"), reader.index.objects.names
-        monkeypatch.setattr(reader.index.objects, "names", lambda folder: seen if folder == "index" else names(folder))
-        held = reader.index.read()
+        held, seen, names = reader.index.read(), reader.index.objects.names("index"), reader.index.objects.names
         monkeypatch.setattr(compaction, "FAN", 2)
-        TOY.train(program, commits=1)
+        toy.train(program, commits=commits)
+        late = [seen] * 20 if commits == 1 else [seen] * 3  # a listing is late, and not for ever
+
+        def listed(folder: str) -> list[str]:
+            return late.pop() if folder == "index" and late else names(folder)
+
+        monkeypatch.setattr(reader.index.objects, "names", listed)
         fresh = ClaimReader(reader.layout, reader.index, reader.damage)
-        assert len(reader.read_rows("episodes")) in (4, 8)
-        assert fresh.held(held) is None
+        assert len(reader.read_rows("episodes")) >= 4
+        assert fresh.held(held) in (None, fresh.held(reader.index.read()))
+        assert set(fresh.held_now(()).values()) == {frozenset(toy.run_ids)}
+        version = reader.index.latest().version
+        assert reader.index.read().version >= version
     assert reader.damage.lines == []
 
 
@@ -283,9 +295,58 @@ def test_a_writer_whose_files_cannot_be_removed_is_not_forgotten(
             remove(path)
 
         patch.setattr(files, "remove", refuse)
-        with pytest.raises(WriteError, match="Permission denied"):
-            Store.open(tmp_path)
+        finish(tmp_path)
         assert claim.name[:12] in store.index.read().writers
     Store.open(tmp_path)
     assert not stray.exists()
     assert store.index.read().writers == {}
+
+
+def test_staged_weights_that_cannot_be_removed_keep_their_runs_from_everybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.open(tmp_path)
+    run_ids = record(store, list(TOY.specs.values()))
+    stalled = store.program(run_ids)
+    staged = tmp_path / "staging" / f"{stalled._session.name}-{run_ids[0]}.safetensors"
+    staged.touch()
+    stalled._session.close()
+    remove = files.remove
+
+    def refuse(path: Path) -> None:
+        if path == staged:
+            raise WriteError(f"cannot write {path}: Permission denied")
+        remove(path)
+
+    monkeypatch.setattr(files, "remove", refuse)
+    with pytest.raises(WriteError, match="Permission denied"):
+        Store.open(tmp_path)
+
+
+def test_a_run_that_was_deleted_while_it_was_being_claimed_is_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other = Store.open(tmp_path), Store.open(tmp_path)
+    run_ids = record(store, list(TOY.specs.values()))
+    program, settle, erased = store.program([]), store.settle, list[bool]()
+
+    def late() -> None:
+        if not erased:
+            erased.append(True)
+            erase(other, lambda: erasure(other, [store_toy.NAME]))
+        settle()
+
+    monkeypatch.setattr(store, "settle", late)
+    assert program.claim(run_ids) == ()
+    program.close()
+    with pytest.raises(RuntimeError, match="claim after close"):
+        program.claim(run_ids)
+
+
+def test_what_a_dead_writer_left_after_it_was_swept_is_told(tmp_path: Path) -> None:
+    TOY.finish(tmp_path)
+    late = tmp_path / "checkpoints" / "0123456789ab-000002.safetensors"
+    late.touch()
+    store = Store.open(tmp_path)
+    store.note_strays()
+    assert store.damage.lines == [f"{late} is of no commit, and left aside"]
