@@ -20,7 +20,7 @@ from rlbench.lanes.registry import every_variant
 prepare_process()
 found = {name: what_breaks(variant) for name, variant in every_variant() if name.startswith(sys.argv[1])}
 assert found, sys.argv[1]
-sys.exit("".join(f"{name}: {line}\\n" for name, line in found.items() if line))
+sys.exit("".join(f"{name}: {line}\\n" for name, line in found.items() if line) or None)
 """
 OWN = sorted({name.split()[0] for name in VARIANTS})  # a program each: what is compiled stays in memory
 
