@@ -132,6 +132,9 @@ def _problem(cls: type[Choice]) -> str:
     )
     if renamed is not None:
         return f"it defines {renamed}, which nobody calls: define outputs(params, statistics, obs, role)"
+    unknown = [name for name in cls.columns if name not in bases.STEP_COLUMNS] if issubclass(cls, bases.Returns) else []
+    if unknown:
+        return f"it asks for a column '{unknown[0]}' of rows; there is {', '.join(bases.STEP_COLUMNS)} beside the usual ones"
     missing = [name for name in dir(cls) if getattr(getattr(cls, name), "__isabstractmethod__", False)]
     if missing:
         return f"it does not define {', '.join(missing)}"

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import math
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rlbench.deferred import Tensor, nn, torch
 from rlbench.lanes.choice import Choice
@@ -268,20 +268,31 @@ class Replay(Choice):
         """Take notice of the errors [L, B] float32 of the rows [L, B] that lanes learned from where due [L] bool."""
 
 
+STEP_COLUMNS = ("is_last",)  # numbers that a row may have beside the usual ones; is_last: an episode ended here
+
+
 class Returns(Choice):
     """How stored steps become the transitions of a minibatch: one step each, or the sum of several.
 
     `num_steps` steps are looked at from each drawn row on; the newest `num_steps - 1` rows are never drawn.
     """
 
-    columns: ClassVar[
-        tuple[str, ...]
-    ] = ()  # of numbers that a row has beside the usual ones; "is_last": an episode ended here
+    columns: ClassVar[tuple[str, ...]] = ()  # of `STEP_COLUMNS`: what a row has beside the usual
 
     @property
     def num_steps(self) -> int:
         """Stored steps of a transition."""
         return 1
+
+    def refused_beside(self, variant: Any) -> str | None:
+        """There has to be a transition, and a minibatch of them, when learning starts."""
+        replay, made = variant.replay, f"returns={self.kind} makes transitions of {self.num_steps} steps"
+        if self.num_steps > replay.capacity:
+            return f"{made}, more than replay.capacity {replay.capacity}: there would never be one"
+        needed = self.num_steps - 1 + (1 if replay.replacement else variant.batch_size)
+        if replay.warmup < needed:
+            return f"{made} and needs replay.warmup of at least {needed}, for the first minibatch; got {replay.warmup}"
+        return None
 
     @abstractmethod
     def transition(self, steps: list[dict[str, Tensor]]) -> dict[str, Tensor]:

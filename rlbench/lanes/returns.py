@@ -1,7 +1,7 @@
 """Returns: how many stored steps a transition is made of when a minibatch is read."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rlbench.deferred import Tensor, torch
 from rlbench.lanes.bases import Returns
@@ -48,13 +48,3 @@ class NStep(Returns):
             found["obs_t"] = torch.where(wide, step["obs_t"], found["obs_t"])
             found["is_last"] = torch.where(goes_on, step["is_last"], found["is_last"])
         return found
-
-    def refused_beside(self, variant: Any) -> str | None:
-        """There has to be a transition, and a minibatch of them, when learning starts."""
-        replay = variant.replay
-        if self.steps > replay.capacity:
-            return f"returns.steps {self.steps} is larger than replay.capacity {replay.capacity}: there would never be a transition"
-        needed = self.steps - 1 + (1 if replay.replacement else variant.batch_size)
-        if replay.warmup < needed:
-            return f"returns.steps {self.steps} needs replay.warmup of at least {needed}, for the first minibatch; got {replay.warmup}"
-        return None

@@ -345,3 +345,28 @@ def test_an_object_that_is_no_choice_has_no_kind_of_a_member(write: Write) -> No
     assert "it calls itself 'huber': leave `kind` out" in refusal(f"loss={write('own_wrong', text)}:A")
     assert Huber.kind == "huber"
     assert not hasattr(Choice, "kind")
+
+
+OWN_RETURNS = (
+    FROZEN
+    + """class A(rlbench.Returns):
+    columns = {columns}
+
+    @property
+    def num_steps(self):
+        return 9
+
+    def transition(self, steps):
+        return steps[0]
+"""
+)
+
+
+def test_own_transitions_of_several_steps_are_held_to_what_the_engine_can_do(write: Write) -> None:
+    named = f"{write('own_returns', HEAD + OWN_RETURNS.format(columns=()))}:A"
+    with pytest.raises(ConfigError, match=r"of 9 steps and needs replay\.warmup of at least 9"):
+        resolve([f"returns={named}", "replay.warmup=8", "seeds=1"])
+    assert resolve([f"returns={named}", "replay.warmup=9", "seeds=1"]).planned
+    wrong = f"{write('own_columns', HEAD + OWN_RETURNS.format(columns=('is_last', 'explored')))}:A"
+    with pytest.raises(ConfigError, match="it asks for a column 'explored' of rows; there is is_last beside the usual"):
+        keys_of_choice("returns", wrong)

@@ -44,8 +44,8 @@ REFUSALS = {
     "variant=c51 estimator.atoms=1": "estimator.atoms must be >= 2; got 1",
     "variant=c51 estimator.v_min=200": "estimator.v_min 200 must be below estimator.v_max 100: the support would be empty",
     "variant=nstep returns.steps=0": "returns.steps must be >= 1; got 0",
-    "variant=nstep returns.steps=20000": "returns.steps 20000 is larger than replay.capacity 10000",
-    "variant=nstep returns.steps=9 replay.warmup=8": "returns.steps 9 needs replay.warmup of at least 9",
+    "variant=nstep returns.steps=20000": "returns=n_step makes transitions of 20000 steps, more than replay.capacity 10000",
+    "variant=nstep returns.steps=9 replay.warmup=8": "returns=n_step makes transitions of 9 steps and needs replay.warmup of at least 9",
     # budgets that cannot give a result
     "steps=2000 evaluation.period=2500": "evaluation.period 2500 is larger than steps 2000: no run would ever be evaluated",
     "steps=3000 replay.warmup=4000": "replay.warmup 4000 is larger than steps 3000: learning would never start",
