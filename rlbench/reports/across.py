@@ -26,8 +26,8 @@ from rlbench.stats import (
     probability_of_improvement,
     time_to_threshold,
 )
+from rlbench.stats.aggregates import AGGREGATES
 
-AGGREGATES = ("iqm", "median", "mean", "optimality_gap")
 RESAMPLES = 4_000
 # Where nothing is declared: this far from random actions to the reference.
 DEFAULT_THRESHOLD_SCORE = 0.8
@@ -84,7 +84,7 @@ def across_environments(summary: Summary) -> Across:
     by_variant: dict[str, dict[str, NDArray[np.float64]]] = {}
     for variant in variants:
         scores = {env: normalise(env, _scores(summary, variant, env)) for env in with_runs}
-        aggregates[variant] = bootstrap_intervals(scores, AGGREGATES, resamples=RESAMPLES)
+        aggregates[variant] = bootstrap_intervals(scores, tuple(AGGREGATES), resamples=RESAMPLES)
         by_variant[variant] = scores
     every = np.concatenate([[0.0, 1.0], *(own for scores in by_variant.values() for own in scores.values())])
     # Up to the highest score there is: one that is above the reference must not fall off the edge.

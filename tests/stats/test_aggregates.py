@@ -86,7 +86,7 @@ def test_optimality_gap_counts_nothing_above_the_target() -> None:
 
 
 def test_aggregate_refuses_an_unknown_statistic() -> None:
-    with pytest.raises(ValueError, match="unknown statistic 'max'; one of iqm, mean, median, optimality_gap"):
+    with pytest.raises(ValueError, match="unknown statistic 'max'; one of iqm, median, mean, optimality_gap"):
         aggregate([1.0], "max")
 
 

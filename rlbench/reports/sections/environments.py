@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rlbench import text
 from rlbench.envs.scores import normalisation
-from rlbench.reports.across import AGGREGATES, Across, Improvement
+from rlbench.reports.across import Across, Improvement
 from rlbench.reports.document import Block, Content, Figures, Part, Picture, Section, line, note, strong, table
 from rlbench.reports.forests import Row, draw_forest
 from rlbench.reports.heat_map import MOST_ON_A_PHONE, draw_heat_map
@@ -12,8 +12,7 @@ from rlbench.reports.ledger import Ledger
 from rlbench.reports.lines import Curve, draw_lines
 from rlbench.reports.sections.design import name_of
 from rlbench.reports.summary import Summary
-
-_TITLES = {"iqm": "IQM", "median": "Median", "mean": "Mean", "optimality_gap": "Optimality gap"}
+from rlbench.stats.aggregates import AGGREGATES
 
 
 def aggregates_section(summary: Summary, across: Across, ledger: Ledger) -> Section:
@@ -104,8 +103,8 @@ def _profile(summary: Summary, across: Across) -> Picture:
 
 def _table(summary: Summary, across: Across, ledger: Ledger) -> Block:
     titles = ["Variant", "n"]
-    for statistic in AGGREGATES:
-        titles += [_TITLES[statistic], f"95 % of {_TITLES[statistic]}"]
+    for title, _ in AGGREGATES.values():
+        titles += [title, f"95 % of {title}"]
     rows: list[list[Content]] = []
     for variant in across.variants:
         row: list[Content] = [name_of(summary, variant), ledger.show(f"aggregate/iqm/{variant}", "n", "count")]
