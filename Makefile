@@ -11,7 +11,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,classic-control,box2d,notebooks,wandb-report,tune,postgres,play,ray,slurm]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,classic-control,box2d,notebooks,wandb-report,tune,postgres,play,ray,slurm,s3]'
 	touch $(STAMP)
 
 quickstart: $(STAMP)

@@ -38,9 +38,12 @@ def _delete(argv: Sequence[str]) -> int:
     arguments = parse_arguments(words, {"store": "results"}, prog=PROG, doc=DOC)
     if not named:
         raise ConfigError(f"say what to delete: EXPERIMENT or RUN ... (see: {PROG} --help)")
+    from rlbench.places import is_remote, place_of
     from rlbench.store import Store, load
-    from rlbench.store.erasing import erase, erasure
+    from rlbench.store.erasing import FOLDERS_ONLY, erase, erasure
 
+    if is_remote(place_of(arguments["store"])):
+        raise ConfigError(f"{arguments['store']}: {FOLDERS_ONLY}")
     results = load(arguments["store"])
     experiments = [name for name in named if results.kind_of(name) == "experiment"]
     runs = [name for name in named if name not in experiments]

@@ -62,9 +62,9 @@ def chosen(results: "Results", experiment: str | None) -> str:
     if experiment is not None:
         return check_choice("experiment", experiment, known)
     if not known:
-        raise ConfigError(f"no experiment in {results.path} yet; nothing was written")
+        raise ConfigError(f"no experiment in {results.address} yet; nothing was written")
     if len(known) > 1:
         raise ConfigError(
-            f"{len(known)} experiments in {results.path}; choose one with experiment=NAME: {', '.join(known)}"
+            f"{len(known)} experiments in {results.address}; choose one with experiment=NAME: {', '.join(known)}"
         )
     return known[0]

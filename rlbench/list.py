@@ -33,7 +33,7 @@ def _list(argv: Sequence[str]) -> int:
 
     results = load(arguments["store"])
     if not results.experiments:
-        print(f"no experiment in {results.path} yet")
+        print(f"no experiment in {results.address} yet")
         return EXIT_OK
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("experiment", "runs", "state", "highest mean final return"):

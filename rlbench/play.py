@@ -80,7 +80,7 @@ def _play(argv: Sequence[str]) -> int:
     moments = list(stage.play(policy, 1 if "frames" in counts else counts["episodes"], counts["steps"]))
     stage.close()
     title = f"{choice.variant}, seed {choice.seed}"
-    out = Path(words["out"]) if "out" in words else Path(words["store"]) / "play"
+    out = Path(words["out"]) if "out" in words else results.path / "play"
     if "frames" in counts:
         paths = [
             _write_sheet(moments, counts["frames"], title, stage.eyes.seen.pixel, out / f"{choice.run_id}_frames.png")
@@ -116,7 +116,7 @@ def _chosen(results: Results, words: Mapping[str, str]) -> Choice:
         check_choice("experiment", words["experiment"], known)
     elif len(known) != 1:
         raise ConfigError(
-            f"{len(known)} experiments in {results.path}; choose one with experiment=NAME: {', '.join(known) or 'none'}"
+            f"{len(known)} experiments in {results.address}; choose one with experiment=NAME: {', '.join(known) or 'none'}"
         )
     own = results.experiment(words.get("experiment", known[0]))
     return choose_by_return(own, words["which"], words.get("variant"), words.get("env"))

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from rlbench.callable_modules import make_callable
-from rlbench.config.arguments import parse_arguments, run_command, user_path
+from rlbench.config.arguments import parse_arguments, run_command, user_store
 from rlbench.errors import EXIT_DIFFERENCE, EXIT_OK, ConfigError
 from rlbench.inline import chosen, report
+from rlbench.places import Place, beside, place_of
 from rlbench.reports import report_folder
 from rlbench.store import Results, load, passes_audit
 
@@ -28,7 +29,8 @@ figures/ and tables/ (CSV and LaTeX).
 
   experiment   its name; not needed where the results hold only one
   store        the folder of results, or several: store=a,b reports on what they hold together, into reports/EXPERIMENT
-  out          where to write; default: STORE/reports/EXPERIMENT, or reports/NAME of what is read with from=
+  out          where to write; default: STORE/reports/EXPERIMENT, or reports/NAME of what is read with from=, or
+               s3/BUCKET/PREFIX/reports/EXPERIMENT of store=s3://BUCKET/PREFIX
   from         somebody else's results instead of a store: a CSV file (variant, environment, seed, step, return; or variant,
                environment, score; or a chart's export of Weights & Biases), a folder of Stable-Baselines3's monitor files or
                evaluations.npz (VARIANT/ENVIRONMENT/SEED or VARIANT/ENVIRONMENT_RUN), or of TensorBoard folders
@@ -78,7 +80,7 @@ def _report(argv: Sequence[str]) -> int:
             return EXIT_OK
         experiment = chosen(results, arguments.get("experiment"))
         results = results.experiment(experiment)
-        default_out = report_folder(stores[0] if len(stores) == 1 else Path(), experiment)
+        default_out = report_folder(beside(stores[0]) if len(stores) == 1 else Path(), experiment)
         if len(stores) > 1:
             _check_joined(results, experiment, arguments)
     if arguments["lint"] == "true":
@@ -118,12 +120,12 @@ def _report(argv: Sequence[str]) -> int:
     return EXIT_OK if passes_audit(results.experiment(experiment)) else EXIT_DIFFERENCE
 
 
-def _stores(text: str) -> list[Path]:
-    """The folders that store= names. Raises ConfigError where one is named twice."""
+def _stores(text: str) -> list[Place]:
+    """The places that store= names. Raises ConfigError where one is named twice."""
     if Path(text).exists() or "," not in text:  # a name may have a comma
-        return [Path(text)]
-    named = [user_path("store", one) for one in text.split(",") if one]
-    if len({path.resolve() for path in named}) < len(named):
+        return [place_of(text)]
+    named = [user_store(one) for one in text.split(",") if one]
+    if len({place.resolve() if isinstance(place, Path) else place for place in named}) < len(named):
         raise ConfigError(f"store={text} names one folder twice")
     return named
 

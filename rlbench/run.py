@@ -65,6 +65,7 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
     """Show what came out; the exit code by what is left undone."""
     from rich.console import Console
 
+    from rlbench.places import beside
     from rlbench.published import same_bits
     from rlbench.reports import report_folder
     from rlbench.reports.summary import summarise
@@ -84,7 +85,9 @@ def _conclude(request: "Request", results: "Results", interrupted: bool) -> int:
     if request.report:
         from rlbench.reports.made_of import written
 
-        print(f"report: {written(results, report_folder(request.store, request.name), partial(_write, summary))}")
+        print(
+            f"report: {written(results, report_folder(beside(request.store), request.name), partial(_write, summary))}"
+        )
     if told := same_bits(runs):
         print(told)
     if not passes_audit(results):

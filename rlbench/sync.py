@@ -10,11 +10,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 from rlbench.config.arguments import parse_arguments, run_command
 from rlbench.errors import EXIT_OK, ConfigError
+from rlbench.places import Place, beside, place_of
 from rlbench.tracking.ledger import recall
 from rlbench.tracking.process import follower_command
 from rlbench.tracking.tracker import TrackerSettings
@@ -45,18 +45,18 @@ def _sync(argv: Sequence[str]) -> int:
         if field.type == "bool" or field.metadata.get("allowed")
     }
     arguments = parse_arguments(argv, {"store": "results", **dict.fromkeys(KEYS)}, prog=PROG, doc=DOC, choices=choices)
-    store = Path(arguments.pop("store"))
+    store = place_of(arguments.pop("store"))
     given = {key: _value(key, text) for key, text in arguments.items()}
     codes = [EXIT_OK]
     for name, (kind, _) in TRACKERS.items():
         own = {key.removeprefix(f"{name}."): value for key, value in given.items() if key.startswith(f"{name}.")}
-        settings = replace(recall(store, name) or kind(), **own)
+        settings = replace(recall(beside(store), name) or kind(), **own)
         if settings.is_enabled:
             codes.append(_mirror(store, settings))
     return max(codes)
 
 
-def _mirror(store: Path, settings: TrackerSettings) -> int:
+def _mirror(store: Place, settings: TrackerSettings) -> int:
     process = subprocess.Popen(follower_command(store, settings), stdin=subprocess.DEVNULL)
     try:
         return process.wait()

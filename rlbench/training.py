@@ -5,9 +5,9 @@ In: a request, or runs and the definition of their experiment. Out: both in the 
 
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rlbench.places import Place
 from rlbench.plain_text import as_message
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 MIRROR_PATIENCE_SECONDS = 60.0
 
 
-def open_store(path: Path) -> "Store":
+def open_store(place: Place) -> "Store":
     """The store, which tells of damage on stderr."""
     from rlbench.store import Store
 
-    return Store.open(path, say=lambda line: print(f"damage: {as_message(line)}", file=sys.stderr))
+    return Store.open(place, say=lambda line: print(f"damage: {as_message(line)}", file=sys.stderr))
 
 
 def train_recorded(
@@ -125,7 +125,7 @@ def _trackers_with_work(request: "Request", store: "Store") -> list["TrackerSett
     return [settings for settings in request.tracking if settings.is_enabled and not is_mirrored(store, settings)]
 
 
-def await_mirror(follower: "Follower", store: Path, seconds: float = MIRROR_PATIENCE_SECONDS) -> None:
+def await_mirror(follower: "Follower", store: Place, seconds: float = MIRROR_PATIENCE_SECONDS) -> None:
     """Give the mirror so many seconds to end, and say what is left for it to do."""
     mirrored, told = follower.wait(seconds), follower.told()
     if mirrored is None and seconds:

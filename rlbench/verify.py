@@ -9,7 +9,6 @@ have the same bits alone, among others, cut, moved, eager and compiled, and whet
 import random
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlbench.config.arguments import parse_arguments, run_command
@@ -39,14 +38,13 @@ def _verify(argv: Sequence[str]) -> int:
     from rlbench.store import Results, Store, passes_audit
     from rlbench.store.records import FINAL_STATUSES
 
-    root = Path(arguments["store"])
-    store = Store.open(root, create=False)
+    store = Store.open(arguments["store"], create=False)
     outcomes = {run_id: row for run_id, row in store.outcomes().items() if row["status"] in FINAL_STATUSES}
     chosen = arguments.get("run")
     if chosen is not None:
         check_choice("run", chosen, list(outcomes))
     elif not outcomes and not store.damage.lines:
-        raise ConfigError(f"no finished run in {root} yet")
+        raise ConfigError(f"no finished run in {store.address} yet")
     results = Results(store)
     if not is_as_written(store, results, outcomes):
         return EXIT_DIFFERENCE
@@ -138,8 +136,8 @@ def _without_digest(results: "Results", outcomes: dict[str, dict[str, Any]]) -> 
         return [f"{len(wrong)} runs do not give their digests without these rows: {', '.join(wrong[:5])} ..."]
     lines = []
     for run_id in wrong:
-        path = results.weights_path(run_id)
-        missing = "" if path.exists() else f" ({path} is not there)"
+        is_there = results.weights_path(run_id).exists()
+        missing = "" if is_there else f" ({results.store.weights_at(run_id)} is not there)"
         lines.append(
             f"run {run_id}: its stored rows, weights or outcome do not give its digest: they were altered{missing}"
         )

@@ -14,6 +14,7 @@ import torch
 
 from rlbench.lanes.compiling import prepare_process
 from rlbench.runner.launchers import LAUNCHERS
+from tests import object_server
 from tests.runner.commands import SMALL, SMALL_UNIFORM, run
 
 prepare_process()
@@ -51,6 +52,24 @@ def worker_threads() -> Iterator[None]:
 def worker_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """For a test of what is only so in processes."""
     monkeypatch.setitem(LAUNCHERS, "local", PROCESSES)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an S3 on loopback."""
+    object_server.require()
+    with object_server.serving() as address:
+        yield address
+
+
+@pytest.fixture
+def bucket(s3_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a new bucket there, with credentials in the environment, and a cache and a working folder of one's own."""
+    for name, value in (object_server.KEYS | {"AWS_ENDPOINT_URL": s3_server}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return object_server.new_bucket(s3_server)
 
 
 @pytest.fixture(scope="session")

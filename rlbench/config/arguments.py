@@ -24,6 +24,7 @@ from rlbench.errors import (
     did_you_mean,
 )
 from rlbench.interrupts import is_pressed, watched
+from rlbench.places import Place, is_remote, place_of
 from rlbench.plain_text import as_message
 from rlbench.untold import watching
 
@@ -55,6 +56,12 @@ def user_path(key: str, text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         raise ConfigError(f"{key}={text}: there is no such user, or no home folder") from None
+
+
+def user_store(text: str) -> Place:
+    """Where a store lies that somebody typed: a folder or a URL. Raises ConfigError where that is impossible."""
+    place = place_of(text)
+    return place if is_remote(place) else user_path("store", text)
 
 
 def parse_arguments(
@@ -89,7 +96,7 @@ def parse_arguments(
         if not value:
             raise ConfigError(f"'{key}=' has no value{see_help}")
         if key == "store":
-            value = str(user_path(key, value))
+            value = str(user_store(value))
         given[key] = check_choice(key, value, choices[key]) if choices and key in choices else value
     defaults = {key: default for key, default in allowed.items() if default is not None}
     return defaults | given

@@ -7,10 +7,9 @@ nothing.
 import dataclasses
 import re
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from rlbench.config.arguments import user_path, whole_number
+from rlbench.config.arguments import user_store, whole_number
 from rlbench.config.cadence import yielding
 from rlbench.config.cells import expand
 from rlbench.config.composing import Composer, composing
@@ -25,6 +24,7 @@ from rlbench.config.settings import Settings
 from rlbench.config.words import Setting, merged, parse_words, split_flags
 from rlbench.errors import ConfigError, did_you_mean
 from rlbench.lanes.choice import check
+from rlbench.places import Place, beside
 from rlbench.plain_text import as_message
 from rlbench.tracking.tracker import TrackerSettings
 
@@ -43,7 +43,7 @@ class Request:
 
     definition: dict[str, Any]
     planned: tuple[PlannedRun, ...]
-    store: Path
+    store: Place
     workers: int | None  # None: as many as the launcher has room for
     lanes: int
     checkpoint_seconds: float
@@ -88,7 +88,7 @@ def _resolve(argv: Sequence[str]) -> Request:
         if "experiment" in settings:
             file = read_experiment(str(settings.pop("experiment").values[0]), flags.config_dir)
             settings = merged(yielding(_file_settings(file, names, composer), settings), settings)
-        composer.winners = _store(settings) / "studies"
+        composer.winners = beside(_store(settings)) / "studies"
         cells, command = expand(settings, composer)
     if "name" not in settings:
         command["name"] = _own_name(file, settings) or command["name"]
@@ -96,7 +96,7 @@ def _resolve(argv: Sequence[str]) -> Request:
     return Request(
         definition=_definition(options, file, cells, [word for word in argv if word not in ("--dry-run", "--cfg")]),
         planned=planned_runs(cells, options.seeds, env_members=names["env"]),
-        store=user_path("store", options.store),
+        store=user_store(options.store),
         workers=options.workers,
         lanes=options.lanes,
         checkpoint_seconds=options.checkpoint_seconds,
@@ -119,8 +119,8 @@ def _own_name(file: ExperimentFile | None, settings: Mapping[str, Setting]) -> s
     return str(recipes[0]) if len(recipes) == 1 else ""
 
 
-def _store(settings: Mapping[str, Setting]) -> Path:
-    return user_path("store", str(settings["store"].values[0] if "store" in settings else Settings().store))
+def _store(settings: Mapping[str, Setting]) -> Place:
+    return user_store(str(settings["store"].values[0] if "store" in settings else Settings().store))
 
 
 def _sequential(options: Settings, file: ExperimentFile | None, cells: Sequence[Cell]) -> SequentialSpec:

@@ -17,7 +17,7 @@ class Settings:
 
     seeds: Any = structural(10, "seeds of every cell: a count (0 to count - 1), a range a:b without b, or a [list]")
     name: str = structural("adhoc", "name of the experiment; default: that of the experiment file or recipe, or adhoc")
-    store: str = structural("results", "folder of the results")
+    store: str = structural("results", "folder of the results, or s3://BUCKET/PREFIX")
     workers: Any = structural("auto", "workers that train; auto takes one per core, of a Ray cluster too")
     lanes: int = structural(64, "most runs that train as lanes of one program", ">= 1")
     checkpoint_seconds: float = structural(30.0, "seconds between checkpoints", "> 0")

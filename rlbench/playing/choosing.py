@@ -75,11 +75,11 @@ def load_policy(results: Results, run: Run, run_id: str) -> torch.nn.Module:
     Raises ConfigError where the run has no network, DamagedError where its weights file is missing, damaged, of another network, or not
     what training left.
     """
-    network, path = run.variant.network, results.weights_path(run_id)
+    network, where = run.variant.network, results.store.weights_at(run_id)
     if not network.learns:
         raise ConfigError(f"run {run_id} has no network, its actions are random: there is nothing to watch")
-    if not path.exists():
-        raise DamagedError(f"run {run_id} has no weights: {path} is not there")
+    if not results.weights_path(run_id).exists():
+        raise DamagedError(f"run {run_id} has no weights: {where} is not there")
     module = plain_module(run)
     try:
         weights = results.weights(run_id)
@@ -89,9 +89,9 @@ def load_policy(results: Results, run: Run, run_id: str) -> torch.nn.Module:
     expected = {name: shape for name, shape in expected.items() if not name.endswith("num_batches_tracked")}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if found != expected:
-        raise DamagedError(f"{path} holds the weights of another network: {_shapes(found)}, not {_shapes(expected)}")
+        raise DamagedError(f"{where} holds the weights of another network: {_shapes(found)}, not {_shapes(expected)}")
     if results.stored_digest(run_id) != results.runs.set_index("run_id")["digest"][run_id]:
-        raise DamagedError(f"{path} or the run's rows were altered: they do not give the digest of run {run_id}")
+        raise DamagedError(f"{where} or the run's rows were altered: they do not give the digest of run {run_id}")
     module.load_state_dict(weights)
     return module.eval()
 

@@ -50,7 +50,7 @@ def _inputs(results: Results) -> str | None:
         return None
     study = results.path / "studies" / f"{results.name}.json"
     films = sorted(path.name for path in (results.path / "play").glob("*"))
-    told = [version, str(results.path), results.recorded(), results.plan(results.name), films]
+    told = [version, results.address, results.recorded(), results.plan(results.name), films]
     return _digest(repr(told).encode() + (study.read_bytes() if study.exists() else b""))
 
 

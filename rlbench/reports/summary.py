@@ -188,8 +188,13 @@ def summarise(results: Results, experiment: str) -> Summary:
         study=None if "source" in definition else read_study(results.path, experiment),
         plan=_plan_of(results, experiment),
         films=None if "source" in definition else results.path / "play",
-        folder=results.path.as_posix() if not results.path.is_absolute() else results.path.name,
+        folder=_folder(str(results.path) if "source" in definition else results.address),
     )
+
+
+def _folder(address: str) -> str:
+    """The store as a page names it: no folder of this machine, a URL as it is."""
+    return Path(address).name if Path(address).is_absolute() else address
 
 
 def _possible(

@@ -3,8 +3,7 @@
 A worker that a cluster takes away, or whose node is lost, has usually stored something; one that a run kills has not.
 """
 
-from pathlib import Path
-
+from rlbench.places import Place
 from rlbench.runner.worker import Round
 from rlbench.store import Store
 
@@ -16,7 +15,7 @@ MAX_CRASHES = (
 class Deaths:
     """Counts them, by round, and by worker where one had no round."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Place) -> None:
         self._root = root
         self._counted: dict[str, tuple[int, tuple[int, int]]] = {}
 

@@ -8,11 +8,11 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Protocol
 
 from rlbench.config.plan import PlannedRun
 from rlbench.exact.compiler import compiler
+from rlbench.places import Place
 from rlbench.runner.compile_time import Compiling
 from rlbench.runner.plan import expected_seconds, pieces, share_out, total_steps
 from rlbench.runner.pool import Interrupted, News, Settled, WorkerDied, WorkerPool
@@ -55,7 +55,7 @@ class Asked(Protocol):
     """What a command says of its workers: the store's folder, how many, and how they work."""
 
     @property
-    def store(self) -> Path: ...
+    def store(self) -> Place: ...
     @property
     def workers(self) -> int | None: ...
     @property

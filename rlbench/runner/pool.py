@@ -10,11 +10,11 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
 from rlbench.errors import ConfigError, TrainingError
+from rlbench.places import Place
 from rlbench.runner.compile_time import Compiling
 from rlbench.runner.deaths import MAX_CRASHES, Deaths
 from rlbench.runner.sharing import Homes, Waiting
@@ -70,7 +70,7 @@ class WorkerPool:
     def __init__(
         self,
         launcher: Launcher,
-        root: Path,
+        root: Place,
         num_workers: int,
         *,
         max_lanes: int,

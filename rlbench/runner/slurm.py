@@ -21,6 +21,7 @@ import submitit
 
 from rlbench.config.launchers import LauncherSettings
 from rlbench.errors import ConfigError, first_line
+from rlbench.places import beside
 from rlbench.runner.mailbox import Inbox, Outbox
 from rlbench.runner.remote import NOT_NEEDED, Heard, Relay, import_path, of_elsewhere
 from rlbench.runner.worker import Launcher, Message, Round, Worker, WorkerSettings
@@ -120,7 +121,7 @@ class SlurmLauncher(Launcher):
     def start(self, settings: WorkerSettings) -> SlurmWorker:
         """Raises ConfigError where SLURM does not take the job."""
         if self._folder is None:
-            self._folder = settings.root.absolute() / "slurm" / uuid.uuid4().hex[:12]
+            self._folder = beside(settings.root).absolute() / "slurm" / uuid.uuid4().hex[:12]
             self._folder.mkdir(parents=True)
             beats = Outbox(self._folder / "beats")
             threading.Thread(target=self._beat, args=(beats,), daemon=True).start()

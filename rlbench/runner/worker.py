@@ -8,11 +8,11 @@ worker does with a round is the same for all of them (`rlbench.runner.cohorts`).
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar
 
 from rlbench.config.plan import PlannedRun
 from rlbench.errors import StoreError
+from rlbench.places import Place
 from rlbench.runner.compile_time import Compiling
 from rlbench.runner.updates import WorkerUpdate
 from rlbench.store.leases import LEASE_SECONDS
@@ -24,7 +24,7 @@ THE_END = 2**62  # as a target: however many steps the budget has
 class WorkerSettings:
     """Where and how a worker works: none of it changes a result."""
 
-    root: Path
+    root: Place
     max_lanes: int
     checkpoint_seconds: float
     launcher: str

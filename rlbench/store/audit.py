@@ -115,10 +115,10 @@ def _telling_length(episodes: pd.DataFrame, run_ids: pd.Series) -> float:
 def _shared_weights(results: Results) -> Iterator[str]:
     """Of `done` runs only: the weights of diverged ones may be NaN throughout."""
     for label, cell in _cells(results):
-        paths = {run_id: results.weights_path(run_id) for run_id in cell["run_id"][cell["status"] == "done"]}
         digests = {}
-        for run_id, path in paths.items():
+        for run_id in cell["run_id"][cell["status"] == "done"]:
             try:
+                path = results.weights_path(run_id)
                 if path.exists():
                     digests[run_id] = hashlib.sha256(data_bytes(path)).hexdigest()
             except StoreError as error:

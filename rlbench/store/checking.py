@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from rlbench.errors import StoreError
-from rlbench.store.files import names
 from rlbench.store.schema import SCHEMAS
 from rlbench.store.weights import has_checksum, read_weights
 
@@ -26,16 +25,17 @@ def check_files(store: Store, read_later: Collection[str] = ()) -> None:
             pass
     store.memberships()
     store.check_states()
-    owners = {store.layout.weights(run_id).name: run_id for run_id in store.specs()}
-    for name in names(store.layout.all_weights):
-        path = store.layout.all_weights / name
+    owners = {f"{run_id}.safetensors": run_id for run_id in store.specs()}
+    objects = store.layout.objects
+    for name in objects.names(store.layout.all_weights):
+        weights = f"{store.layout.all_weights}/{name}"
         if name not in owners:
-            if not path.exists() or f"weights/{name}" in store.index.latest().doomed:
+            if objects.stat(weights) is None or weights in store.index.latest().doomed:
                 continue  # of a run that is being deleted, or whose `delete` was killed: whoever opens the store removes it
-            store.damage.note(f"{path} is of no run, and left aside")
+            store.damage.note(f"{objects.where(weights)} is of no run, and left aside")
         elif owners[name] not in read_later:
             try:
-                read_weights(path)
+                read_weights(objects, weights)
             except StoreError as error:
                 store.damage.note_error(error)
 
@@ -45,7 +45,7 @@ def without_checksums(store: Store, run_ids: Iterable[str]) -> str:
     num_parts, num_weights = store.index.read().old_parts, 0
     for run_id in run_ids:
         try:
-            num_weights += not has_checksum(store.layout.weights(run_id))
+            num_weights += not has_checksum(store.layout.objects, store.layout.weights(run_id))
         except StoreError:
             continue
     counts = [f"{count} {what}" for count, what in ((num_parts, "parts"), (num_weights, "weights files")) if count]

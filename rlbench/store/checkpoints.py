@@ -11,13 +11,13 @@ import json
 import zlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlbench.errors import DamagedError, WriteError
-from rlbench.store import files
+from rlbench.store.conditional import ConditionalStore, Stat
 from rlbench.store.damage import Damage
-from rlbench.store.files import Layout
+from rlbench.store.files import reading
+from rlbench.store.layout import Layout
 from rlbench.store.names import is_run_id
 from rlbench.store.records import Checkpoint, CheckpointLane, LaneCheckpoint
 from rlbench.store.sealed import seal, unseal
@@ -31,9 +31,9 @@ _KEY = "rlbench"
 
 @dataclass(frozen=True)
 class CheckpointHeader:
-    """What a checkpoint file says of itself."""
+    """What a checkpoint file says of itself. name: of the file in the folder of checkpoints."""
 
-    path: Path
+    name: str
     program: str
     commit: int
     lanes: tuple[CheckpointLane, ...]
@@ -43,13 +43,13 @@ def checkpoint_name(program: str, commit: int) -> str:
     return f"{program}-{commit:06d}.safetensors"
 
 
-def write_checkpoint(path: Path, program: str, commit: int, checkpoint: Checkpoint) -> None:
+def write_checkpoint(objects: ConditionalStore, name: str, program: str, commit: int, checkpoint: Checkpoint) -> None:
     """Write a new checkpoint file."""
     tensors = checkpoint.tensors
     sums = _checksums(tensors, len(checkpoint.lanes))
     lanes = [replace(lane, crc32=found) for lane, found in zip(checkpoint.lanes, sums, strict=True)]
     record = {"program": program, "commit": commit, "lanes": [asdict(lane) for lane in lanes]}
-    write_tensors(path, tensors, {_KEY: json.dumps(seal(record))})
+    write_tensors(objects, name, tensors, {_KEY: json.dumps(seal(record))})
 
 
 def _checksums(tensors: Mapping[str, torch.Tensor], num_lanes: int) -> list[int]:
@@ -68,43 +68,42 @@ def _checksums(tensors: Mapping[str, torch.Tensor], num_lanes: int) -> list[int]
     return found
 
 
-def _parse(path: Path, metadata: Mapping[str, str]) -> CheckpointHeader:
-    with files.reading(path):
+def _parse(where: str, name: str, metadata: Mapping[str, str]) -> CheckpointHeader:
+    with reading(where):
         try:
             record = unseal(metadata[_KEY], is_required=False)
             lanes = tuple(CheckpointLane(**lane) for lane in record["lanes"])
             if not all(is_run_id(lane.run_id) and type(lane.env_steps) is int for lane in lanes):
                 raise ValueError("not a checkpoint: its runs have no ids")
-            return CheckpointHeader(path, str(record["program"]), int(record["commit"]), lanes)
+            return CheckpointHeader(name.rpartition("/")[2], str(record["program"]), int(record["commit"]), lanes)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a checkpoint: {error!r}") from error
 
 
-def read_header(path: Path) -> CheckpointHeader | None:
+def read_header(objects: ConditionalStore, name: str) -> CheckpointHeader | None:
     """The header of a checkpoint file; None where it does not exist. Raises DamagedError."""
-    metadata = read_metadata(path)
-    return None if metadata is None else _parse(path, metadata)
+    metadata = read_metadata(objects, name)
+    return None if metadata is None else _parse(objects.where(name), name, metadata)
 
 
 class CheckpointReader:
     """The headers of the checkpoint files of a store, each file parsed once; damaged ones are noted."""
 
     def __init__(self, layout: Layout, damage: Damage) -> None:
-        self._folder, self._damage = layout.checkpoints, damage
-        self._headers: dict[tuple[str, int, int, int], CheckpointHeader] = {}
+        self._layout, self._damage = layout, damage
+        self._headers: dict[tuple[str, Stat], CheckpointHeader] = {}
 
     def headers(self, names: Iterable[str]) -> list[CheckpointHeader]:
         """Of these files, as far as they are there."""
         current = {}
+        objects = self._layout.objects
         for name in names:
-            path = self._folder / name
-            try:
-                stat = path.stat()
-            except FileNotFoundError:
+            stat = objects.stat(self._layout.checkpoint(name))
+            if stat is None:
                 continue
-            version = (name, stat.st_ino, stat.st_mtime_ns, stat.st_size)
+            version = (name, stat)
             try:
-                header = self._headers.get(version) or read_header(path)
+                header = self._headers.get(version) or read_header(objects, self._layout.checkpoint(name))
             except DamagedError as error:
                 self._damage.note_error(error)
                 continue
@@ -116,10 +115,10 @@ class CheckpointReader:
 
 @dataclass(frozen=True)
 class State:
-    """Where the most advanced stored state of a run is."""
+    """Where the most advanced stored state of a run is. name: of the file in the folder of checkpoints."""
 
     env_steps: int
-    path: Path
+    name: str
     attempt: str
 
 
@@ -131,21 +130,22 @@ def most_advanced(headers: Collection[CheckpointHeader], attempts: Mapping[str, 
             if attempts.get(lane.run_id, lane.attempt) != lane.attempt:
                 continue
             if lane.run_id not in best or lane.env_steps > best[lane.run_id].env_steps:
-                best[lane.run_id] = State(lane.env_steps, header.path, lane.attempt)
+                best[lane.run_id] = State(lane.env_steps, header.name, lane.attempt)
     return best
 
 
-def load_lane(path: Path, run_id: str) -> LaneCheckpoint:
+def load_lane(layout: Layout, name: str, run_id: str) -> LaneCheckpoint:
     """One run's state out of a checkpoint file: reads this lane's bytes only.
 
     Raises DamagedError where they are not those that were written, and StoreError where there is no such file any more.
     """
     from safetensors import SafetensorError, safe_open
 
-    with files.reading(path):
+    path, where = layout.objects.local(layout.checkpoint(name)), layout.objects.where(layout.checkpoint(name))
+    with reading(where):
         try:
             with safe_open(path, framework="pt") as file:
-                lanes = _parse(path, file.metadata() or {}).lanes
+                lanes = _parse(where, name, file.metadata() or {}).lanes
                 index = [lane.run_id for lane in lanes].index(run_id)
                 # Cloned, because a slice is a view of the mapped file.
                 tensors = {name: file.get_slice(name)[index : index + 1].clone() for name in file.keys()}  # noqa: SIM118
@@ -156,20 +156,19 @@ def load_lane(path: Path, run_id: str) -> LaneCheckpoint:
     return LaneCheckpoint(run_id, lanes[index].env_steps, dict(lanes[index].meta), tensors)
 
 
-def set_aside(layout: Layout, path: Path) -> None:
+def set_aside(layout: Layout, name: str) -> None:
     """Put a checkpoint that cannot be used where nobody reads it; somebody else may have done so meanwhile."""
-    if path.exists():
-        files.make_folder(layout.damaged)
+    objects, place = layout.objects, layout.checkpoint(name)
+    if objects.stat(place) is not None:
+        objects.make_folder(layout.damaged)
         try:
-            files.rename(path, layout.damaged / path.name)
+            objects.move(place, f"{layout.damaged}/{name}")
         except WriteError:
-            if path.exists():
+            if objects.stat(place) is not None:
                 raise
 
 
-def unneeded(
-    headers: Collection[CheckpointHeader], finished: Collection[str], attempts: Mapping[str, str]
-) -> set[Path]:
+def unneeded(headers: Collection[CheckpointHeader], finished: Collection[str], attempts: Mapping[str, str]) -> set[str]:
     """The files in which no lane is both unfinished and the most advanced state of its run."""
-    needed = {state.path for run_id, state in most_advanced(headers, attempts).items() if run_id not in finished}
-    return {header.path for header in headers} - needed
+    needed = {state.name for run_id, state in most_advanced(headers, attempts).items() if run_id not in finished}
+    return {header.name for header in headers} - needed

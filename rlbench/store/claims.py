@@ -6,23 +6,24 @@ or letting some go, is another one, and of two writers that want one run only on
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Collection, Iterable
 
 from rlbench.errors import DamagedError
-from rlbench.store import files
 from rlbench.store.damage import Damage
-from rlbench.store.files import Layout
+from rlbench.store.files import reading
 from rlbench.store.index import Index
 from rlbench.store.index_log import IndexLog
+from rlbench.store.layout import Layout
 from rlbench.store.names import is_run_id
 from rlbench.store.sealed import sealed_line, unseal
 
 
 def write_claim(layout: Layout, name: str, run_ids: Iterable[str]) -> None:
     """Write a new claim, which counts for nobody yet."""
-    path = layout.claims / name
-    files.write_file(path, [sealed_line({"runs": list(run_ids)})])
-    files.sync_folder(path.parent)
+    layout.objects.write(layout.claim(name), [sealed_line({"runs": list(run_ids)})])
+    layout.objects.flush(layout.claims)
 
 
 class ClaimReader:
@@ -62,10 +63,13 @@ class ClaimReader:
     def _read(self, claim: str) -> frozenset[str]:
         if claim in self._claims:
             return self._claims[claim]
-        path = self._layout.claims / claim
-        with files.reading(path):
+        objects, name = self._layout.objects, self._layout.claim(claim)
+        with reading(objects.where(name)):
             try:
-                runs = unseal(path.read_bytes())["runs"]
+                data = objects.read(name)
+                if data is None:
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), objects.where(name))
+                runs = unseal(data)["runs"]
                 if not all(map(is_run_id, runs)):
                     raise ValueError("it does not hold runs")
             except (OSError, ValueError, KeyError, TypeError) as error:

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from rlbench.errors import LeaseLostError, StoreError
 from rlbench.store import parts
-from rlbench.store.files import Layout
 from rlbench.store.index import Index, Part, name_of
 from rlbench.store.index_log import IndexLog
+from rlbench.store.layout import Layout
 from rlbench.store.schema import SCHEMAS
 from rlbench.store.sessions import Session
 
@@ -43,7 +43,7 @@ def _merge(layout: Layout, session: Session, group: Sequence[Part]) -> bool:
     """Whether these parts are one now."""
     table = group[0].table
     try:
-        rows = pa.concat_tables(parts.read_part(layout.part(table, part.name), part) for part in group)
+        rows = pa.concat_tables(parts.read_part(layout, part) for part in group)
         is_old = any(part.is_old for part in group)
         part = parts.write_part(layout, f"{session.name}-merged-{table}", table, rows, group[0].level + 1, is_old)
         following = session.publish(lambda index: _merged(index, group, part))

@@ -1,12 +1,11 @@
 """What was found damaged, missing or foreign in a store while it was read: one line for each thing.
 
-In: a path and what is wrong with it. Out: the lines, in the order in which they were found. Decides nothing.
+In: where it is and what is wrong with it. Out: the lines, in the order in which they were found. Decides nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from rlbench.errors import StoreError
 from rlbench.untold import collects
@@ -21,7 +20,7 @@ class Damage:
     def __init__(self, say: Callable[[str], None] | None = None) -> None:
         self._say = say
         self._lines: dict[str, bool] = {}  # whether it has been told
-        self._rows: dict[Path, None] = {}
+        self._rows: dict[str, None] = {}
         collects(self.untold)
 
     @property
@@ -30,7 +29,7 @@ class Damage:
         return list(self._lines)
 
     @property
-    def lost_rows(self) -> list[Path]:
+    def lost_rows(self) -> list[str]:
         """The parts whose rows could not be read."""
         return list(self._rows)
 
@@ -51,7 +50,7 @@ class Damage:
         """Something could not be read, and what does not need it goes on."""
         self.note(str(error))
 
-    def note_part(self, path: Path, error: StoreError) -> None:
+    def note_part(self, where: str, error: StoreError) -> None:
         """The rows of a part are lost."""
-        self._rows[path] = None
+        self._rows[where] = None
         self.note(f"{error}; its rows are left out")

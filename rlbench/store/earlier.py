@@ -26,10 +26,12 @@ import pyarrow.parquet as pq
 
 from rlbench.errors import DamagedError, StoreError
 from rlbench.store import files
+from rlbench.store import layout as formats
 from rlbench.store.checkpoints import read_header, set_aside
+from rlbench.store.conditional import FolderStore, Stat
 from rlbench.store.damage import Damage
-from rlbench.store.files import Layout
 from rlbench.store.index import CHECKPOINT_NAME, PART_NAME, Index, Part, name_of, parse_index, parts_of_record
+from rlbench.store.layout import Layout
 from rlbench.store.names import is_run_id
 from rlbench.store.schema import SCHEMAS
 from rlbench.store.sealed import unseal
@@ -46,113 +48,113 @@ class EarlierIndexes:
 
     def __init__(self, layout: Layout, damage: Damage) -> None:
         self._layout, self._damage = layout, damage
-        self._first, self._second = (layout.root / name for name in _INDEXES)
-        self._counts: dict[Path, int] = {}  # rows of parts that no index names
+        self._counts: dict[str, int] = {}  # rows of parts that no index names
         self._parsed: tuple[Any, Index] | None = None
 
     def read(self) -> Index:
         """The index as it is now; where the first copy is damaged, from the second. Raises DamagedError."""
-        checkpoints = tuple(name for name in files.names(self._layout.checkpoints) if CHECKPOINT_NAME.fullmatch(name))
-        version = files.read_format(self._layout)
-        stamps = [_stamp(self._first), _stamp(self._second)]
+        objects = self._layout.objects
+        checkpoints = tuple(filter(CHECKPOINT_NAME.fullmatch, objects.names(self._layout.checkpoints)))
+        version = formats.read_format(self._layout)
+        stamps: list[Stat | None] = [objects.stat(name) for name in _INDEXES]
         if version != 2 and stamps == [None, None]:
-            if version == 1 or (self._layout.root / "lock").exists():  # or a takeover of one was killed before its end
+            if version == 1 or objects.stat("lock") is not None:  # or a takeover of one was killed before its end
                 return replace(_listed(self._layout, self._damage, self._counts), checkpoints=checkpoints)
-            raise DamagedError(f"{self._layout.index} has no version of the index")
+            raise DamagedError(f"{objects.where(self._layout.index)} has no version of the index")
         if self._parsed is None or self._parsed[0] != stamps:
             self._parsed = stamps, self._parse()
         return replace(self._parsed[1], checkpoints=checkpoints)
 
     def _parse(self) -> Index:
+        first, second = _INDEXES
         try:
-            found = _read(self._first)
+            found = self._read(first)
             if found is not None:
                 return found
-            problem = DamagedError(f"{self._first} is missing")
+            problem = DamagedError(f"{self._layout.objects.where(first)} is missing")
         except DamagedError as error:
             problem = error
-        copy = _read(self._second)
+        copy = self._read(second)
         if copy is None:
             raise problem
         self._damage.note(f"{problem}; its copy is used")
         return copy
 
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """What changes whenever a file is replaced by another one; None where there is none."""
-    with files.reading(path):
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    def _read(self, name: str) -> Index | None:
+        data = self._layout.objects.read(name)
+        with files.reading(self._layout.objects.where(name)):
+            return None if data is None else parse_index(data)
 
 
-def _read(path: Path) -> Index | None:
-    with files.reading(path):
-        try:
-            return parse_index(path.read_bytes())
-        except FileNotFoundError:
-            return None
-
-
-def _listed(layout: Layout, damage: Damage, counts: dict[Path, int]) -> Index:
+def _listed(layout: Layout, damage: Damage, counts: dict[str, int]) -> Index:
     """The parts of a store without an index: what is called as we call parts, in the order of the names."""
-    found = []
+    found, objects = [], layout.objects
     for table in SCHEMAS:
         seen: set[str] = set()
-        if table != "starts" and layout.tables.is_dir() and not layout.table(table).is_dir():
-            damage.note(f"{layout.table(table)} is missing; its rows are left out")
-        for name in files.names(layout.table(table)):
+        if (
+            table != "starts"
+            and objects.local(layout.tables).is_dir()
+            and not objects.local(layout.table(table)).is_dir()
+        ):
+            damage.note(f"{objects.where(layout.table(table))} is missing; its rows are left out")
+        for name in objects.names(layout.table(table)):
             matched = PART_NAME.fullmatch(name)
             if matched is None or matched[1] in seen:  # a stray file, or a copy of a part
                 continue
             seen.add(matched[1])
-            path = layout.part(table, name)
-            if path not in counts:
-                counts[path] = _count(path, damage)
-            found.append(Part(table, name, counts[path], is_old=True))
+            part = layout.part(table, name)
+            if part not in counts:
+                counts[part] = _count(layout, part, damage)
+            found.append(Part(table, name, counts[part], is_old=True))
     return Index(tuple(found), has_checksums=False)
 
 
-def _count(path: Path, damage: Damage) -> int:
+def _count(layout: Layout, part: str, damage: Damage) -> int:
+    where = layout.objects.where(part)
     try:
-        with files.reading(path):
-            return int(pq.read_metadata(path).num_rows)
+        with files.reading(where):
+            return int(pq.read_metadata(layout.objects.local(part)).num_rows)
     except StoreError as error:
-        damage.note_part(path, error)
+        damage.note_part(where, error)
         return 0
 
 
 def is_earlier(layout: Layout) -> bool:
     """Whether something of an earlier format lies in this folder, be it what a takeover that was killed has left."""
     return (
-        any(os.path.lexists(layout.root / name) for name in (*_INDEXES, "lock"))
-        or any(map(_CLAIM.fullmatch, files.names(layout.claims)))
-        or (files.read_format(layout) != files.FORMAT and any(files.names(layout.table(table)) for table in SCHEMAS))
+        any(layout.objects.stat(name) is not None for name in (*_INDEXES, "lock"))
+        or any(map(_CLAIM.fullmatch, layout.objects.names(layout.claims)))
+        or (
+            formats.read_format(layout) != formats.FORMAT
+            and any(layout.objects.names(layout.table(table)) for table in SCHEMAS)
+        )
     )
 
 
 class Takeover:
     """The change of a store to this format; a context manager in which nobody of an earlier one can write.
 
-    Raises StoreError where somebody does, and WriteError where the folder has no such locks as the earlier formats used.
+    Raises StoreError where somebody does, or in no folder, and WriteError where the folder has no such locks as the earlier formats used.
     """
 
     def __init__(self, layout: Layout, damage: Damage) -> None:
-        self._layout, self._damage = layout, damage
+        if not isinstance(layout.objects, FolderStore):
+            raise StoreError(
+                f"{layout.objects.where()} is of an earlier format: copy it to a folder, and train into that once"
+            )
+        self._layout, self._damage, self._root = layout, damage, layout.objects.root
         self._held = ExitStack()
 
     def __enter__(self) -> Takeover:
-        lock = self._layout.root / "lock"
+        lock = self._root / "lock"
         with files.writing(lock):
             held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             self._held.callback(os.close, held)
             fcntl.flock(held, fcntl.LOCK_EX)  # at once, or after the moment that a commit takes
-        claims = filter(_CLAIM.fullmatch, files.names(self._layout.claims))
-        if any(_is_locked(self._layout.claims / name) for name in claims):
+        claims = filter(_CLAIM.fullmatch, self._layout.objects.names(self._layout.claims))
+        if any(_is_locked(self._root / self._layout.claim(name)) for name in claims):
             self._held.close()
-            raise StoreError(f"an earlier rlbench is writing to {self._layout.root}; let it end first")
+            raise StoreError(f"an earlier rlbench is writing to {self._root}; let it end first")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -161,8 +163,8 @@ class Takeover:
     def index(self, listed: Index) -> Index:
         """The index from which the log begins: with what killed programs had committed, and checksums of all parts."""
         index, aside = listed, set[str]()
-        for name in files.names(self._layout.staging):
-            folder = self._layout.staging / name
+        for name in self._layout.objects.names(self._layout.staging):
+            folder = self._root / self._layout.staged(name)
             if not _STAGED.fullmatch(name) or folder.is_symlink() or not folder.is_dir():
                 continue
             try:
@@ -172,13 +174,13 @@ class Takeover:
                 self._damage.note_error(error)
                 aside.add(f"{name.partition('-')[0]}.safetensors")
         for name in aside:
-            set_aside(self._layout, self._layout.checkpoints / name)
+            set_aside(self._layout, name)
         parts = tuple(part if part.sha256 else replace(part, sha256=self._digest(part)) for part in index.parts)
         return replace(index, parts=parts, has_checksums=True).with_checkpoints((), aside)
 
     def _digest(self, part: Part) -> str:
         """Of what a part holds now, so that what happens to it from now on is seen."""
-        path = self._layout.part(part.table, part.name)
+        path = self._root / self._layout.part(part.table, part.name)
         with files.reading(path):
             return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -186,7 +188,7 @@ class Takeover:
         """With what a killed program had committed in this folder, moved into its place."""
         program, _, what = folder.name.partition("-")
         if _COMMIT.fullmatch(what):
-            header = read_header(self._layout.checkpoints / f"{program}.safetensors")
+            header = read_header(self._layout.objects, self._layout.checkpoint(f"{program}.safetensors"))
             is_committed = header is not None and f"{header.commit:06d}" == what
         else:
             is_committed = (folder / _RECORD).exists()
@@ -199,23 +201,24 @@ class Takeover:
         for part in staged.parts:
             source = _staged_file(folder, part)
             if source.exists():
-                files.rename(source, self._layout.part(part.table, part.name))
-                files.sync_folder(self._layout.table(part.table))
+                files.rename(source, self._root / self._layout.part(part.table, part.name))
+                files.sync_folder(self._root / self._layout.table(part.table))
         counting = {part.name for part in following.parts}
         replaced = [part for part in index.parts if part.name in staged.replaces and part.name not in counting]
-        weights = [f"weights/{self._layout.weights(run_id).name}" for run_id in staged.erases or ()]
+        weights = [self._layout.weights(run_id) for run_id in staged.erases or ()]
         return following.with_doomed([*map(name_of, replaced), *weights])
 
     def tidy_up(self) -> None:
         """Remove what only earlier formats have, once the log has begun; what keeps others from doing the same last."""
         for folder, pattern in ((self._layout.staging, _STAGED), (self._layout.claims, _CLAIM)):
-            for path in (folder / name for name in files.names(folder) if pattern.fullmatch(name)):
+            names = self._layout.objects.names(folder)
+            for path in (self._root / folder / name for name in names if pattern.fullmatch(name)):
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path, ignore_errors=True)
                 else:
                     files.remove(path)
         for name in (*_INDEXES, "lock"):
-            files.remove(self._layout.root / name)
+            files.remove(self._root / name)
 
 
 def _is_locked(path: Path) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -18,6 +17,7 @@ import pyarrow.compute as pc
 
 from rlbench.errors import ConfigError, DamagedError, StoreError
 from rlbench.store import parts
+from rlbench.store.conditional import FolderStore
 from rlbench.store.index import Index, Part, name_of
 from rlbench.store.recording import standing
 from rlbench.store.schema import SCHEMAS, record_table
@@ -27,6 +27,7 @@ from rlbench.store.sweeping import forget
 if TYPE_CHECKING:
     from rlbench.store.store import Store
 
+FOLDERS_ONLY = "runs are deleted in folders only, which have renames; nothing was deleted"
 _OF_EXPERIMENTS = {"experiments": "name", "members": "experiment", "plans": "experiment"}
 # The beginnings stay: a state of an erased run that lies in a checkpoint among others is older than the latest of them.
 _OF_RUNS = sorted(SCHEMAS.keys() - {"experiments", "plans", "starts"})
@@ -70,8 +71,12 @@ def erasure(store: Store, experiments: Iterable[str], runs: Iterable[str] = ()) 
 def erase(store: Store, plan: Callable[[], Erasure]) -> Erasure:
     """Erase what `plan` says, which is asked again wherever somebody else has changed what it follows from.
 
-    Raises ConfigError, with nothing erased, where a live process holds one of the runs; WriteError where the disk is full.
+    Raises ConfigError, with nothing erased, where a live process holds one of the runs, and of a store in no folder; WriteError where the
+    disk is full.
     """
+    if not isinstance(store.layout.objects, FolderStore):
+        # Weights keep their name: who removes them late must not remove those of a run that was trained again meanwhile.
+        raise ConfigError(f"{store.address}: {FOLDERS_ONLY}")
     with Session(store.index) as session:
         store.settle()
         wanted = plan()
@@ -111,10 +116,11 @@ class _Rewriting:
             if part.name not in self._new:
                 try:
                     self._new[part.name] = _rewritten(self._store, self._writer, part, self._wanted)
-                except FileNotFoundError as error:
+                except FileNotFoundError:
                     if part not in self._store.index.latest().parts:
                         return None
-                    self._store.damage.note_part(Path(error.filename), DamagedError(f"{error.filename} is missing"))
+                    where = self._store.layout.objects.where(name_of(part))
+                    self._store.damage.note_part(where, DamagedError(f"{where} is missing"))
                     self._new[part.name] = None
         written = {part.name: new for part in index.parts if (new := self._new[part.name]) is not None}
         if self._begin is None:
@@ -123,7 +129,7 @@ class _Rewriting:
             ]
             starts = record_table("starts", rows)
             self._begin = [parts.write_part(self._store.layout, self._writer, "starts", starts)] if rows else []
-        weights = [f"weights/{self._store.layout.weights(run_id).name}" for run_id in self._wanted.runs]
+        weights = [self._store.layout.weights(run_id) for run_id in self._wanted.runs]
         old = [name_of(part) for part in index.parts if part.name in written]
         return index.rewritten(written).with_parts(self._begin).with_doomed([*weights, *old])
 
@@ -144,9 +150,9 @@ def _check_free(store: Store, index: Index, wanted: Erasure) -> bool:
 def _rewritten(store: Store, writer: str, part: Part, wanted: Erasure) -> Part | None:
     """The part without what is to go; None where nothing of it is there, or where it cannot be read anyway."""
     try:
-        rows = parts.read_part(store.layout.part(part.table, part.name), part)
+        rows = parts.read_part(store.layout, part)
     except StoreError as error:
-        store.damage.note_part(store.layout.part(part.table, part.name), error)
+        store.damage.note_part(store.layout.objects.where(name_of(part)), error)
         return None
     where = _doomed(part.table, rows, wanted)
     if where is None or not pc.any(where).as_py():

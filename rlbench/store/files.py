@@ -1,4 +1,4 @@
-"""Where everything lies in a store, and the few ways in which its files are touched.
+"""The few ways in which the files of a store are touched.
 
 In: paths and bytes. Out: files that have reached the disk before anybody is told of them. An operating system's refusal
 (no space, no permission, a read-only disk) becomes one `StoreError` that names the path and the reason.
@@ -7,80 +7,13 @@ Nothing here ever writes into a file that others read.
 
 from __future__ import annotations
 
-import json
 import os
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rlbench.errors import DamagedError, StoreError, WriteError
-
-FORMAT = 3
-READABLE = (
-    1,
-    2,
-    3,
-)  # in formats 1 and 2 a lock of one kernel guards the index; in format 1 there is none, and no checksums
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The folders of one store."""
-
-    root: Path
-
-    @property
-    def format(self) -> Path:
-        return self.root / "format.json"
-
-    @property
-    def index(self) -> Path:
-        """The versions of the index, of which the highest counts."""
-        return self.root / "index"
-
-    @property
-    def leases(self) -> Path:
-        """The heartbeats of those who write."""
-        return self.root / "leases"
-
-    @property
-    def damaged(self) -> Path:
-        """Where checkpoints lie that could not be read."""
-        return self.root / "damaged"
-
-    @property
-    def claims(self) -> Path:
-        """Which runs each of those who write holds."""
-        return self.root / "claims"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.root / "checkpoints"
-
-    @property
-    def staging(self) -> Path:
-        """Files on their way to a name under which they must appear whole."""
-        return self.root / "staging"
-
-    @property
-    def tables(self) -> Path:
-        return self.root / "tables"
-
-    @property
-    def all_weights(self) -> Path:
-        return self.root / "weights"
-
-    def table(self, table: str) -> Path:
-        return self.tables / table
-
-    def part(self, table: str, name: str) -> Path:
-        return self.tables / table / name
-
-    def weights(self, run_id: str) -> Path:
-        return self.all_weights / f"{run_id}.safetensors"
 
 
 @contextmanager
@@ -94,7 +27,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: Path | str) -> Iterator[None]:
     """Turn a refusal of the operating system into a StoreError about `path`, and damaged content (ValueError) into a DamagedError."""
     try:
         yield
@@ -152,63 +85,10 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def names(folder: Path) -> list[str]:
+def names(folder: Path, *, with_hidden: bool = False) -> list[str]:
     """The sorted names in a folder, hidden files aside; none where it does not exist."""
     with reading(folder):
         try:
-            return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+            return sorted(name for name in os.listdir(folder) if with_hidden or not name.startswith("."))
         except FileNotFoundError:
             return []
-
-
-def read_format(layout: Layout) -> int | None:
-    """The format of the store in this folder; None where there is an empty folder or none at all.
-
-    Raises StoreError for anything that is not a store of this format.
-    """
-    with reading(layout.root):
-        if layout.root.exists() and not layout.root.is_dir():
-            raise StoreError(f"{layout.root} is a file, not a results folder")
-    with reading(layout.format):
-        try:
-            found = json.loads(layout.format.read_bytes())
-        except FileNotFoundError:
-            found = None
-    if found is None:
-        there = names(layout.root)
-        if layout.format.name in there:  # somebody has made it meanwhile
-            return read_format(layout)
-        if there:
-            raise StoreError(
-                f"{layout.root} is not empty and not a results folder of rlbench; name a new one (store=PATH)"
-            )
-        return None
-    version = found.get("format") if isinstance(found, dict) else None
-    if type(version) is not int:
-        raise StoreError(f"{layout.format} is not the format file of a results folder of rlbench")
-    if version not in READABLE:
-        raise StoreError(f"{layout.root} has format {version}; this rlbench reads and writes format {FORMAT}")
-    return version
-
-
-def begin_format(layout: Layout, version: int) -> None:
-    """Make the folder a store of this format, unless somebody has made it one of any."""
-    temp = _staged_format(layout, version)
-    try:
-        link(temp, layout.format)
-    finally:
-        remove(temp)
-    sync_folder(layout.root)
-
-
-def write_format(layout: Layout, version: int) -> None:
-    """Make a store one of this format, whatever it was. Two programs may do so at once: they write the same bytes."""
-    rename(_staged_format(layout, version), layout.format)
-    sync_folder(layout.root)
-
-
-def _staged_format(layout: Layout, version: int) -> Path:
-    make_folder(layout.root)
-    temp = layout.root / f".format-{uuid.uuid4().hex}"
-    write_file(temp, [json.dumps({"format": version}).encode()])
-    return temp

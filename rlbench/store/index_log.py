@@ -14,16 +14,13 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from rlbench.errors import DamagedError, StoreError
-from rlbench.store import files
-from rlbench.store.conditional import FolderStore
 from rlbench.store.damage import Damage
 from rlbench.store.earlier import EarlierIndexes
-from rlbench.store.files import Layout
+from rlbench.store.files import reading
 from rlbench.store.index import Index, parse_index, sealed_index
-from rlbench.store.processes import file_name
+from rlbench.store.layout import Layout
 
 _FOLDER = "index"
 _NAME = re.compile(r"(\d{20})(\.copy)?\.json")
@@ -43,14 +40,9 @@ class IndexLog:
     """The log of one store, as one process sees it: each version parsed once."""
 
     def __init__(self, layout: Layout, damage: Damage) -> None:
-        self._layout, self._damage = layout, damage
-        self.objects = FolderStore(layout.root, file_name)
+        self.objects, self._damage = layout.objects, damage
         self._index = Index()
         self._earlier = EarlierIndexes(layout, damage)
-
-    @property
-    def root(self) -> Path:
-        return self._layout.root
 
     def read(self) -> Index:
         """The index as it is now. Raises DamagedError where it cannot be read."""
@@ -101,10 +93,10 @@ class IndexLog:
         try:
             copy = self._parse(version, ".copy")
         except DamagedError as error:
-            told = problem or DamagedError(f"{self._layout.root / _object(version)} is missing")
+            told = problem or DamagedError(f"{self.objects.where(_object(version))} is missing")
             raise DamagedError(f"{told}, and so is its copy") from error
         if copy is not None:
-            told = problem or DamagedError(f"{self._layout.root / _object(version)} is missing")
+            told = problem or DamagedError(f"{self.objects.where(_object(version))} is missing")
             self._damage.note(f"{told}; its copy is used")
         elif problem is not None:
             raise problem
@@ -114,7 +106,7 @@ class IndexLog:
         data = self.objects.read(_object(version, kind))
         if data is None:
             return None
-        with files.reading(self._layout.root / _object(version, kind)):
+        with reading(self.objects.where(_object(version, kind))):
             index = parse_index(data)
             if index.version != version:
                 raise ValueError("it is another version")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -17,6 +17,9 @@ from rlbench.store.damage import Damage
 from rlbench.store.records import FINAL_STATUSES
 from rlbench.store.schema import ENDS, canonical_json
 from rlbench.store.store import Store, going_on
+
+if TYPE_CHECKING:
+    import torch
 
 _OF_A_RUN = ("digest", *ENDS)
 
@@ -36,18 +39,8 @@ class _Damage(Damage):
         return [*super().untold(), *(line for store in self._stores for line in store.damage.untold())]
 
     @property
-    def lost_rows(self) -> list[Path]:
+    def lost_rows(self) -> list[str]:
         return [path for store in self._stores for path in store.damage.lost_rows]
-
-
-class _Layout:
-    """Where files lie, of the store that a run is taken from."""
-
-    def __init__(self, owner: Callable[[str], Store]) -> None:
-        self._owner = owner
-
-    def weights(self, run_id: str) -> Path:
-        return self._owner(run_id).layout.weights(run_id)
 
 
 class JoinedStore:
@@ -56,7 +49,7 @@ class JoinedStore:
     def __init__(self, stores: Sequence[Store]) -> None:
         self._stores = stores
         self.root = Path(",".join(str(store.root) for store in stores))
-        self.layout = _Layout(lambda run_id: self._stores[self._owners[run_id]])
+        self.address = ",".join(store.address for store in stores)
         self.damage = _Damage(stores)
         self._check_ends()
         self._owners = self._owning()
@@ -72,7 +65,7 @@ class JoinedStore:
                 different = [name for name in _OF_A_RUN if end[name] != before[name]]
                 if different:
                     told = f"{different[0]} {str(before[different[0]])[:16]} and {str(end[different[0]])[:16]}"
-                    raise StoreError(f"run {run_id} differs between {other.root} and {store.root}: {told}")
+                    raise StoreError(f"run {run_id} differs between {other.address} and {store.address}: {told}")
 
     def _owning(self) -> dict[str, int]:
         """run_id -> the place of the store that it is taken from: the first in which it is final, or else has come furthest."""
@@ -91,6 +84,15 @@ class JoinedStore:
         for place, store in enumerate(self._stores):
             found |= {run_id: value for run_id, value in read(store).items() if self._owners.get(run_id) == place}
         return found
+
+    def weights(self, run_id: str) -> dict[str, torch.Tensor]:
+        return self._stores[self._owners[run_id]].weights(run_id)
+
+    def weights_path(self, run_id: str) -> Path:
+        return self._stores[self._owners[run_id]].weights_path(run_id)
+
+    def weights_at(self, run_id: str) -> str:
+        return self._stores[self._owners[run_id]].weights_at(run_id)
 
     def note_strays(self) -> None:
         for store in self._stores:
@@ -111,7 +113,7 @@ class JoinedStore:
                 before = found.setdefault((row["experiment"], row["run_id"]), row)
                 if before["variant"] != row["variant"]:
                     raise StoreError(
-                        f"run {row['run_id']} is {before['variant']!r} and, in {store.root}, {row['variant']!r}"
+                        f"run {row['run_id']} is {before['variant']!r} and, in {store.address}, {row['variant']!r}"
                         f" of experiment {row['experiment']!r}"
                     )
         order = {experiment: place for place, experiment in enumerate(dict.fromkeys(name for name, _ in found))}
@@ -134,7 +136,7 @@ class JoinedStore:
         """The state of its sequential plan. Raises StoreError where two stores are at different ones."""
         plans = [plan for store in self._stores if (plan := store.plan(experiment)) is not None]
         if len({canonical_json(plan) for plan in plans}) > 1:
-            raise StoreError(f"the sequential plan of experiment {experiment!r} differs between {self.root}")
+            raise StoreError(f"the sequential plan of experiment {experiment!r} differs between {self.address}")
         return plans[0] if plans else None
 
     def num_rows(self, table: str) -> tuple[int, ...]:

@@ -19,11 +19,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rlbench.errors import DamagedError, StoreError
-from rlbench.store import files
 from rlbench.store.damage import Damage
-from rlbench.store.files import Layout
 from rlbench.store.index import Index, Part
 from rlbench.store.index_log import IndexLog
+from rlbench.store.layout import Layout
 from rlbench.store.schema import SCHEMAS, as_declared
 
 _SUFFIX = ".parquet"
@@ -36,43 +35,48 @@ def write_part(layout: Layout, writer: str, table: str, rows: pa.Table, level: i
     pq.write_table(rows, buffer)
     data = buffer.getvalue()
     name = f"{time.time_ns():020d}-{writer}{_SUFFIX}"
-    path = layout.part(table, name)
-    files.write_file(path, [data])
-    files.sync_folder(path.parent)
+    layout.objects.write(layout.part(table, name), [data])
+    layout.objects.flush(layout.table(table))
     return Part(table, name, len(rows), hashlib.sha256(data).hexdigest(), level, is_old)
 
 
 def remove_parts(layout: Layout, unwanted: Iterable[Part]) -> None:
     for part in unwanted:
-        files.remove(layout.part(part.table, part.name))
+        layout.objects.delete(layout.part(part.table, part.name))
 
 
-def read_part(path: Path, part: Part | None = None) -> pa.Table:
-    """One part's rows, checked against what the index says of it, where that is given.
+def read_part(layout: Layout, part: Part) -> pa.Table:
+    """One part's rows, checked against what the index says of it."""
+    name = layout.part(part.table, part.name)
+    return read_rows(layout.objects.local(name), part, layout.objects.where(name))
+
+
+def read_rows(path: Path, part: Part | None = None, where: str = "") -> pa.Table:
+    """The rows in a part's file, checked against what the index says of it, where that is given. where: what it is called in texts.
 
     Raises DamagedError where it is not what was written, StoreError where it cannot be read, and FileNotFoundError.
     """
-    table = path.parent.name
+    table, where = part.table if part else path.parent.name, where or str(path)
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+        raise StoreError(f"cannot read {where}: {error.strerror or error}") from error
     if part is not None and part.sha256 and hashlib.sha256(data).hexdigest() != part.sha256:
-        raise DamagedError(f"{path} is damaged: it does not give its checksum")
+        raise DamagedError(f"{where} is damaged: it does not give its checksum")
     try:
         with pq.ParquetFile(pa.BufferReader(data)) as file:
             rows = file.read(use_threads=False)
         rows.validate(full=part is None or part.is_old)
     except Exception as error:  # whatever Arrow and the libraries below it make of damaged bytes
-        raise DamagedError(f"{path} is damaged: {' '.join(str(error).split())[:200]}") from error
+        raise DamagedError(f"{where} is damaged: {' '.join(str(error).split())[:200]}") from error
     try:
         rows = as_declared(table, rows)
     except ValueError as error:
-        raise DamagedError(f"{path} is damaged: {error}") from error
+        raise DamagedError(f"{where} is damaged: {error}") from error
     if part is not None and len(rows) != part.rows:
-        raise DamagedError(f"{path} is damaged: it has {len(rows)} rows, not {part.rows}")
+        raise DamagedError(f"{where} is damaged: it has {len(rows)} rows, not {part.rows}")
     return rows
 
 
@@ -94,17 +98,19 @@ class TableReader:
                     since = first + len(rows)
                 return
             except FileNotFoundError as error:
-                path, latest = Path(error.filename), self._index.latest()
-                if (index.has_checksums or latest.version) and path.name not in {
-                    part.name for part in latest.of(table)
-                }:
+                name, latest = Path(error.filename).name, self._index.latest()
+                if (index.has_checksums or latest.version) and name not in {part.name for part in latest.of(table)}:
                     index = latest  # merged meanwhile: the rows are elsewhere
                     continue
-                self._damage.note_part(path, DamagedError(f"{path} is missing"))
-                missing = {part for part in index.of(table) if not self._path(part).exists()}
+                where = self._layout.objects.where(self._layout.part(table, name))
+                self._damage.note_part(where, DamagedError(f"{where} is missing"))
+                missing = {part for part in index.of(table) if not self._is_there(part)}
 
-    def _path(self, part: Part) -> Path:
-        return self._layout.part(part.table, part.name)
+    def _is_there(self, part: Part) -> bool:
+        return self._layout.objects.stat(self._layout.part(part.table, part.name)) is not None
+
+    def _where(self, part: Part) -> str:
+        return self._layout.objects.where(self._layout.part(part.table, part.name))
 
     def _pieces(
         self, parts: Iterable[Part], since: int, until: int, missing: Iterable[Part] = ()
@@ -113,12 +119,12 @@ class TableReader:
         for part in parts:
             start, end = max(since - first, 0), min(until - first, part.rows)
             if start < end and part in missing:
-                self._damage.note_part(self._path(part), DamagedError(f"{self._path(part)} is missing"))
+                self._damage.note_part(self._where(part), DamagedError(f"{self._where(part)} is missing"))
             elif start < end:
                 try:
-                    yield first + start, read_part(self._path(part), part).slice(start, end - start)
+                    yield first + start, read_part(self._layout, part).slice(start, end - start)
                 except StoreError as error:
-                    self._damage.note_part(self._path(part), error)
+                    self._damage.note_part(self._where(part), error)
             first += part.rows
 
     def rows(

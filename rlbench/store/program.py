@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rlbench.errors import DamagedError, StoreError, WriteError
-from rlbench.store import files, parts
+from rlbench.store import parts
 from rlbench.store.checkpoints import State, checkpoint_name, load_lane, write_checkpoint
 from rlbench.store.claims import write_claim
 from rlbench.store.compaction import compact
@@ -116,7 +116,7 @@ class Program:
                 for run_id in wanted
                 if run_id not in taken
                 and run_id not in unknown
-                and f"weights/{self._layout.weights(run_id).name}" not in erased
+                and self._layout.weights(run_id) not in erased
                 and not self._store.is_final(run_id)
             )
             return self._holding(index, [*self._run_ids, *free]) if free else index
@@ -149,9 +149,9 @@ class Program:
     def _remove_old_claims(self, index: Index) -> None:
         """Remove every claim of this program but the one that this index names: who was overtaken has written more than one."""
         counting = index.writers[self._session.name].claim
-        for name in files.names(self._layout.claims):
+        for name in self._layout.objects.names(self._layout.claims):
             if name.startswith(f"{self._session.name}-") and name != counting:
-                files.remove(self._layout.claims / name)
+                self._layout.objects.delete(self._layout.claim(name))
 
     def checkpoint_of(self, run_id: str) -> LaneCheckpoint | None:
         """The most advanced stored state of a run, by whichever program; None where there is none.
@@ -163,7 +163,7 @@ class Program:
         while state is not None:
             try:
                 self._check_covers(state, run_id)
-                return load_lane(state.path, run_id)
+                return load_lane(self._layout, state.name, run_id)
             except DamagedError as error:
                 self._store.damage.note(f"{error}; run {run_id} begins again")
                 self._lost.add(run_id)
@@ -181,7 +181,7 @@ class Program:
         """
         if self._store.has_lost_states() and (step := self._store.last_step(run_id)) > state.env_steps:
             raise DamagedError(
-                f"{state.path} has run {run_id} at {state.env_steps} env_steps, and its rows go on to {step}"
+                f"{self._layout.objects.where(state.name)} has run {run_id} at {state.env_steps} env_steps, and its rows go on to {step}"
             )
 
     def _states(self) -> dict[str, State]:
@@ -210,7 +210,7 @@ class Program:
         """
         self._check_open("commit")
         if self._broken:
-            raise StoreError(f"an earlier write to {self._layout.root} failed; open it again to go on")
+            raise StoreError(f"an earlier write to {self._store.address} failed; open it again to go on")
         checkpoint = checkpoint or _EMPTY
         self._check_runs(checkpoint, finished)
         states = self._states()
@@ -333,8 +333,9 @@ class Program:
         written = [parts.write_part(self._layout, name, table, rows) for table, rows in tables.items()]
         current = checkpoint_name(self._session.name, self._commits) if checkpoint.lanes else ""
         if current:
-            write_checkpoint(self._layout.checkpoints / current, self._session.name, self._commits, checkpoint)
-            files.sync_folder(self._layout.checkpoints)
+            place = self._layout.checkpoint(current)
+            write_checkpoint(self._layout.objects, place, self._session.name, self._commits, checkpoint)
+            self._layout.objects.flush(self._layout.checkpoints)
         lanes = {lane.run_id: lane.env_steps for lane in checkpoint.lanes}
         final = {end.run_id for end in finished if end.status in FINAL_STATUSES}
         is_kept = bool(
@@ -351,7 +352,7 @@ class Program:
         following = self._session.publish(change)
         self._checkpoint, self._lanes, self._run_ids = current, lanes, held
         for one in old:
-            files.remove(self._layout.checkpoints / one)
+            self._layout.objects.delete(self._layout.checkpoint(one))
         if ended:
             self._remove_old_claims(following)
 
@@ -359,22 +360,24 @@ class Program:
         """Put the weights of the runs that end in their places, where nobody looks before their ends are published.
 
         Who is fenced has its staged files swept before anybody takes its runs. They are all staged before the check: whoever
-        sleeps behind it finds nothing any more to put over a successor's.
+        sleeps behind it finds nothing any more to put over a successor's. An object store has no renames, but copies by its server,
+        which fail just so where there is nothing to copy.
         """
+        objects = self._layout.objects
         specs = self._store.specs([end.run_id for end in finished])
         staged = []
         for end in finished:
             if end.weights is None:
                 continue
-            path = self._layout.weights(end.run_id)
-            temp = self._layout.staging / f"{self._session.name}-{path.name}"
-            write_weights(temp, end.weights, canonical_json(specs[end.run_id]))
-            staged.append((temp, path))
+            name = self._layout.weights(end.run_id)
+            temp = self._layout.staged(f"{self._session.name}-{end.run_id}.safetensors")
+            write_weights(objects, temp, end.weights, canonical_json(specs[end.run_id]))
+            staged.append((temp, name))
         self._session.check()
-        for temp, path in staged:
-            files.rename(temp, path)
+        for temp, name in staged:
+            objects.move(temp, name)
         if staged:
-            files.sync_folder(self._layout.all_weights)
+            objects.flush(self._layout.all_weights)
 
     def _outcome(self, end: Finished, platform: str, launcher: str) -> dict[str, Any]:
         return {

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rlbench.store import parts
-from rlbench.store.files import Layout
 from rlbench.store.index import Index, Part
 from rlbench.store.index_log import IndexLog
+from rlbench.store.layout import Layout
 from rlbench.store.names import problem_of
 from rlbench.store.schema import record_table
 from rlbench.store.sessions import Session

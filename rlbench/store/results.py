@@ -21,7 +21,6 @@ from rlbench.store.records import FINAL_STATUSES
 from rlbench.store.schema import ROW_ORDER, RowDigest, digest_rows, run_digest
 from rlbench.store.slices import rows_by_run
 from rlbench.store.store import Store
-from rlbench.store.weights import read_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +114,13 @@ class Results:
 
     @property
     def path(self) -> Path:
+        """The local folder for what lies beside the results: the store's own, where it is a folder."""
         return self.store.root
+
+    @property
+    def address(self) -> str:
+        """What the store is called in texts: its folder or its URL."""
+        return self.store.address
 
     @property
     def experiments(self) -> dict[str, dict[str, Any]]:
@@ -134,7 +139,7 @@ class Results:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(known)) or 'none'}"
-            raise StoreError(f"no experiment {name!r} in {self.path}; {hint}")
+            raise StoreError(f"no experiment {name!r} in {self.address}; {hint}")
         return Results(self.store, name, self._snapshot)
 
     def kind_of(self, name: str) -> str:
@@ -145,7 +150,7 @@ class Results:
         known = [*self._snapshot["experiments"], *runs]
         experiments = ", ".join(self._snapshot["experiments"]) or "none"
         raise ConfigError(
-            f"no run or experiment '{name}' in {self.path}{did_you_mean(name, known)} (experiments: {experiments})"
+            f"no run or experiment '{name}' in {self.address}{did_you_mean(name, known)} (experiments: {experiments})"
         )
 
     def only(self, run_ids: Iterable[str]) -> Results:
@@ -227,7 +232,7 @@ class Results:
 
     def __repr__(self) -> str:
         of = f" of experiment {self.name!r}" if self.name else f" of all experiments ({len(self.experiments)})"
-        return f"<Results{of} in {str(self.path)!r}: {self._counted()}>"
+        return f"<Results{of} in {self.address!r}: {self._counted()}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: how the runs stand, and each variant's mean and spread over seeds."""
@@ -327,12 +332,12 @@ class Results:
         return self.store.specs(run_ids)
 
     def weights_path(self, run_id: str) -> Path:
-        """Where a run's final weights lie; a run without weights has no file there."""
-        return self.store.layout.weights(run_id)
+        """A file with a run's final weights, of a remote store a copy; for a run without weights no file is there."""
+        return self.store.weights_path(run_id)
 
     def weights(self, run_id: str) -> dict[str, torch.Tensor]:
         """A run's final weights under the names of a plain `nn.Sequential`; empty for a run without."""
-        return read_weights(self.weights_path(run_id))
+        return self.store.weights(run_id)
 
     def stored_digest(self, run_id: str) -> str:
         """A run's digest recomputed from its stored rows, weights and outcome; differs from `runs.digest` where they changed."""

@@ -61,7 +61,7 @@ class Session:
         own = index.writers.get(self.name)
         if own is None or own.is_fenced:
             raise LeaseLostError(
-                f"the lease on {self._log.root} is lost: this process gave no sign for longer than it lasts, and its runs are"
+                f"the lease on {self._log.objects.where()} is lost: this process gave no sign for longer than it lasts, and its runs are"
                 " another's; what it had not stored is not stored"
             )
         return own

@@ -12,12 +12,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from rlbench.errors import ConfigError, DamagedError, StoreError, WriteError
-from rlbench.store import files, parts
+from rlbench.errors import ConfigError, DamagedError, StoreError
+from rlbench.store import layout as formats
+from rlbench.store import parts
 from rlbench.store.checkpoints import (
     CheckpointHeader,
     CheckpointReader,
@@ -28,9 +29,9 @@ from rlbench.store.checkpoints import (
 from rlbench.store.claims import ClaimReader
 from rlbench.store.damage import Damage
 from rlbench.store.earlier import Takeover, is_earlier
-from rlbench.store.files import Layout
 from rlbench.store.index import Index
 from rlbench.store.index_log import IndexLog
+from rlbench.store.layout import Layout, layout_of
 from rlbench.store.leases import LEASE_SECONDS, Owner, Watch
 from rlbench.store.names import is_name
 from rlbench.store.program import Program
@@ -40,6 +41,10 @@ from rlbench.store.records import FINAL_STATUSES, Member
 from rlbench.store.schema import RECORD_TABLES, ROW_TABLES, SCHEMAS, canonical_json
 from rlbench.store.specs import configurations
 from rlbench.store.sweeping import settle, strays
+from rlbench.store.weights import read_weights
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Store:
@@ -63,16 +68,16 @@ class Store:
         Raises StoreError for a folder of something else or of another format, a missing one that is not to be
         created, and one that cannot be written.
         """
-        layout = Layout(Path(path))
+        layout = layout_of(path)
+        found = formats.read_format(layout)
         if not create:
-            store = cls.peek(path, say)
-            if store is None:
-                raise StoreError(f"there is no results folder {layout.root}")
-            return store
-        if files.read_format(layout) is None:
-            files.begin_format(layout, 1)  # and of the next one once it has an index
+            if found is None:
+                raise StoreError(f"there is no results folder {layout.objects.where()}")
+            return cls(layout, say)
+        if found is None:
+            formats.begin_format(layout, 1)  # and of the next one once it has an index
         else:
-            cls.check_writable(path)
+            layout.objects.check_writable()
         for folder in (
             layout.index,
             layout.leases,
@@ -81,15 +86,15 @@ class Store:
             layout.staging,
             layout.all_weights,
         ):
-            files.make_folder(folder)
+            layout.objects.make_folder(folder)
         for table in SCHEMAS:
-            files.make_folder(layout.table(table))
+            layout.objects.make_folder(layout.table(table))
         store = cls(layout, say)
         if is_earlier(layout):
             store._take_over()
-        elif files.read_format(layout) != files.FORMAT:
+        elif formats.read_format(layout) != formats.FORMAT:
             store.index.begin(Index())
-            files.write_format(layout, files.FORMAT)
+            formats.write_format(layout, formats.FORMAT)
         store.index.prune()
         store.settle()
         return store
@@ -100,7 +105,9 @@ class Store:
             begin = self.index.read()
             if begin.version == 0:
                 begin = takeover.index(begin)
-            files.write_format(self.layout, files.FORMAT)  # from here on no earlier rlbench adds to what we have read
+            formats.write_format(
+                self.layout, formats.FORMAT
+            )  # from here on no earlier rlbench adds to what we have read
             self.index.begin(begin)
             takeover.tidy_up()
 
@@ -110,22 +117,23 @@ class Store:
 
         Raises StoreError for a folder of something else or of another format.
         """
-        layout = Layout(Path(path))
-        return None if files.read_format(layout) is None else cls(layout, say)
+        layout = layout_of(path)
+        return None if formats.read_format(layout) is None else cls(layout, say)
 
     @classmethod
     def check_writable(cls, path: str | os.PathLike[str]) -> None:
-        """Raise WriteError where the folder, or the nearest one above it that exists, cannot be written."""
-        root = Layout(Path(path)).root.absolute()
-        nearest = next(folder for folder in (root, *root.parents) if folder.exists())
-        if not nearest.is_dir():
-            raise StoreError(f"cannot write {root}: {nearest} is not a folder")
-        if not os.access(nearest, os.W_OK):
-            raise WriteError(f"cannot write {nearest}: no permission, or a read-only disk")
+        """Raise WriteError where the folder, or the nearest one above it that exists, cannot be written; StoreError of a URL."""
+        layout_of(path).objects.check_writable()
 
     @property
     def root(self) -> Path:
-        return self.layout.root
+        """The local folder for what lies beside the results: the store's own, where it is a folder."""
+        return self.layout.objects.root
+
+    @property
+    def address(self) -> str:
+        """What the store is called in texts: its folder or its URL."""
+        return self.layout.objects.where()
 
     def record_experiment(
         self,
@@ -273,7 +281,9 @@ class Store:
         latest = {key: row for key, row in members.items() if key[1] in known}
         if len(latest) < len(members):
             lost = sorted({run_id for _, run_id in members if run_id not in known})
-            self.damage.note(f"{len(lost)} runs have no specification in {self.root}, and are left out: {lost[0]} ...")
+            self.damage.note(
+                f"{len(lost)} runs have no specification in {self.address}, and are left out: {lost[0]} ..."
+            )
         order = {experiment: i for i, experiment in enumerate(dict.fromkeys(name for name, _ in latest))}
         return sorted(latest.values(), key=lambda row: (order[row["experiment"]], row["position"]))
 
@@ -310,7 +320,7 @@ class Store:
 
     def parts(self, table: str) -> list[Path]:
         """The parts of a table in order of publication. A part never changes, and goes away when it is merged into another."""
-        return [self.layout.part(table, part.name) for part in self.index.read().of(table)]
+        return [self.layout.objects.local(self.layout.part(table, part.name)) for part in self.index.read().of(table)]
 
     def num_rows(self, table: str) -> int:
         """How many rows of a table have been published: those at the positions before never change."""
@@ -362,19 +372,33 @@ class Store:
     def has_lost_states(self) -> bool:
         """Whether a checkpoint of this store was ever damaged, so that the states that are left may be older than the rows."""
         counting = self.index.read().checkpoints
-        return bool(files.names(self.layout.damaged)) or len(self._checkpoints.headers(counting)) < len(counting)
+        return bool(self.layout.objects.names(self.layout.damaged)) or len(self._checkpoints.headers(counting)) < len(
+            counting
+        )
 
     def last_step(self, run_id: str) -> int:
         """The env_steps of the last row of a run that counts; 0 where it has none. Reads all parts."""
         steps = [self.read_rows(table, run_ids=[run_id])["env_steps"] for table in ROW_TABLES]
         return max((max(column.to_pylist(), default=0) for column in steps), default=0)
 
+    def weights(self, run_id: str) -> dict[str, torch.Tensor]:
+        """A run's final weights; none where it has none. Raises DamagedError."""
+        return read_weights(self.layout.objects, self.layout.weights(run_id))
+
+    def weights_path(self, run_id: str) -> Path:
+        """A file with them, of a remote store a copy; where the run has none, no file is there."""
+        return self.layout.objects.local(self.layout.weights(run_id))
+
+    def weights_at(self, run_id: str) -> str:
+        """What that file is called in texts."""
+        return self.layout.objects.where(self.layout.weights(run_id))
+
     def check_states(self) -> None:
         """Read the state of every run that is not final, and note those that are damaged."""
         for run_id, state in self.states().items():
             if not self.is_final(run_id):
                 try:
-                    load_lane(state.path, run_id)
+                    load_lane(self.layout, state.name, run_id)
                 except DamagedError as error:
                     self.damage.note_error(error)
                 except StoreError:  # its program has made another one
@@ -382,8 +406,8 @@ class Store:
 
     def note_strays(self) -> None:
         """Note the files among the parts that do not count."""
-        for path in strays(self.layout, self.index):
-            self.damage.note(f"{path} is of no commit, and left aside")
+        for name in strays(self.layout, self.index):
+            self.damage.note(f"{self.layout.objects.where(name)} is of no commit, and left aside")
 
     def settle(self) -> None:
         """Fence those who are dead, and finish or sweep what they left behind."""

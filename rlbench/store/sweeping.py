@@ -7,18 +7,16 @@ that no dead writer has left: it may be all that somebody has.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Protocol
 
 from rlbench.errors import StoreError, WriteError
 from rlbench.store import files
 from rlbench.store.checkpoints import CheckpointHeader, set_aside, unneeded
-from rlbench.store.files import Layout
 from rlbench.store.index import PART_NAME, Index
 from rlbench.store.index_log import IndexLog
+from rlbench.store.layout import Layout
 from rlbench.store.leases import Watch
 from rlbench.store.processes import file_name, is_left_behind
 from rlbench.store.schema import SCHEMAS
@@ -56,15 +54,15 @@ def settle(store: Swept) -> None:
     dropped = _droppable(store, index)
     for name, is_damaged in dropped.items():
         if is_damaged:
-            set_aside(layout, layout.checkpoints / name)
+            set_aside(layout, name)
         else:
-            files.remove(layout.checkpoints / name)
+            layout.objects.delete(layout.checkpoint(name))
     for name in index.doomed:
         _remove_doomed(layout, log, name)
     log.transact(lambda now: _settled(now, gone, index.doomed, dropped))
-    for name in files.names(layout.staging):
+    for name in layout.objects.names(layout.staging):
         if is_left_behind(name):
-            files.remove(layout.staging / name)
+            layout.objects.delete(layout.staged(name))
     store.watch.sweep(log.read().writers)
 
 
@@ -85,8 +83,8 @@ def _droppable(store: Swept, index: Index) -> dict[str, bool]:
     headers = store.headers()
     if store.index.read().version != index.version:
         return {}  # it has moved on, and so have its checkpoints: whoever settles next drops them
-    known = {header.path.name for header in headers}
-    spare = {path.name for path in unneeded(headers, store.final_runs(), store.attempts(headers))}
+    known = {header.name for header in headers}
+    spare = unneeded(headers, store.final_runs(), store.attempts(headers))
     live = {name for name, writer in index.writers.items() if not writer.is_fenced}
     return {
         name: name not in known
@@ -105,10 +103,10 @@ def _sweep(layout: Layout, log: IndexLog, writer: str) -> None:
     own = [*_all_of(layout, writer)]
     named = _named(layout, log.latest())  # after the files: what one of them is to others is known by then
     problem: StoreError | None = None
-    for path in own:
+    for name in own:
         try:
-            if path not in named:
-                files.remove(path)
+            if name not in named:
+                layout.objects.delete(name)
         except StoreError as error:
             problem = error
     if problem is not None:
@@ -117,7 +115,7 @@ def _sweep(layout: Layout, log: IndexLog, writer: str) -> None:
 
 def has_staged(layout: Layout, writer: str) -> bool:
     """Whether this writer has weights on their way: they must not come over those of whoever trains its runs after it."""
-    return any(name.startswith(f"{writer}-") for name in files.names(layout.staging))
+    return any(name.startswith(f"{writer}-") for name in layout.objects.names(layout.staging))
 
 
 def _remove_doomed(layout: Layout, log: IndexLog, name: str) -> None:
@@ -125,62 +123,60 @@ def _remove_doomed(layout: Layout, log: IndexLog, name: str) -> None:
 
     So weights are moved away first, and are put back where their run is not doomed any more: they are its new ones, and we have slept.
     Only who sleeps between the two lines and is killed between the two after them takes them along; `verify` says so.
+    It takes a rename, which is why runs are erased in folders only (`rlbench.store.erasing`).
     """
-    path = layout.root / name
-    if path.parent != layout.all_weights:
-        files.remove(path)
-    elif path.exists() and name in log.latest().doomed:
-        aside = layout.staging / file_name()
+    objects = layout.objects
+    if not name.startswith(f"{layout.all_weights}/"):
+        objects.delete(name)
+    elif objects.stat(name) is not None and name in log.latest().doomed:
+        aside = layout.staged(file_name())
         try:
-            files.rename(path, aside)
+            objects.move(name, aside)
         except WriteError as error:
             if isinstance(error.__cause__, FileNotFoundError):  # somebody else was faster
                 return
             raise
         if name not in log.latest().doomed:
-            files.link(aside, path)
-        files.remove(aside)
+            files.link(objects.local(aside), objects.local(name))
+        objects.delete(aside)
 
 
-def _named(layout: Layout, index: Index) -> set[Path]:
+def _named(layout: Layout, index: Index) -> set[str]:
     """Every file that the index names, be it to be removed."""
     return {
-        *(layout.root / name for name in index.doomed),
+        *index.doomed,
         *(layout.part(part.table, part.name) for part in index.parts),
-        *(layout.checkpoints / name for name in index.checkpoints),
-        *(layout.claims / one.claim for one in index.writers.values() if one.claim),
+        *(layout.checkpoint(name) for name in index.checkpoints),
+        *(layout.claim(one.claim) for one in index.writers.values() if one.claim),
     }
 
 
-def _all_of(layout: Layout, writer: str) -> Iterator[Path]:
+def _all_of(layout: Layout, writer: str) -> Iterator[str]:
     """All files of a writer, whether they count or not."""
     for folder in (layout.claims, layout.checkpoints, layout.staging):
-        yield from (folder / name for name in files.names(folder) if name.startswith(f"{writer}-"))
+        yield from (f"{folder}/{name}" for name in layout.objects.names(folder) if name.startswith(f"{writer}-"))
     for table in SCHEMAS:
-        for name in files.names(layout.table(table)):
+        for name in layout.objects.names(layout.table(table)):
             matched = PART_NAME.fullmatch(name)
             if matched is not None and matched[1].startswith(f"{writer}-"):
                 yield layout.part(table, name)
 
 
-def strays(layout: Layout, log: IndexLog) -> list[Path]:
-    """Files among the parts and checkpoints that do not count: named by no index, and of nobody who is still writing."""
-    there = {layout.part(table, name) for table in SCHEMAS for name in _all_names(layout.table(table))}
-    there |= {layout.checkpoints / name for name in _all_names(layout.checkpoints)}
+def strays(layout: Layout, log: IndexLog) -> list[str]:
+    """What lies among the parts and checkpoints and does not count: named by no index, and of nobody who is still writing."""
+    there = _that_may_count(layout)
     index = log.latest()  # after the files, so that whoever has written one of them is known
     there -= _named(layout, index)
-    there = {path for path in there if not _is_of(path, index.writers)}
-    return sorted(path for path in there if os.path.lexists(path))
+    there = {name for name in there if not _is_of(name, index.writers)}
+    return sorted(there & _that_may_count(layout)) if there else []
 
 
-def _all_names(folder: Path) -> Iterable[str]:
-    with files.reading(folder):
-        try:
-            return os.listdir(folder)
-        except FileNotFoundError:
-            return []
+def _that_may_count(layout: Layout) -> set[str]:
+    folders = [layout.checkpoints, *map(layout.table, SCHEMAS)]
+    return {f"{folder}/{name}" for folder in folders for name in layout.objects.names(folder, with_hidden=True)}
 
 
-def _is_of(path: Path, writers: Iterable[str]) -> bool:
-    matched = PART_NAME.fullmatch(path.name)
-    return (path.name if matched is None else matched[1])[:12] in writers
+def _is_of(name: str, writers: Iterable[str]) -> bool:
+    last = name.rpartition("/")[2]
+    matched = PART_NAME.fullmatch(last)
+    return (last if matched is None else matched[1])[:12] in writers

@@ -7,15 +7,14 @@ unequal bytes), copies, and reports a full disk as a text without its number. Ne
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from rlbench.store import files
+from rlbench.store.conditional import ConditionalStore
+from rlbench.store.files import reading
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +32,7 @@ _DTYPES = {
     "bool": "BOOL",
 }
 _SIZE = struct.Struct("<Q")  # of the header, ahead of it; also what the header is padded to
+_HEAD = 2**16  # bytes: most headers are in there
 
 
 def _kind(tensor: torch.Tensor) -> str:
@@ -62,36 +62,45 @@ def _chunks(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) ->
         yield as_bytes(tensor)
 
 
-def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
+def write_tensors(
+    objects: ConditionalStore, name: str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]
+) -> None:
     """Write a new safetensors file and wait until it has reached the disk. Raises StoreError where it cannot."""
-    files.write_file(path, _chunks(tensors, metadata))
+    objects.write(name, _chunks(tensors, metadata))
 
 
-def read_metadata(path: Path) -> dict[str, str] | None:
-    """The metadata of a safetensors file, without torch; None where there is no file."""
-    with files.reading(path):
-        try:
-            with open(path, "rb") as file:
-                return _metadata(file, os.fstat(file.fileno()).st_size)
-        except FileNotFoundError:
-            return None
+def read_metadata(objects: ConditionalStore, name: str) -> dict[str, str] | None:
+    """The metadata of a safetensors file, without torch and without its tensors; None where there is no file."""
+    found = objects.stat(name)
+    if found is None:
+        return None
+    with reading(objects.where(name)):
+        head = objects.read(name, min(_HEAD, found.size)) if found.size else b""
+        if head is not None and (size := _header_size(head, found.size)) > len(head):
+            head = objects.read(name, size)
+        return None if head is None else _metadata(head, found.size)
 
 
 def metadata_in(content: bytes) -> dict[str, str]:
     """The metadata in the bytes of a safetensors file. Raises ValueError where they are of something else."""
-    return _metadata(io.BytesIO(content), len(content))
+    return _metadata(content, len(content))
 
 
-def _metadata(file: BinaryIO, num_bytes: int) -> dict[str, str]:
-    size = file.read(_SIZE.size)
-    if len(size) < _SIZE.size or _SIZE.unpack(size)[0] > num_bytes:
+def _header_size(content: bytes, num_bytes: int) -> int:
+    """How many bytes the header takes, with its size ahead of it, of a file of so many."""
+    if len(content) < _SIZE.size or _SIZE.unpack_from(content)[0] > num_bytes:
         raise ValueError("not a safetensors file")
-    return dict(json.loads(file.read(_SIZE.unpack(size)[0])).get("__metadata__", {}))
+    return _SIZE.size + int(_SIZE.unpack_from(content)[0])
+
+
+def _metadata(content: bytes, num_bytes: int) -> dict[str, str]:
+    header = content[_SIZE.size : _header_size(content, num_bytes)]
+    return dict(json.loads(header).get("__metadata__", {}))
 
 
 def data_bytes(path: Path) -> bytes:
     """What follows the header of a safetensors file: the tensors' bytes, without their metadata."""
-    with files.reading(path):
+    with reading(path):
         content = path.read_bytes()
         if len(content) < _SIZE.size:
             raise ValueError("not a safetensors file")

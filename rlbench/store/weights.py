@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlbench.errors import DamagedError, StoreError
-from rlbench.store import files
+from rlbench.store.conditional import ConditionalStore
+from rlbench.store.files import reading
 from rlbench.store.tensors import metadata_in, read_metadata, write_tensors
 
 if TYPE_CHECKING:
@@ -21,19 +21,20 @@ if TYPE_CHECKING:
 _SUM = "sha256"
 
 
-def write_weights(path: Path, tensors: Mapping[str, torch.Tensor], spec: str) -> None:
+def write_weights(objects: ConditionalStore, name: str, tensors: Mapping[str, torch.Tensor], spec: str) -> None:
     """Write a new weights file. Raises WriteError."""
-    write_tensors(path, tensors, {"spec": spec, _SUM: _checksum(tensors, spec)})
+    write_tensors(objects, name, tensors, {"spec": spec, _SUM: _checksum(tensors, spec)})
 
 
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
+def read_weights(objects: ConditionalStore, name: str) -> dict[str, torch.Tensor]:
     """The tensors of a weights file; nothing where there is no file. Raises DamagedError where they are not those that were written."""
     from safetensors.torch import load
 
+    path, where = objects.local(name), objects.where(name)
     if not path.exists():
         return {}
     try:
-        with files.reading(path):
+        with reading(where):
             data = path.read_bytes()
             metadata = metadata_in(data)
             tensors: dict[str, torch.Tensor] = load(data)
@@ -42,13 +43,13 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     except StoreError:
         raise
     except Exception as error:  # whatever the reader of safetensors makes of damaged bytes
-        raise DamagedError(f"{path} is damaged: {' '.join(str(error).split())[:200]}") from error
+        raise DamagedError(f"{where} is damaged: {' '.join(str(error).split())[:200]}") from error
     return tensors
 
 
-def has_checksum(path: Path) -> bool:
+def has_checksum(objects: ConditionalStore, name: str) -> bool:
     """Whether the file, if there is one, was written with a checksum. Raises DamagedError."""
-    return _SUM in (read_metadata(path) or {_SUM: ""})
+    return _SUM in (read_metadata(objects, name) or {_SUM: ""})
 
 
 def _checksum(tensors: Mapping[str, torch.Tensor], spec: str) -> str:

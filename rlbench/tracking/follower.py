@@ -1,6 +1,7 @@
 """The follower: a process that mirrors a store to a tracker until it is told to stop, and then what is left.
 
-In: a store's path and a tracker's settings. Out: runs at the tracker, lines in `<store>/<tracker>/follower.log`, an exit code:
+In: where a store lies and a tracker's settings. Out: runs at the tracker, lines in `<store>/<tracker>/follower.log` (of a remote store,
+in the local folder for what lies beside it), an exit code:
 0 when all that is published has been mirrored, 1 where something of the store is damaged, 2 for input that cannot work, 3 when
 the tracker could not be reached or another follower is at it, 4 where its files cannot be written. It is told to stop
 by anything on its standard input, by its end, or by the end of its parent. It can be killed and paused at any moment.
@@ -25,6 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rlbench.errors import EXIT_CANNOT_WRITE, EXIT_DIFFERENCE, EXIT_OK, RlbenchError
+from rlbench.places import Place, beside, place_of
 from rlbench.store import Store
 from rlbench.tracking.ledger import Ledger, Lock, destination_folder, remember, remove_folder, tracker_folder
 from rlbench.tracking.mirror import Mirror
@@ -135,7 +137,7 @@ def _take(lock: Lock, stop: Stop, handover_seconds: float, tell: Callable[[str],
 
 def _parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, TrackerSettings]:
     parser = argparse.ArgumentParser(prog="python -m rlbench.tracking.follower", description=__doc__.splitlines()[0])
-    parser.add_argument("store", type=Path)
+    parser.add_argument("store", type=place_of)
     parser.add_argument("--settings", required=True, help="of the tracker, as JSON")
     parser.add_argument("--poll-seconds", type=float, default=_POLL_SECONDS)
     parser.add_argument("--handover-seconds", type=float, default=_HANDOVER_SECONDS)
@@ -152,7 +154,10 @@ def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None], tel
         return EXIT_OK
     if given.background:
         os.nice(19)  # a tracker's own processes inherit it
-    root, name = given.store.absolute(), name_of(settings)
+    place: Place = given.store.absolute()
+    root, name = beside(place).absolute(), name_of(settings)
+    # A remote store is opened with credentials of the environment, which no tracker is to see: before it is the tracker's.
+    store = None if given.check else Store.open(place, create=False, say=lambda line: tell(f"damage: {line}"))
     environment = settings.variables(os.environ)
     os.environ.clear()
     os.environ.update(environment)
@@ -163,9 +168,8 @@ def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None], tel
 
     tracker = make_tracker()
     trackers = [tracker]
-    if given.check:
+    if store is None:
         return EXIT_OK
-    store = Store.open(root, create=False, say=lambda line: tell(f"damage: {line}"))
     store.note_strays()
     folder = destination_folder(root, name, tracker.destination)
     lock = Lock(folder)

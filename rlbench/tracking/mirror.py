@@ -148,7 +148,7 @@ class Mirror:
         opened, rows = self._open.pop(run_id), self._rows.pop(run_id)
         record = Mirrored(run_id, stamp_of(outcome), outcome["status"] in FINAL_STATUSES, rows.num_rows, opened.place)
         summary = {"status": outcome["status"], "digest": outcome["digest"], **rows.measures()}
-        weights = self._store.layout.weights(run_id)
+        weights = self._store.weights_path(run_id)
         work = (opened, rows.num_rows, summary, weights if weights.exists() else None)
         if self._tracker.is_remote:
             self._closing[run_id] = (record, self._closers.submit(self._tracker.finish, *work))

@@ -16,11 +16,12 @@ from types import TracebackType
 from typing import Self
 
 from rlbench.errors import ConfigError
+from rlbench.places import Place
 from rlbench.tracking.tracker import TrackerSettings
 from rlbench.tracking.trackers import to_text
 
 
-def follower_command(store: Path, settings: TrackerSettings, *options: str) -> list[str]:
+def follower_command(store: Place, settings: TrackerSettings, *options: str) -> list[str]:
     """The command line of a follower; options: more of its own ones."""
     command = [sys.executable, "-m", "rlbench.tracking.follower", f"--settings={to_text(settings)}"]
     return [*command, *options, "--", os.fspath(store.absolute())]
@@ -39,7 +40,7 @@ def require_login(*trackers: TrackerSettings) -> None:
 class Follower:
     """A follower process for each tracker. A context manager that tells them to stop at the end, and does not wait."""
 
-    def __init__(self, store: Path, *trackers: TrackerSettings) -> None:
+    def __init__(self, store: Place, *trackers: TrackerSettings) -> None:
         """Start them; for a tracker that is not enabled there is none."""
         self._processes = [
             subprocess.Popen(

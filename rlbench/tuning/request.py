@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rlbench.config import HelpRequested, check_cell, parse_seeds
-from rlbench.config.arguments import user_path, whole_number
+from rlbench.config.arguments import user_store, whole_number
 from rlbench.config.cadence import DEFAULT_STEPS, yielding
 from rlbench.config.cells import expand
 from rlbench.config.composing import Composer, composing
@@ -136,7 +136,7 @@ def _resolve(argv: Sequence[str]) -> TuneRequest:
         studies=tuple(studies),
         confirm=file.confirm,
         storage=own.get("storage", ""),
-        store=user_path("store", options.store),
+        store=_folder(options.store),
         workers=options.workers,
         lanes=options.lanes,
         checkpoint_seconds=options.checkpoint_seconds,
@@ -168,6 +168,16 @@ def _own_keys(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
             raise ConfigError(f"'{key}=' has no value")
         own[key] = value
     return own, rest
+
+
+def _folder(text: str) -> Path:
+    """The folder of a study's store. Raises ConfigError for a URL: Optuna's storage and the winners lie in files beside the runs."""
+    place = user_store(text)
+    if not isinstance(place, Path):
+        raise ConfigError(
+            f"store={place}: a study lies in files beside its runs, so it needs a folder; nothing was written"
+        )
+    return place
 
 
 def _steps_in(settings: Mapping[str, Setting]) -> int:

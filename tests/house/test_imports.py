@@ -15,6 +15,7 @@ ORDER = [
         "deferred",
         "interrupts",
         "plain_text",
+        "places",
         "text",
         "metrics",
         "exact",
@@ -67,6 +68,7 @@ HOMES = {
     "optuna": {"tuning.optuna_names"},
     "ray": {"runner.ray"},
     "submitit": {"runner.slurm"},
+    "fsspec": {"store.object_store"},
 }
 
 

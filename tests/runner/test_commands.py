@@ -17,6 +17,7 @@ from rlbench.config import run_of
 from rlbench.lanes.networks import MLP
 from rlbench.store import Checkpoint, Store, load
 from rlbench.store.checkpoints import read_header, write_checkpoint
+from rlbench.store.conditional import FolderStore
 from tests.runner.commands import SMALL, SMALL_UNIFORM, environment, kill, progress, run, start, wait_until
 
 
@@ -217,12 +218,13 @@ def test_a_run_begun_on_another_platform_is_left_alone_and_the_others_are_traine
     kill(process)
     # As if the state of one of the two had been written by another engine.
     for path in (store / "checkpoints").glob("*.safetensors"):
-        header, tensors = read_header(path), safetensors.torch.load_file(path)
+        objects, name = FolderStore(store), f"checkpoints/{path.name}"
+        header, tensors = read_header(objects, name), safetensors.torch.load_file(path)
         assert header is not None
         first, *others = header.lanes
         other = dataclasses.replace(first, meta={**first.meta, "platform": "rlbench-engine-1"})
-        path.chmod(0o644)
-        write_checkpoint(path, header.program, header.commit, Checkpoint(tensors, [other, *others]))
+        path.unlink()
+        write_checkpoint(objects, name, header.program, header.commit, Checkpoint(tensors, [other, *others]))
     code, _, err = run(store, *words)
     assert code == 3
     assert "the bits would not go on" in err

@@ -189,7 +189,7 @@ def everything(path: Path) -> dict[str, Any]:
         found[table] = str(
             rows.drop_columns(_BESIDE if table == "outcomes" else []).to_pydict()
         )  # text: NaN equals NaN
-    found["weights"] = {run_id: store.layout.weights(run_id).read_bytes() for run_id in store.specs()}
+    found["weights"] = {run_id: store.weights_path(run_id).read_bytes() for run_id in store.specs()}
     return found
 
 

@@ -15,9 +15,9 @@ from store_toy import Toy, everything, record
 
 from rlbench.errors import DamagedError, StoreError, WriteError
 from rlbench.store import Store, compaction, earlier, files, load
+from rlbench.store import layout as formats
 from rlbench.store.sealed import seal
 from rlbench.store.tensors import write_tensors
-from rlbench.store.weights import read_weights
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +47,9 @@ def as_of_format_1(path: Path) -> None:
     (path / "format.json").write_text('{"format": 1}')
     results = Store.open(path, create=False)
     for run_id in results.specs():
-        tensors = read_weights(results.layout.weights(run_id))
-        results.layout.weights(run_id).unlink()
-        write_tensors(results.layout.weights(run_id), tensors, {"spec": "{}"})
+        tensors = results.weights(run_id)
+        results.weights_path(run_id).unlink()
+        write_tensors(results.layout.objects, results.layout.weights(run_id), tensors, {"spec": "{}"})
 
 
 def test_a_store_of_format_1_is_read_without_a_word_and_taken_over_when_written_to(store: Path) -> None:
@@ -194,8 +194,8 @@ def test_a_new_store_needs_no_lock_and_one_of_an_earlier_format_says_that_it_doe
 
 def test_of_two_that_open_a_new_store_neither_takes_it_back_to_an_earlier_format(tmp_path: Path) -> None:
     Toy((20,)).finish(tmp_path)
-    files.begin_format(Store.open(tmp_path).layout, 1)  # who has looked before anything was there
-    assert files.read_format(Store.open(tmp_path).layout) == files.FORMAT
+    formats.begin_format(Store.open(tmp_path).layout, 1)  # who has looked before anything was there
+    assert formats.read_format(Store.open(tmp_path).layout) == formats.FORMAT
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
@@ -269,15 +269,15 @@ def is_killed_at(path: Path, place: int, monkeypatch: pytest.MonkeyPatch) -> boo
 def test_who_reads_while_a_store_is_taken_over_reads_on(half: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     as_of_format_2(half)
     reading = Store.open(half, create=False)
-    read: Any = files.read_format
+    read: Any = formats.read_format
     are_left = iter([True])
 
-    def late(layout: files.Layout) -> int | None:
+    def late(layout: formats.Layout) -> int | None:
         if next(are_left, False):
             Store.open(half)
         return read(layout)  # type: ignore[no-any-return]
 
-    monkeypatch.setattr(files, "read_format", late)
+    monkeypatch.setattr(formats, "read_format", late)
     assert reading.num_rows("episodes") == 4
 
 
@@ -332,10 +332,10 @@ def test_who_finds_a_folder_that_is_just_becoming_a_store_opens_it(
 ) -> None:
     names = files.names
 
-    def late(folder: Path) -> list[str]:
+    def late(folder: Path, **options: bool) -> list[str]:
         monkeypatch.undo()
         Store.open(tmp_path)
-        return names(folder)
+        return names(folder, **options)
 
     monkeypatch.setattr(files, "names", late)
     assert Store.open(tmp_path).num_rows("episodes") == 0

@@ -77,7 +77,7 @@ def test_an_outcome_holds_what_was_said(store: Store, toy: Toy) -> None:
     assert outcome["version"]
     assert outcome["finished_at"].tzinfo is not None
     assert store.outcomes()[second]["error"] == "loss is inf"
-    with safe_open(store.layout.weights(first), framework="pt") as file:
+    with safe_open(store.weights_path(first), framework="pt") as file:
         assert file.metadata()["spec"] == store_toy.rlbench.store.schema.canonical_json(toy.specs[first])
     loaded = load(store.root).weights(first)
     assert loaded.keys() == weights.keys()

@@ -15,7 +15,7 @@ from store_toy import Toy, everything
 
 from rlbench.errors import DamagedError, StoreError
 from rlbench.store import Store, load
-from rlbench.store.parts import read_part
+from rlbench.store.parts import read_rows
 from rlbench.store.sweeping import strays
 
 
@@ -194,4 +194,4 @@ def test_a_part_of_another_table_is_named(tmp_path: Path, toy: Toy) -> None:
     assert len(results.episodes) == 6
     assert len(results.store.damage.lines) == 1
     with pytest.raises(DamagedError, match="columns are not those of the table episodes"):
-        read_part(part)
+        read_rows(part)

@@ -9,6 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from rlbench.errors import StoreError
+from rlbench.store.conditional import FolderStore
 from rlbench.store.tensors import data_bytes, read_metadata, write_tensors
 
 TENSORS = {
@@ -24,7 +25,7 @@ TENSORS = {
 
 
 def test_the_library_reads_what_was_written(tmp_path: Path) -> None:
-    write_tensors(tmp_path / "x", TENSORS, {"spec": '{"a": "ü"}', "b": ""})
+    write_tensors(FolderStore(tmp_path), "x", TENSORS, {"spec": '{"a": "ü"}', "b": ""})
     loaded = load_file(tmp_path / "x")
     assert loaded.keys() == TENSORS.keys()
     for name, tensor in TENSORS.items():
@@ -32,24 +33,24 @@ def test_the_library_reads_what_was_written(tmp_path: Path) -> None:
         assert loaded[name].shape == tensor.shape
         assert torch.equal(loaded[name], tensor)
     with safe_open(tmp_path / "x", framework="pt") as file:
-        assert file.metadata() == read_metadata(tmp_path / "x") == {"spec": '{"a": "ü"}', "b": ""}
+        assert file.metadata() == read_metadata(FolderStore(tmp_path), "x") == {"spec": '{"a": "ü"}', "b": ""}
 
 
 def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
-    write_tensors(tmp_path / "x", TENSORS, {"a": "1", "b": "2"})
-    write_tensors(tmp_path / "y", dict(reversed(TENSORS.items())), {"b": "2", "a": "1"})
+    write_tensors(FolderStore(tmp_path), "x", TENSORS, {"a": "1", "b": "2"})
+    write_tensors(FolderStore(tmp_path), "y", dict(reversed(TENSORS.items())), {"b": "2", "a": "1"})
     assert (tmp_path / "x").read_bytes() == (tmp_path / "y").read_bytes()
 
 
 def test_files_can_be_read_by_whom_the_umask_lets(tmp_path: Path) -> None:
-    write_tensors(tmp_path / "x", TENSORS, {})
+    write_tensors(FolderStore(tmp_path), "x", TENSORS, {})
     (tmp_path / "plain").touch()
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
 
 
 def test_the_data_leave_the_metadata_out(tmp_path: Path) -> None:
-    write_tensors(tmp_path / "x", {"w": torch.ones(3)}, {"spec": "one"})
-    write_tensors(tmp_path / "y", {"w": torch.ones(3)}, {"spec": "another one"})
+    write_tensors(FolderStore(tmp_path), "x", {"w": torch.ones(3)}, {"spec": "one"})
+    write_tensors(FolderStore(tmp_path), "y", {"w": torch.ones(3)}, {"spec": "another one"})
     assert data_bytes(tmp_path / "x") == data_bytes(tmp_path / "y") == torch.ones(3).numpy().tobytes()
 
 
@@ -57,8 +58,8 @@ def test_the_data_leave_the_metadata_out(tmp_path: Path) -> None:
 def test_damaged_files_are_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(StoreError, match="x is damaged"):
-        read_metadata(tmp_path / "x")
+        read_metadata(FolderStore(tmp_path), "x")
 
 
 def test_no_file_is_no_metadata(tmp_path: Path) -> None:
-    assert read_metadata(tmp_path / "x") is None
+    assert read_metadata(FolderStore(tmp_path), "x") is None
