@@ -41,6 +41,8 @@ def place_of(place: str | os.PathLike[str]) -> Place:
     """The place that this names. Raises ConfigError for a URL with secrets in it, and for what is none."""
     matched = _URL.fullmatch(os.fspath(place))
     if matched is None:
+        if "://" in os.fspath(place):
+            raise ConfigError("store=...://...: an address is PROTOCOL://BUCKET/PREFIX, of plain names")
         return Path(place)
     protocol, rest = matched[1].lower(), matched[2].rstrip("/")
     if re.search(r"[@?#]", rest):

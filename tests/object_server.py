@@ -19,7 +19,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "not-a-secret",
 def require() -> None:
     for package in ("s3fs", "moto", "flask_cors"):
         pytest.importorskip(
-            package, reason="a store in S3 is tested with s3fs and moto's server: the extra `dev` has them"
+            package, reason="a store in S3 is tested with s3fs and moto's server: the extras `s3` and `dev` have them"
         )
 
 

@@ -91,12 +91,13 @@ def parse_arguments(
             raise ConfigError(f"expected key=value, got '{word}'{did_you_mean(word.lstrip('-'), allowed)}{see_help}")
         if key not in allowed:
             raise ConfigError(f"unknown key '{key}'{did_you_mean(key, allowed)}{see_help}")
+        if key == "store" and value:
+            several = value.split(",") if "://" in value else [value]  # no address has a comma, a folder may
+            value = ",".join(str(user_store(one)) for one in several)  # first: a secret is refused unshown
         if key in given:
             raise ConfigError(f"'{key}' is given twice: {key}={given[key]} and {word}")
         if not value:
             raise ConfigError(f"'{key}=' has no value{see_help}")
-        if key == "store":
-            value = str(user_store(value))
         given[key] = check_choice(key, value, choices[key]) if choices and key in choices else value
     defaults = {key: default for key, default in allowed.items() if default is not None}
     return defaults | given

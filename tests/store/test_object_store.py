@@ -9,8 +9,10 @@ import pytest
 import store_toy
 from store_toy import Toy, everything, record
 
+from rlbench.config.arguments import parse_arguments
 from rlbench.errors import ConfigError, LeaseLostError
 from rlbench.places import Url, beside, place_of
+from rlbench.report import _stores
 from rlbench.store import Store, audit, load
 from rlbench.store.leases import Watch
 from rlbench.store.sweeping import strays
@@ -112,6 +114,7 @@ def test_damage_is_named_where_it_lies(bucket: str) -> None:
         ("s3://bucket/x?key=secret", "an address holds no user, key or option"),
         ("s3://bucket/../x", "of plain names"),
         ("s3://", "of plain names"),
+        ("'s3://key:secret@bucket/x", "of plain names"),
         ("file:///tmp/x", "give a folder of this machine as a path"),
     ],
 )
@@ -131,6 +134,12 @@ def test_what_lies_beside_a_store_has_a_local_folder(tmp_path: Path) -> None:
     assert isinstance(place, Url)
     assert (place, beside(place)) == ("s3://bucket/a/b", Path("s3/bucket/a/b"))
     assert beside(place_of(tmp_path)) == tmp_path
+
+
+def test_a_report_joins_stores_of_both_kinds() -> None:
+    argv = ["store=s3://bucket/a,results"]
+    words = parse_arguments(argv, {"store": "results"}, prog="report", doc="")
+    assert _stores(words["store"]) == [Url("s3://bucket/a"), Path("results")]
 
 
 @pytest.mark.parametrize(
