@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from rlbench.store import Store, load
 from tests.object_server import KEYS
 from tests.runner.commands import SMALL, called, digests, finish, kill, run, start, wait_until
@@ -36,6 +38,7 @@ def test_an_experiment_is_trained_read_reported_verified_and_mirrored(bucket: st
     assert f"store={url}" in (beside / "reports" / "small" / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_killed_and_beside_another_command_runs_end_with_the_same_digests(bucket: str, tmp_path: Path) -> None:
     url = f"{bucket}/store"
     words = ("variant=soft_huber", "seeds=2", "steps=4000", *SMALL[1:], "checkpoint_seconds=0.2")
