@@ -39,6 +39,10 @@ class DamagedError(StoreError):
     exit_code = EXIT_DIFFERENCE
 
 
+class UnreachableError(StoreError):
+    """A server did not give what was asked for. Nothing follows from that for what is stored."""
+
+
 class WriteError(StoreError):
     """The results folder cannot be written any more: no space, no permission. What was published before stays readable."""
 

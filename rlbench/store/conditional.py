@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rlbench.errors import StoreError, WriteError
 from rlbench.store import files
@@ -33,9 +33,11 @@ class ConditionalStore(ABC):
     """Objects of some bytes under names with folders in them, `leases/ab12-3` say. What has a name never changes.
 
     root: the local folder for what lies beside the results (reports, a tracker's files); of a folder, the folder itself.
+    ends_writes: whether a write has ended when its caller is told that it failed; over a network it may still be on its way.
     """
 
     root: Path
+    ends_writes: ClassVar[bool] = False
 
     @abstractmethod
     def where(self, name: str = "") -> str:
@@ -96,6 +98,8 @@ class ConditionalStore(ABC):
 
 class FolderStore(ConditionalStore):
     """A folder of a file system that has hard links. new_name: of a file on its way, by which others see whether it still is."""
+
+    ends_writes = True
 
     def __init__(self, root: Path, new_name: Callable[[], str] = lambda: uuid.uuid4().hex) -> None:
         self.root, self._new_name = root, new_name

@@ -92,7 +92,7 @@ def erase(store: Store, plan: Callable[[], Erasure]) -> Erasure:
         try:
             session.publish(change)
         finally:
-            forget(store.layout, store.index, session.name)
+            forget(store.layout, store.index, session)
     store.settle()  # removes the old parts, the weights, and the checkpoints in which nobody else has a state
     return wanted
 

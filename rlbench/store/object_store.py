@@ -7,23 +7,25 @@ read where they are. Credentials are the business of fsspec's package: nothing o
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import inspect
 import os
+import random
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from rlbench.errors import StoreError, WriteError, first_line
+from rlbench.errors import StoreError, UnreachableError, WriteError, first_line
 from rlbench.places import Url
-from rlbench.store.conditional import STAGED, ConditionalStore, Stat
+from rlbench.store.conditional import ConditionalStore, Stat
 from rlbench.store.files import writing
-from rlbench.store.processes import file_name
 
+_TAKEN, _CONFLICT = 412, 409  # of HTTP
+CONFLICT_SECONDS = 0.5
 PACKAGES = {"s3": "rlbench[s3]", "s3a": "rlbench[s3]", "gs": "gcsfs", "gcs": "gcsfs"}
 
 
@@ -70,7 +72,7 @@ class ObjectStore(ConditionalStore):
         return f"{self._url}/{name}" if name else str(self._url)
 
     @contextmanager
-    def _asking(self, what: str, kind: type[StoreError] = StoreError) -> Iterator[None]:
+    def _asking(self, what: str, kind: type[StoreError] = UnreachableError) -> Iterator[None]:
         """Turn a refusal into an error in one line; that there is nothing of the name is the caller's to judge."""
         try:
             yield
@@ -84,19 +86,20 @@ class ObjectStore(ConditionalStore):
         """Any prefix will do; whether the bucket is there is seen by what is done next."""
 
     def check_writable(self) -> None:
-        """Give a name twice: where that works, or the first time does not, nothing may be written."""
-        name = f"{STAGED}/{file_name()}"  # swept with what the dead leave
+        """Give a name twice: where that works, nothing may be written. A hidden one, so that an empty place stays one."""
+        name = f".{uuid.uuid4().hex}"
         try:
-            is_new, is_given_again = self.put(name, b""), self.put(name, b"")
+            self.put(name, b"")  # not given where an answer was lost and the question asked again
+            is_given_again = self.put(name, b"")
             self.delete(name)
         except StoreError as error:
             raise StoreError(f"cannot write {self._url}: {_reason(error.__cause__ or error)}") from error
-        if not is_new or is_given_again:
+        if is_given_again:
             raise StoreError(
                 f"{self._url} gives a name twice, so that writers could not keep apart: its server ignores If-None-Match"
             )
 
-    def put(self, name: str, data: bytes) -> bool:
+    def put(self, name: str, data: bytes, tries: int = 10) -> bool:
         try:
             with self._asking(f"write {self.where(name)}", WriteError):
                 try:
@@ -104,7 +107,10 @@ class ObjectStore(ConditionalStore):
                 except FileExistsError:
                     return False
                 except OSError as error:
-                    if error.errno != errno.EBUSY:  # S3's 409: somebody else is being given the name at this moment
+                    if _status(error) == _CONFLICT and tries > 1:  # somebody is being given the name at this moment
+                        time.sleep(random.uniform(0, CONFLICT_SECONDS))
+                        return self.put(name, data, tries - 1)
+                    if _status(error) != _TAKEN:
                         raise
                     return False
         except FileNotFoundError as error:
@@ -165,11 +171,15 @@ class ObjectStore(ConditionalStore):
             return path
         data = self.read(name)
         if data is not None:
+            temp = path.with_name(uuid.uuid4().hex)
             with writing(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                temp = path.with_name(uuid.uuid4().hex)
-                temp.write_bytes(data)
-                temp.replace(path)
+                with suppress(FileNotFoundError):  # removed meanwhile with what it is a copy of
+                    with open(temp, "wb") as file:
+                        file.write(data)
+                        file.flush()
+                        os.fsync(file.fileno())  # before it has its name, which is trusted
+                    temp.replace(path)
         return path
 
     def names(self, folder: str, *, with_hidden: bool = False) -> list[str]:
@@ -178,7 +188,8 @@ class ObjectStore(ConditionalStore):
                 found = self._files.ls(self.where(folder), detail=False)
         except FileNotFoundError:
             return []
-        names = {one.rstrip("/").rpartition("/")[2] for one in found}
+        own = self.where(folder).partition("://")[2].rstrip("/")  # an empty object that consoles make for a folder
+        names = {one.rstrip("/").rpartition("/")[2] for one in found if one.rstrip("/") != own}
         return sorted(name for name in names if name and (with_hidden or not name.startswith(".")))
 
     def delete(self, name: str) -> None:
@@ -188,6 +199,13 @@ class ObjectStore(ConditionalStore):
         except FileNotFoundError:
             pass
         shutil.rmtree(self._cache / name, ignore_errors=True)
+
+
+def _status(error: BaseException) -> int:
+    """The HTTP status that the server answered with; 0 where it did not. What s3fs makes of it differs from server to server."""
+    response = getattr(error.__cause__ or error, "response", None)
+    found = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) if isinstance(response, dict) else 0
+    return int(found)
 
 
 def _reason(error: BaseException) -> str:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rlbench.errors import DamagedError, StoreError
+from rlbench.errors import DamagedError, StoreError, UnreachableError
 from rlbench.store.damage import Damage
 from rlbench.store.index import Index, Part
 from rlbench.store.index_log import IndexLog
@@ -123,6 +123,8 @@ class TableReader:
             elif start < end:
                 try:
                     yield first + start, read_part(self._layout, part).slice(start, end - start)
+                except UnreachableError:
+                    raise
                 except StoreError as error:
                     self._damage.note_part(self._where(part), error)
             first += part.rows

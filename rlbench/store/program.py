@@ -227,9 +227,11 @@ class Program:
             self._publish(tables, checkpoint, finished)
         except BaseException as error:
             self._broken = True
-            forget(self._layout, self._store.index, self._session.name)
-            if isinstance(error, WriteError):  # of a file, it may be, that was swept under our hands
-                self._session.check()
+            try:
+                if isinstance(error, WriteError):  # of a file, it may be, that was swept under our hands
+                    self._session.check()
+            finally:
+                forget(self._layout, self._store.index, self._session)
             raise
         self._lost -= {lane.run_id for lane in checkpoint.lanes} | {end.run_id for end in finished}
         compact(self._layout, self._store.index, self._session)

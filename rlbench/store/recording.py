@@ -50,7 +50,7 @@ def publish_records(layout: Layout, log: IndexLog, additions: Callable[[], Addit
         try:
             session.publish(change)
         finally:
-            forget(layout, log, session.name)
+            forget(layout, log, session)
 
 
 def _checked(additions: Additions) -> Additions:

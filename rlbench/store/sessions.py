@@ -81,11 +81,18 @@ class Session:
         """Whether this is the process whose session it is, and no forked child."""
         return self._lease.is_ours
 
+    def fence(self) -> bool:
+        """Let nothing more of this session count, be it on its way to a server; whether that is certain."""
+        try:
+            self._log.transact(lambda index: index.fenced([self.name]))
+        except StoreError:
+            return False
+        return True
+
     def close(self) -> None:
         """Be fenced, as who has died: what has been left is swept by whoever settles the store next. Safe to call twice."""
         if self._lease.is_ours:
-            with suppress(StoreError):  # else the lease that is not there any more tells
-                self._log.transact(lambda index: index.fenced([self.name]))
+            self.fence()  # else the lease that is not there any more tells
             with suppress(StoreError):
                 self._lease.close()
 

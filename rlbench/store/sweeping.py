@@ -20,6 +20,7 @@ from rlbench.store.layout import Layout
 from rlbench.store.leases import Watch
 from rlbench.store.processes import file_name, is_left_behind
 from rlbench.store.schema import SCHEMAS
+from rlbench.store.sessions import Session
 
 
 class Swept(Protocol):
@@ -93,10 +94,15 @@ def _droppable(store: Swept, index: Index) -> dict[str, bool]:
     }
 
 
-def forget(layout: Layout, log: IndexLog, writer: str) -> None:
-    """Remove the files of a writer that count for nobody; what cannot be removed now is swept with the writer."""
-    with suppress(StoreError):
-        _sweep(layout, log, writer)
+def forget(layout: Layout, log: IndexLog, session: Session) -> None:
+    """Remove what a session wrote that counts for nobody; what cannot be removed now is swept with the session.
+
+    Where a write that was given up may still be on its way, only once nothing of the session can count any more: an index that came late
+    would name what we have removed.
+    """
+    if layout.objects.ends_writes or session.fence():
+        with suppress(StoreError):
+            _sweep(layout, log, session.name)
 
 
 def _sweep(layout: Layout, log: IndexLog, writer: str) -> None:

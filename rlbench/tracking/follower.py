@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rlbench.errors import EXIT_CANNOT_WRITE, EXIT_DIFFERENCE, EXIT_OK, RlbenchError
-from rlbench.places import Place, beside, place_of
+from rlbench.places import Place, beside, is_remote, place_of
 from rlbench.store import Store
 from rlbench.tracking.ledger import Ledger, Lock, destination_folder, remember, remove_folder, tracker_folder
 from rlbench.tracking.mirror import Mirror
@@ -156,8 +156,12 @@ def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None], tel
         os.nice(19)  # a tracker's own processes inherit it
     place: Place = given.store.absolute()
     root, name = beside(place).absolute(), name_of(settings)
+
+    def open_store() -> Store:
+        return Store.open(place, create=False, say=lambda line: tell(f"damage: {line}"))
+
     # A remote store is opened with credentials of the environment, which no tracker is to see: before it is the tracker's.
-    store = None if given.check else Store.open(place, create=False, say=lambda line: tell(f"damage: {line}"))
+    store = open_store() if is_remote(place) and not given.check else None
     environment = settings.variables(os.environ)
     os.environ.clear()
     os.environ.update(environment)
@@ -168,8 +172,9 @@ def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None], tel
 
     tracker = make_tracker()
     trackers = [tracker]
-    if store is None:
+    if given.check:
         return EXIT_OK
+    store = store or open_store()
     store.note_strays()
     folder = destination_folder(root, name, tracker.destination)
     lock = Lock(folder)

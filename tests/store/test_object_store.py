@@ -10,10 +10,10 @@ import store_toy
 from store_toy import Toy, everything, record
 
 from rlbench.config.arguments import parse_arguments
-from rlbench.errors import ConfigError, LeaseLostError
+from rlbench.errors import ConfigError, LeaseLostError, UnreachableError, WriteError
 from rlbench.places import Url, beside, place_of
 from rlbench.report import _stores
-from rlbench.store import Store, audit, load
+from rlbench.store import Store, audit, load, object_store
 from rlbench.store.leases import Watch
 from rlbench.store.sweeping import strays
 from tests.runner.commands import called
@@ -181,3 +181,81 @@ def test_what_needs_a_folder_says_so(bucket: str) -> None:
         code, _, err = called(module, [f"store={bucket}/x", *words])
         assert (code, len(err.splitlines())) == (2, 1)
         assert "folder" in err
+
+
+def test_a_late_write_of_a_commit_that_was_given_up_counts_for_nothing(bucket: str, whole: dict[str, Any]) -> None:
+    """The client hears nothing in time; the server goes on with what it was asked."""
+    url = f"{bucket}/store"
+    store = Store.open(url)
+    program = store.program(record(store, list(TOY.specs.values())))
+    TOY.train(program, commits=1)
+    objects, late = store.layout.objects, list[tuple[str, bytes]]()
+    put = objects.put
+
+    def given_up(name: str, data: bytes) -> bool:
+        if name.startswith("index/") and not late:
+            late.append((name, data))
+            raise WriteError("cannot write: Read timeout")
+        return put(name, data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(objects, "put", given_up)
+        with pytest.raises(WriteError, match="Read timeout"):
+            TOY.train(program, commits=1)
+    assert not put(*late[0])  # its number is another's
+    program.close()
+    TOY.finish(url)
+    assert everything(url) == whole
+
+
+def _answer(status: int) -> OSError:
+    answered = OSError(5, "something")
+    cause = Exception()
+    cause.response = {"ResponseMetadata": {"HTTPStatusCode": status}}  # type: ignore[attr-defined]
+    answered.__cause__ = cause
+    return answered
+
+
+def test_what_a_server_answers_is_taken_for_what_it_is(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(object_store, "CONFLICT_SECONDS", 0.0)
+    objects = Store.open(f"{bucket}/store").layout.objects
+    pipe, answers = objects._files.pipe_file, [409, 409]  # type: ignore[attr-defined]
+
+    def answering(*args: Any, **options: Any) -> Any:
+        if answers:
+            raise _answer(answers.pop())
+        return pipe(*args, **options)
+
+    monkeypatch.setattr(objects._files, "pipe_file", answering)  # type: ignore[attr-defined]
+    assert objects.put("leases/a", b"x")  # somebody was being given the name, and was not
+    answers[:] = [412]
+    assert not objects.put("leases/b", b"x")
+    for status in (503, 500):
+        answers[:] = [status]
+        with pytest.raises(WriteError, match=r"cannot write .*leases/c"):
+            objects.put("leases/c", b"x")
+    assert objects.names("leases") == ["a"]
+
+
+def test_what_cannot_be_fetched_now_is_no_damage(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"{bucket}/store"
+    TOY.finish(url)
+    store = Store.open(url, create=False)
+
+    def silent(*_: Any) -> Any:
+        raise TimeoutError("Read timeout")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.layout.objects._files, "info", silent)  # type: ignore[attr-defined]
+        with pytest.raises(UnreachableError, match="Read timeout"):
+            store.final_runs()
+    assert store.damage.lines == []
+    assert store.final_runs() == set(TOY.run_ids)
+
+
+def test_an_empty_folder_of_a_console_is_an_empty_place(bucket: str) -> None:
+    Store.open(f"{bucket}/other").layout.objects._files.pipe_file(f"{bucket}/store/", b"")  # type: ignore[attr-defined]
+    TOY.finish(f"{bucket}/store")
+    store = Store.open(f"{bucket}/store")
+    assert store.final_runs() == set(TOY.run_ids)
+    assert "store" not in store.layout.objects.names("")
