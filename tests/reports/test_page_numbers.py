@@ -310,7 +310,7 @@ def test_a_report_needs_the_tables_and_the_specifications_only(results: Results,
             getattr(results.experiment("example"), name) for name in ("runs", "episodes", "evaluations", "diagnostics")
         )
         experiments = results.experiments
-        path = results.path
+        path, address = results.path, results.address
 
         def experiment(self, name: str) -> "Given":
             return self

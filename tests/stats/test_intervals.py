@@ -76,7 +76,7 @@ def test_wider_level_gives_wider_interval() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"statistic": "imq"}, "unknown statistic 'imq'; one of iqm, mean"),
+        ({"statistic": "imq"}, "unknown statistic 'imq'; one of iqm, median"),
         ({"method": "bcaa"}, "unknown method 'bcaa'; one of percentile, basic, bca"),
         ({"resamples": 0}, "at least 1"),
         ({"level": 95}, "between 0 and 1"),
