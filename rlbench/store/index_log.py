@@ -90,13 +90,12 @@ class IndexLog:
                 return found
         except DamagedError as error:
             problem = error
+        told = problem or f"{self.objects.where(_object(version))} is missing"
         try:
             copy = self._parse(version, ".copy")
         except DamagedError as error:
-            told = problem or DamagedError(f"{self.objects.where(_object(version))} is missing")
             raise DamagedError(f"{told}, and so is its copy") from error
         if copy is not None:
-            told = problem or DamagedError(f"{self.objects.where(_object(version))} is missing")
             self._damage.note(f"{told}; its copy is used")
         elif problem is not None:
             raise problem
@@ -128,11 +127,13 @@ class IndexLog:
                 return index
             following = replace(following, version=index.version + 1)
             data = sealed_index(following)
-            if self.objects.put(_object(following.version), data) and max(self._versions()) == following.version:
-                self.objects.put(_object(following.version, ".copy"), data)
-                self._index = following
-                self.prune()
-                return following
+            if self.objects.put(_object(following.version), data):
+                versions = self._versions()
+                if max(versions) == following.version:
+                    self.objects.put(_object(following.version, ".copy"), data)
+                    self._index = following
+                    self._prune(versions)
+                    return following
             _back_off()
 
     def begin(self, index: Index) -> None:
@@ -143,11 +144,14 @@ class IndexLog:
             self.objects.put(_object(1, ".copy"), data)
 
     def prune(self) -> None:
-        """Remove the versions that nobody reads any more. All of them: whoever should have removed one may have been killed.
+        """Remove the versions that nobody reads any more."""
+        self._prune(self._versions())
+
+    def _prune(self, versions: set[int]) -> None:
+        """All of them: whoever should have removed one may have been killed.
 
         The copies first: a version without its copy is no damage, the reverse would be.
         """
-        versions = self._versions()
         for version in sorted(versions):
             if version <= max(versions) - KEPT:
                 for kind in (".copy", ""):
