@@ -1,5 +1,6 @@
 """Makes `store_toy` importable from the tests of this folder, whichever way pytest imports them."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,3 +15,23 @@ from store_toy import Toy
 def toy() -> Toy:
     """Two runs of one variant: seed 0 ends after two commits, seed 1 after three."""
     return Toy(budgets=(20, 30))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("whole") / "store"
+    Toy((20, 30)).finish(path)
+    return path
+
+
+@pytest.fixture
+def store(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "store"))
+
+
+@pytest.fixture
+def half(tmp_path: Path) -> Path:
+    """A store with two runs under way, at 10 env_steps."""
+    with Toy((20, 30)).program(tmp_path / "half") as program:
+        Toy((20, 30)).train(program, commits=1)
+    return tmp_path / "half"

@@ -37,11 +37,13 @@ from rlbench.store import (
     load,
     run_digest,
 )
+from rlbench.store.leases import Watch
 from rlbench.store.schema import ROW_ORDER, split_rows
 
 PERIOD = 10  # env_steps between two commits
 EPISODE = 5  # env_steps an episode
 NAME = "toy"
+LONG = 10**6  # seconds of a lease that gives no sign while a test lasts
 _BESIDE = ["wall_s", "finished_at", "version"]
 
 
@@ -191,6 +193,17 @@ def everything(path: Path) -> dict[str, Any]:
         )  # text: NaN equals NaN
     found["weights"] = {run_id: store.weights_path(run_id).read_bytes() for run_id in store.specs()}
     return found
+
+
+def taken_over(path: Path | str) -> Store:
+    """The store as somebody sees it who has watched all leases for longer than they last."""
+    store, now = Store.open(path), [0.0]
+    store.watch = Watch(store.index.objects, lambda: now[0])
+    for _ in range(4):
+        store.settle()
+        now[0] += LONG / 2
+    store.settle()
+    return store
 
 
 PRIMITIVES = ("make_folder", "write_file", "link", "rename", "sync_folder", "remove")

@@ -32,18 +32,6 @@ def bits(paths: list[Path], count: int, seed: int) -> list[tuple[Path, int]]:
     return [(path, draw.randrange(path.stat().st_size * 8)) for path in draw.choices(paths, weights=sizes, k=count)]
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("whole") / "store"
-    Toy((20, 30)).finish(path)
-    return path
-
-
-@pytest.fixture
-def store(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "store"))
-
-
 def weights_of(path: Path) -> list[Path]:
     return sorted((path / "weights").iterdir())
 
@@ -118,14 +106,6 @@ def test_a_store_without_any_index_is_damaged(store: Path) -> None:
     assert "has no version of the index" in shown(store)[1][0]
     with pytest.raises(DamagedError, match="has no version of the index"):
         Store.open(store)
-
-
-@pytest.fixture
-def half(tmp_path: Path) -> Path:
-    """A store with two runs under way, at 10 env_steps."""
-    with Toy((20, 30)).program(tmp_path / "half") as program:
-        Toy((20, 30)).train(program, commits=1)
-    return tmp_path / "half"
 
 
 @pytest.mark.parametrize("count", [15, pytest.param(60, marks=pytest.mark.slow)])

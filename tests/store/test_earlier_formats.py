@@ -20,26 +20,6 @@ from rlbench.store.sealed import seal
 from rlbench.store.tensors import write_tensors
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("whole") / "store"
-    Toy((20, 30)).finish(path)
-    return path
-
-
-@pytest.fixture
-def store(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "store"))
-
-
-@pytest.fixture
-def half(tmp_path: Path) -> Path:
-    """A store with two runs under way, at 10 env_steps."""
-    with Toy((20, 30)).program(tmp_path / "half") as program:
-        Toy((20, 30)).train(program, commits=1)
-    return tmp_path / "half"
-
-
 def as_of_format_1(path: Path) -> None:
     """Make a store what earlier versions have written: no index, no beginnings, no checksums."""
     shutil.rmtree(path / "index")

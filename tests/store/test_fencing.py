@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import store_toy
-from store_toy import Toy, everything, record, spec_of
+from store_toy import LONG, Toy, everything, record, spec_of, taken_over
 
 from rlbench.errors import LeaseLostError, WriteError
 from rlbench.store import Store, audit, compaction, files, load
@@ -17,11 +17,9 @@ from rlbench.store.claims import ClaimReader
 from rlbench.store.erasing import erase, erasure
 from rlbench.store.index import Index
 from rlbench.store.index_log import KEPT, _object
-from rlbench.store.leases import Watch
 from rlbench.store.sweeping import strays
 
 TOY = Toy((20, 30))
-LONG = 10**6  # seconds of a lease that gives no sign while a test lasts
 
 
 @pytest.fixture(scope="module")
@@ -29,17 +27,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     path = tmp_path_factory.mktemp("whole")
     TOY.finish(path)
     return everything(path)
-
-
-def taken_over(path: Path) -> Store:
-    """The store as somebody sees it who has watched all leases for longer than they last."""
-    store, now = Store.open(path), [0.0]
-    store.watch = Watch(store.index.objects, lambda: now[0])
-    for _ in range(4):
-        store.settle()
-        now[0] += LONG / 2
-    store.settle()
-    return store
 
 
 def finish(path: Path) -> None:
@@ -276,6 +263,18 @@ def test_a_listing_that_is_late_makes_nothing_damaged(
     assert reader.damage.lines == []
 
 
+def refuse_to_remove(refused: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a folder does in which somebody else's files are protected."""
+    remove = files.remove
+
+    def refuse(path: Path) -> None:
+        if path == refused:
+            raise WriteError(f"cannot write {path}: Permission denied")
+        remove(path)
+
+    monkeypatch.setattr(files, "remove", refuse)
+
+
 def test_a_writer_whose_files_cannot_be_removed_is_not_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,14 +286,7 @@ def test_a_writer_whose_files_cannot_be_removed_is_not_forgotten(
     stray.touch()
     stalled._session.close()
     with monkeypatch.context() as patch:
-        remove = files.remove
-
-        def refuse(path: Path) -> None:
-            if path == stray:
-                raise WriteError(f"cannot write {path}: Permission denied")
-            remove(path)
-
-        patch.setattr(files, "remove", refuse)
+        refuse_to_remove(stray, patch)
         finish(tmp_path)
         assert claim.name[:12] in store.index.read().writers
     Store.open(tmp_path)
@@ -311,14 +303,7 @@ def test_staged_weights_that_cannot_be_removed_keep_their_runs_from_everybody(
     staged = tmp_path / "staging" / f"{stalled._session.name}-{run_ids[0]}.safetensors"
     staged.touch()
     stalled._session.close()
-    remove = files.remove
-
-    def refuse(path: Path) -> None:
-        if path == staged:
-            raise WriteError(f"cannot write {path}: Permission denied")
-        remove(path)
-
-    monkeypatch.setattr(files, "remove", refuse)
+    refuse_to_remove(staged, monkeypatch)
     with pytest.raises(WriteError, match="Permission denied"):
         Store.open(tmp_path)
 

@@ -7,19 +7,17 @@ from typing import Any
 
 import pytest
 import store_toy
-from store_toy import Toy, everything, record
+from store_toy import LONG, Toy, everything, record, taken_over
 
 from rlbench.config.arguments import parse_arguments
 from rlbench.errors import ConfigError, LeaseLostError, UnreachableError, WriteError
 from rlbench.places import Url, beside, place_of
 from rlbench.report import _stores
 from rlbench.store import Store, audit, load, object_store
-from rlbench.store.leases import Watch
 from rlbench.store.sweeping import strays
 from tests.runner.commands import called
 
 TOY = Toy((20, 30))
-LONG = 10**6  # seconds of a lease that gives no sign while a test lasts
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +40,7 @@ def check(url: str, whole: dict[str, Any]) -> None:
 
 def finish(url: str) -> None:
     """Train to the end as somebody who has watched all leases for longer than they last."""
-    store, now = Store.open(url), [0.0]
-    store.watch = Watch(store.index.objects, lambda: now[0])
-    for _ in range(4):
-        store.settle()
-        now[0] += LONG / 2
-    with store.program(TOY.run_ids) as program:
+    with taken_over(url).program(TOY.run_ids) as program:
         TOY.train(program)
 
 
