@@ -81,7 +81,7 @@ def _tune(request: "TuneRequest", launcher: "Launcher") -> int:
 
     store = open_store(request.store)
     if not request.storage:
-        (store.root / "studies").mkdir(exist_ok=True)
+        (store.root / "studies").mkdir(parents=True, exist_ok=True)
     url = request.storage or default_url(request.store)
     storage = open_storage(url)
     with Follower(request.store, *request.tracking) as follower:

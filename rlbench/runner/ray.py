@@ -19,7 +19,7 @@ from typing import Any
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, TaskUnschedulableError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rlbench.config.launchers import LauncherSettings
@@ -181,6 +181,8 @@ def _check_nodes(cpus: float) -> None:
     for call in told:
         try:
             found = ray.get(call)
+        except TaskUnschedulableError:  # a node that is lost is in the list for a while
+            continue
         except RayError as error:
             raise ConfigError(f"launcher=ray: {asked[call]} cannot run rlbench: {_last_line(error)}") from None
         if wrong := difference(found, asked[call]):

@@ -88,15 +88,13 @@ class EarlierIndexes:
 
 def _listed(layout: Layout, damage: Damage, counts: dict[str, int]) -> Index:
     """The parts of a store without an index: what is called as we call parts, in the order of the names."""
-    found, objects = [], layout.objects
+    found, objects = list[Part](), layout.objects
+    missing: list[str] = []
+    unreadable: dict[str, StoreError] = {}
     for table in SCHEMAS:
         seen: set[str] = set()
-        if (
-            table != "starts"
-            and objects.local(layout.tables).is_dir()
-            and not objects.local(layout.table(table)).is_dir()
-        ):
-            damage.note(f"{objects.where(layout.table(table))} is missing; its rows are left out")
+        if table != "starts" and not objects.local(layout.table(table)).is_dir():
+            missing.append(table)
         for name in objects.names(layout.table(table)):
             matched = PART_NAME.fullmatch(name)
             if matched is None or matched[1] in seen:  # a stray file, or a copy of a part
@@ -104,19 +102,23 @@ def _listed(layout: Layout, damage: Damage, counts: dict[str, int]) -> Index:
             seen.add(matched[1])
             part = layout.part(table, name)
             if part not in counts:
-                counts[part] = _count(layout, part, damage)
-            found.append(Part(table, name, counts[part], is_old=True))
+                try:
+                    counts[part] = _count(layout, part)
+                except StoreError as error:
+                    unreadable[part] = error
+            found.append(Part(table, name, counts.get(part, 0), is_old=True))
+    # A store that is just being made has no parts before its index, and one that was taken over meanwhile has an index.
+    if found and not objects.names(layout.index):
+        for table in missing:
+            damage.note(f"{objects.where(layout.table(table))} is missing; its rows are left out")
+        for part, error in unreadable.items():
+            damage.note_part(objects.where(part), error)
     return Index(tuple(found), has_checksums=False)
 
 
-def _count(layout: Layout, part: str, damage: Damage) -> int:
-    where = layout.objects.where(part)
-    try:
-        with files.reading(where):
-            return int(pq.read_metadata(layout.objects.local(part)).num_rows)
-    except StoreError as error:
-        damage.note_part(where, error)
-        return 0
+def _count(layout: Layout, part: str) -> int:
+    with files.reading(layout.objects.where(part)):
+        return int(pq.read_metadata(layout.objects.local(part)).num_rows)
 
 
 def is_earlier(layout: Layout) -> bool:

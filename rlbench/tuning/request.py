@@ -21,6 +21,7 @@ from rlbench.config.request import command_options
 from rlbench.config.seeds import LARGEST_COUNT
 from rlbench.config.words import Setting, merged, parse_words, split_flags
 from rlbench.errors import ConfigError
+from rlbench.places import Place
 from rlbench.plain_text import as_message
 from rlbench.tracking.tracker import TrackerSettings
 from rlbench.tuning.masking import shown_words
@@ -39,7 +40,7 @@ from rlbench.tuning.study_file import (
 OWN_KEYS = {
     "study": "the study file: what is tuned, over which space",
     "trials": "trials of each variant, finished or pruned; more of them continue a study",
-    "storage": "where Optuna keeps the study: sqlite:///FILE, journal:FILE, postgresql://...; default: a SQLite file in the store",
+    "storage": "where Optuna keeps the study: sqlite:///FILE, journal:FILE, postgresql://...; default: SQLite in the store, or beside it",
 }
 SEEDS_OF_A_NAME = 1_000
 
@@ -53,7 +54,7 @@ class TuneRequest:
     studies: tuple[Study, ...]
     confirm: Confirm
     storage: str
-    store: Path
+    store: Place
     workers: int | None  # None: as many as the launcher has room for
     lanes: int
     checkpoint_seconds: float
@@ -136,7 +137,7 @@ def _resolve(argv: Sequence[str]) -> TuneRequest:
         studies=tuple(studies),
         confirm=file.confirm,
         storage=own.get("storage", ""),
-        store=_folder(options.store),
+        store=user_store(options.store),
         workers=options.workers,
         lanes=options.lanes,
         checkpoint_seconds=options.checkpoint_seconds,
@@ -168,16 +169,6 @@ def _own_keys(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
             raise ConfigError(f"'{key}=' has no value")
         own[key] = value
     return own, rest
-
-
-def _folder(text: str) -> Path:
-    """The folder of a study's store. Raises ConfigError for a URL: Optuna's storage and the winners lie in files beside the runs."""
-    place = user_store(text)
-    if not isinstance(place, Path):
-        raise ConfigError(
-            f"store={place}: a study lies in files beside its runs, so it needs a folder; nothing was written"
-        )
-    return place
 
 
 def _steps_in(settings: Mapping[str, Setting]) -> int:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from rlbench.config.arguments import user_path
 from rlbench.errors import ConfigError, RlbenchError
+from rlbench.places import Place, beside
 from rlbench.tuning.masking import MASK, secrets_of, without_secrets
 from rlbench.tuning.optuna_names import (
     BaseStorage,
@@ -44,9 +45,9 @@ class Locks(Protocol):
         """Whether another process holds this name."""
 
 
-def default_url(store: Path) -> str:
-    """The SQLite file in the store."""
-    return f"{SQLITE}{store.absolute()}/studies/optuna.db"
+def default_url(store: Place) -> str:
+    """The SQLite file in the store, or beside one that is no folder."""
+    return f"{SQLITE}{beside(store).absolute()}/studies/optuna.db"
 
 
 def file_of(url: str) -> Path | None:
@@ -147,12 +148,12 @@ def _one_line(error: BaseException) -> str:
     return text if len(text) <= 200 else f"{text[:197]}..."
 
 
-def locks_of(storage: BaseStorage, url: str, study: str, store: Path) -> Locks:
+def locks_of(storage: BaseStorage, url: str, study: str, store: Place) -> Locks:
     """The locks of a study: at the server for PostgreSQL, beside the file for a file, otherwise in the store."""
     if isinstance(storage, RDBStorage) and storage.engine.dialect.name == POSTGRESQL:
         return PostgresLocks(storage, study)
     path = file_of(url)
-    folder = path.with_name(f"{path.name}.locks") if path is not None else store / "studies" / "locks"
+    folder = path.with_name(f"{path.name}.locks") if path is not None else beside(store) / "studies" / "locks"
     return FileLocks(folder / study)
 
 

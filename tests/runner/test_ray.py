@@ -1,6 +1,7 @@
 """Workers on a Ray cluster of two nodes: the contract of workers, equal digests, and nodes that are lost."""
 
 import random
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ from rlbench.errors import ConfigError
 from rlbench.runner.launchers import launched
 from rlbench.runner.worker import Worker
 from rlbench.store import Store, load
-from tests.runner.commands import SMALL, digests, run
-from tests.runner.ray_clusters import NODE, cluster_of, lose
+from rlbench.store.leases import Watch
+from tests.runner.commands import SMALL, digests, finish, progress, run, start, wait_until
+from tests.runner.ray_clusters import NODE, cluster_of, lose, processes_of, tell
 from tests.runner.worker_contract import RUNS, WorkerContract
 
 ray = pytest.importorskip("rlbench.runner.ray", exc_type=ImportError).ray
@@ -86,12 +88,18 @@ def test_two_nodes_give_the_digests_of_one_machine(
 
 def lose_at(share: float, store: Path, cluster: Any, node: Any, ended: threading.Event) -> None:
     """Lose a node as soon as this share of all steps is stored."""
+    if is_reached(share, store, ended):
+        lose(cluster, node)
+
+
+def is_reached(share: float, store: Path, ended: threading.Event) -> bool:
+    """Wait until this share of all steps is stored; False where the command ends before."""
     while not ended.wait(0.02):
         if (store / "format.json").exists():
             known = Store.open(store, create=False)
             if sum(known.progress().values()) + 1200 * len(known.final_runs()) >= share * 8 * 1200:
-                lose(cluster, node)
-                return
+                return True
+    return False
 
 
 @pytest.mark.slow
@@ -113,10 +121,94 @@ def test_a_node_that_is_lost_loses_no_run_and_doubles_no_row(
     assert "died" in err
     assert "raylet" not in out  # which is for results
     assert digests(store) == by_processes
+    no_row_is_double(store)
+
+
+def no_row_is_double(store: Path) -> None:
     results = load(store)
     assert not results.episodes.duplicated(["run_id", "episode"]).any()
     assert not results.evaluations.duplicated(["run_id", "env_steps", "episode"]).any()
     assert not results.diagnostics.duplicated(["run_id", "env_steps"]).any()
+    outcomes = Store.open(store).read_rows("outcomes")["run_id"].to_pylist()
+    assert sorted(outcomes) == sorted(results.runs["run_id"])
+
+
+def stop_until_fenced(share: float, store: Path, node: Any, ended: threading.Event, fenced: list[str]) -> None:
+    """Stop all of a node, and let it go on once others may write what its trainers held: first these, then their node."""
+    if not is_reached(share, store, ended):
+        return
+    processes = processes_of(node)
+    tell(processes, signal.SIGSTOP)
+    try:
+        known = Store.open(store, create=False)
+        watch = Watch(known.layout.objects)
+        owners = {
+            name: owner.process.number
+            for name in known.index.read().writers
+            if (owner := watch.owner(name)) and owner.process
+        }
+        own = {name: number for name, number in owners.items() if number in processes}
+        while own and not ended.wait(0.02):
+            writers = known.index.read().writers
+            if all(name not in writers or writers[name].is_fenced for name in own):
+                fenced += own
+                tell(own.values(), signal.SIGCONT)
+                while any(is_there(number) for number in own.values()) and not ended.wait(0.02):
+                    pass  # until what they publish next is refused, which ends them
+                return
+    finally:
+        tell(processes, signal.SIGCONT)
+
+
+def is_there(process: int) -> bool:
+    try:
+        return Path("/proc", str(process), "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_a_node_that_stood_still_for_longer_than_its_lease_publishes_nothing(
+    by_processes: dict[tuple[str, int], str], tmp_path: Path, seed: int
+) -> None:
+    soon = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 300, "health_check_timeout_ms": 1000}
+    store, ended, draw, fenced = tmp_path / "store", threading.Event(), random.Random(seed), list[str]()
+    with cluster_of(2, **soon, health_check_failure_threshold=3) as cluster:
+        node = draw.choice(sorted(cluster.worker_nodes, key=lambda node: node.node_id))
+        watcher = threading.Thread(target=stop_until_fenced, args=(draw.uniform(0.02, 0.5), store, node, ended, fenced))
+        watcher.start()
+        try:
+            words = ("launcher=ray", f"launcher.address={cluster.address}", "workers=4", "lease_seconds=3")
+            code, _, err = run(store, *EXPERIMENT, *words)
+        finally:
+            ended.set()
+            watcher.join()
+    assert code == 0, err
+    assert fenced
+    assert digests(store) == by_processes
+    no_row_is_double(store)
+
+
+@pytest.mark.slow
+def test_two_launchers_on_one_store_train_each_run_once(cluster: Any, tmp_path: Path) -> None:
+    """Ray finds half of the runs held by a local command, trains the others, and waits for those."""
+    store, longer = tmp_path / "store", [word for word in EXPERIMENT if not word.startswith(("variant=", "steps="))]
+    longer.append("steps=6000")
+    beside = start(store, "variant=hard_mse", *longer)
+    wait_until(beside, lambda: len(progress(store)) == 4)
+    both = ("variant=hard_mse,soft_huber", *longer)
+    code, _, err = run(store, *both, "launcher=ray", f"launcher.address={cluster.address}", "workers=2")
+    assert code == 0, err
+    code, _, err = finish(beside)
+    assert code == 0, err
+    runs = load(store).runs
+    assert set(zip(runs["variant"], runs["launcher"], strict=True)) == {("hard_mse", "local"), ("soft_huber", "ray")}
+    assert sorted(Store.open(store).read_rows("starts")["run_id"].to_pylist()) == sorted(runs["run_id"])
+    no_row_is_double(store)
+    code, _, err = run(tmp_path / "alone", *both)
+    assert code == 0, err
+    assert digests(store) == digests(tmp_path / "alone")
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere", "127.0.0.1:x"])
@@ -128,6 +220,19 @@ def test_an_address_that_does_not_answer_is_named(tmp_path: Path, address: str) 
         assert f"launcher.address={address}: no Ray cluster answers there" in err
         assert len(err.strip().splitlines()) == 1
         assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.slow
+def test_a_node_that_is_lost_but_still_listed_is_passed_over(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray.init(address=cluster.address, logging_level="ERROR")
+    try:
+        listed = ray.nodes()
+        gone = {**next(one for one in listed if one["Resources"].get("CPU")), "NodeID": "0f" * 28}
+        monkeypatch.setattr(ray, "nodes", lambda: [gone, *listed])
+        with launched(Asked(LauncherSettings(kind="ray", address=cluster.address))) as launcher:
+            launcher.check()
+    finally:
+        ray.shutdown()
 
 
 @pytest.mark.slow

@@ -319,3 +319,26 @@ def test_who_finds_a_folder_that_is_just_becoming_a_store_opens_it(
 
     monkeypatch.setattr(files, "names", late)
     assert Store.open(tmp_path).num_rows("episodes") == 0
+
+
+def test_a_store_that_is_just_being_made_has_nothing_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads sees it before each of the folders is made."""
+    make_folder, seen = files.make_folder, 0
+
+    def looked_at(folder: Path) -> None:
+        nonlocal seen
+        if (tmp_path / formats.Layout.format).exists():
+            reader = Store.open(tmp_path, create=False)
+            assert (reader.num_rows("episodes"), reader.damage.lines) == (0, [])
+            seen += 1
+        make_folder(folder)
+
+    monkeypatch.setattr(files, "make_folder", looked_at)
+    Store.open(tmp_path)
+    assert seen > 10
+
+
+def test_a_table_that_is_missing_in_format_1_is_told(store: Path) -> None:
+    as_of_format_1(store)
+    shutil.rmtree(store / "tables" / "episodes")
+    assert [line for line in shown(store)[1] if line.endswith("tables/episodes is missing; its rows are left out")]
