@@ -111,8 +111,8 @@ def _listed(layout: Layout, damage: Damage, counts: dict[str, int]) -> Index:
     if found and not objects.names(layout.index):
         for table in missing:
             damage.note(f"{objects.where(layout.table(table))} is missing; its rows are left out")
-        for part, error in unreadable.items():
-            damage.note_part(objects.where(part), error)
+        for part, problem in unreadable.items():
+            damage.note_part(objects.where(part), problem)
     return Index(tuple(found), has_checksums=False)
 
 

@@ -8,6 +8,7 @@ import pytest
 from rlbench.store import Store, load
 from tests.object_server import KEYS
 from tests.runner.commands import SMALL, called, digests, finish, kill, run, start, wait_until
+from tests.runner.ray_clusters import cluster_of
 
 
 def progress(url: str) -> Mapping[str, int]:
@@ -55,3 +56,22 @@ def test_killed_and_beside_another_command_runs_end_with_the_same_digests(bucket
     assert any("2 of them from their last checkpoint" in err for _, _, err in ended)
     assert digests(url) == digests(tmp_path / "folder")
     assert len(Store.open(url).read_rows("outcomes")) == 2
+
+
+@pytest.mark.slow
+def test_ray_nodes_and_jobs_give_the_digests_of_processes(bucket: str, tmp_path: Path) -> None:
+    pytest.importorskip("rlbench.runner.ray", exc_type=ImportError)
+    pytest.importorskip("submitit")
+    words = ("variant=hard_mse,soft_huber", "seeds=2", *SMALL, "name=small")
+    code, _, err = run(tmp_path / "folder", *words)
+    assert code == 0, err
+    with cluster_of(2) as cluster:
+        for launcher, *own in (
+            ("ray", f"launcher.address={cluster.address}"),
+            ("slurm", "launcher.executor=local"),
+        ):
+            url = f"{bucket}/{launcher}"
+            code, _, err = run(url, *words, f"launcher={launcher}", *own, "workers=2")
+            assert code == 0, err
+            assert digests(url) == digests(tmp_path / "folder")
+            assert set(load(url).runs["launcher"]) == {launcher}

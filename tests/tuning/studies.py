@@ -68,7 +68,7 @@ def study_of(folder: Path, *words: str, **changes: Any) -> Iterator[tuple[Study,
         yield request.studies[0], composer
 
 
-def command(folder: Path, store: Path, *words: str, name: str = "tiny") -> list[str]:
+def command(folder: Path, store: Path | str, *words: str, name: str = "tiny") -> list[str]:
     """The words of a real tuning command, four trials at a time on one worker."""
     own = [f"study={name}", f"--config-dir={folder}", f"store={store}", "lanes=8", "workers=1", "wandb.mode=disabled"]
     return [sys.executable, "-m", "rlbench.tune", *own, *words]

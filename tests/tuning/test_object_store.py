@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from rlbench.places import Url, beside
+from rlbench.places import beside, place_of
 from rlbench.store import Store, load
 from tests.tuning.studies import command, run, told, trials_in, write_study
 
@@ -20,12 +20,12 @@ SMALL: dict[str, Any] = {
 
 def tuned(folder: Path, store: str | Path) -> tuple[list[Any], dict[str, str]]:
     """The trials of the study, the digests of all its runs."""
-    code, out, err = run([*command(folder, store), "trials=3"])  # type: ignore[arg-type]
+    code, out, err = run([*command(folder, store), "trials=3"])
     assert code == 0, err
     assert "report: " in out
     runs = load(store).runs
     assert set(runs["status"]) == {"done"}
-    place = beside(Url(store)) if isinstance(store, str) else store
+    place = beside(place_of(store))
     assert (place / "studies" / "tiny.yaml").exists()
     digests = dict(zip(runs["run_id"], runs["digest"], strict=True))
     return told(trials_in(f"sqlite:///{place.absolute()}/studies/optuna.db")), digests
