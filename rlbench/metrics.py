@@ -46,12 +46,11 @@ def of_runs(evaluations: pd.DataFrame, episodes: pd.DataFrame, windows: Mapping[
     import pandas as pd
 
     points = evaluations.groupby(["run_id", "env_steps"])["episode_return"].mean()
-    owners = points.index.get_level_values("run_id")
     found = pd.DataFrame(index=[*windows], columns=[*MEASURES], dtype=float)
-    for window in set(windows.values()):
-        own = [run_id for run_id, one in windows.items() if one == window]
-        last = points[owners.isin(own)].groupby("run_id").tail(window)
-        found.loc[own, "final_return"] = last.groupby("run_id").mean().reindex(own)
+    from_the_end = points.groupby("run_id").cumcount(ascending=False).to_numpy()
+    window_of = pd.Series(windows, dtype=float).reindex(points.index.levels[0]).to_numpy()
+    last = points[from_the_end < window_of[points.index.codes[0]]]
+    found["final_return"] = last.groupby("run_id").mean()
     found["auc"] = points.groupby("run_id").mean()
     last_episodes = episodes.groupby("run_id").tail(LAST_EPISODES)
     found["train_return_last100"] = last_episodes.groupby("run_id")["episode_return"].mean()

@@ -24,11 +24,15 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|nan)", re.IG
 def csv_of(frame: pd.DataFrame, out: IO[str] | None = None) -> str:
     """The frame as CSV, written to `out` where that is given: labels that begin as a formula does stand behind an apostrophe."""
     texts = [name for name, kind in frame.dtypes.items() if not _is_numeric(kind)]
-    # A text that stands in many rows is looked at once.
-    safe = frame.assign(**{name: frame[name].map({one: cell(one) for one in frame[name].unique()}) for name in texts})
-    safe = safe.rename(columns=lambda name: cell(name))
+    safe = frame.assign(**{name: _safe(frame[name]) for name in texts}).rename(columns=lambda name: cell(name))
     told = safe.to_csv(out, index=False, lineterminator="\n")
     return "" if told is None else str(told)
+
+
+def _safe(texts: pd.Series) -> pd.Series:
+    """A column with every cell made safe. A text that stands in many rows is looked at once."""
+    changed = {one: safe for one in texts.unique() if isinstance(one, str) and (safe := cell(one)) != one}
+    return texts.map(lambda one: changed.get(one, one)) if changed else texts
 
 
 def cell(value: Any) -> Any:
