@@ -3,8 +3,10 @@
 In goes the graph of a computation with its derivatives, as ATen operations. What is not listed is refused, with what to use instead.
 """
 
+import re
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -33,10 +35,29 @@ REPLACEMENTS = {
     "_softmax": "exact.softmax", "logsumexp": "exact.log_sum_exp", "_log_softmax": "x - exact.spread(exact.log_sum_exp(x), x.shape[-1])",
     "bmm": "exact.affine", "mm": "exact.affine", "addmm": "exact.affine", "baddbmm": "exact.affine", "scatter_add": "exact.pick",
 }  # fmt: skip
+# By the operation of a derivative, where the operation itself is exact.
+OF_DERIVATIVES = {
+    "sum": "exact.spread where an axis is stretched", "scatter_add": "exact.pick", "index_put": "exact.pick",
+    "embedding_dense_backward": "exact.pick",
+}  # fmt: skip
 
 _ALLOWED = frozenset((ELEMENTWISE + MOVING).split())
 _WHOLE = frozenset(WHOLE.split())
 _FLOATS = (torch.float32, torch.float64)
+
+
+_FRAME = re.compile(r'  File "(.+)", line (\d+)')
+
+
+@dataclass(frozen=True)
+class _Place:
+    """The line of Python that asked for an operation, or for the one whose derivative it is; empty where there is none."""
+
+    line: str
+    is_derivative: bool
+
+    def __str__(self) -> str:
+        return f" ({'in the derivative of ' * self.is_derivative}{self.line})" if self.line else ""
 
 
 class _Places(TorchDispatchMode):
@@ -44,12 +65,20 @@ class _Places(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.of: dict[Any, str] = {}
+        self.of: dict[Any, _Place] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func not in self.of:
-            frames = [f for f in traceback.extract_stack() if "/torch/" not in f.filename and not _is_own(f.filename)]
-            self.of[func] = f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
+            # What autograd calls stands under the line that asked for the derivative; of its forward operation the node knows the line.
+            node = torch._C._current_autograd_node()
+            stack = node.metadata.get("traceback_", []) if node is not None else traceback.format_stack()
+            frames = [frame for one in stack if (frame := _FRAME.match(one))]
+            lines = [
+                f"{frame[1]}, line {frame[2]}"
+                for frame in frames
+                if "/torch/" not in frame[1] and not _is_own(frame[1])
+            ]
+            self.of[func] = _Place(lines[-1] if lines else "", node is not None)
         return func(*args, **kwargs or {})
 
 
@@ -64,7 +93,7 @@ def traced(function: Callable[..., list[Tensor]], inputs: Sequence[Tensor]) -> G
     places = _Places()
 
     def noted(*tensors: Tensor) -> list[Tensor]:
-        with places:
+        with torch.autograd.set_detect_anomaly(True, check_nan=False), places:
             return function(*tensors)
 
     graph: GraphModule = make_fx(noted, tracing_mode="fake", _allow_non_fake_inputs=True)(*inputs)
@@ -78,9 +107,10 @@ def inexact(graph: GraphModule) -> Iterator[str]:
         if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload) or _is_exact(node):
             continue
         name = node.target.overloadpacket.__name__
-        place = graph.meta["places"].get(node.target)
-        instead = f": use {REPLACEMENTS[name]} of rlbench" if name in REPLACEMENTS else ""
-        yield f"torch.{name.strip('_')} may round differently elsewhere{instead}" + (f" ({place})" if place else "")
+        place = graph.meta["places"].get(node.target, _Place("", is_derivative=False))
+        better = (OF_DERIVATIVES if place.is_derivative else REPLACEMENTS).get(name)
+        instead = f": use {better} of rlbench" if better else ""
+        yield f"torch.{name.strip('_')} may round differently elsewhere{instead}{place}"
 
 
 def _is_exact(node: Node) -> bool:

@@ -88,15 +88,31 @@ def test_complex_numbers_are_refused() -> None:
     assert only(lambda x: (x * 1j).abs())
 
 
-def test_a_derivative_that_is_not_exact_is_found() -> None:
-    """Broadcasting a weight is exact, and the sum that is its derivative is not."""
+def stretched(x: Tensor, weight: Tensor) -> Tensor:
+    return (x * weight)[0, 0]
+
+
+def indexed(x: Tensor, weight: Tensor) -> Tensor:
+    return (weight[torch.zeros(3, dtype=torch.long)] * x)[0, 0]
+
+
+@pytest.mark.parametrize(("function", "name"), [(stretched, "sum"), (indexed, "index_put")])
+@pytest.mark.parametrize("functional", [True, False])
+def test_a_derivative_that_is_not_exact_is_found(
+    function: Callable[[Tensor, Tensor], Tensor], name: str, functional: bool
+) -> None:
+    """Broadcasting a weight is exact, and the sum that is its derivative is not: the line that is to be changed is that of the first."""
 
     def computed(x: Tensor, weight: Tensor) -> list[Tensor]:
+        if functional:
+            return [torch.func.grad(function, argnums=1)(x, weight)]
         leaf = weight.detach().requires_grad_()
         with torch.enable_grad():
-            return list(torch.autograd.grad(x * leaf, [leaf], torch.ones_like(x)))
+            return list(torch.autograd.grad(function(x, leaf), [leaf]))
 
-    assert "torch.sum" in next(inexact(traced(computed, [torch.rand(3, 4), torch.rand(3, 1)])))
+    line = next(inexact(traced(computed, [torch.rand(3, 4), torch.rand(1, 4)])))
+    assert f"torch.{name} may round differently elsewhere: use exact." in line
+    assert f"(in the derivative of {__file__}, line {function.__code__.co_firstlineno + 1})" in line
 
 
 @pytest.mark.slow
