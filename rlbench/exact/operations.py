@@ -70,7 +70,7 @@ class _Places(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func not in self.of:
             # What autograd calls stands under the line that asked for the derivative; of its forward operation the node knows the line.
-            node = torch._C._current_autograd_node()
+            node: Any = torch._C._current_autograd_node()
             stack = node.metadata.get("traceback_", []) if node is not None else traceback.format_stack()
             frames = [frame for one in stack if (frame := _FRAME.match(one))]
             lines = [

@@ -15,9 +15,10 @@ from typing import ClassVar
 from rlbench import exact
 from rlbench.deferred import F, Tensor, nn, torch
 from rlbench.errors import ConfigError
+from rlbench.lanes import heads
 from rlbench.lanes.bases import Network
 from rlbench.lanes.choice import structural
-from rlbench.lanes.networks import HEADS, Params
+from rlbench.lanes.networks import Params
 from rlbench.lanes.streams import Stream, uniform_table
 
 MODES = ("training", "evaluation")
@@ -40,9 +41,7 @@ class Conv(Network):
         allowed=MODES,
     )
     norm_target: str = structural("evaluation", "mode of the target network's batch norms", allowed=MODES)
-    head: str = structural(
-        "plain", "the last layer: outputs, or value and advantage (dueling)", allowed=HEADS, later=True
-    )
+    head: str = structural("plain", heads.MEANING, allowed=tuple(heads.HEADS), later=True)
 
     sees: ClassVar[str] = "grids"
     lane_by_lane: ClassVar[bool] = True
@@ -97,9 +96,9 @@ class Conv(Network):
         return count + sum(a * b for a, b in self._linear(obs_shape, num_actions, width))
 
     def _linear(self, obs_shape: tuple[int, ...], num_actions: int, width: int) -> list[tuple[int, int]]:
-        """Inputs and outputs of the layers after the convolutions; last the value of a dueling head."""
-        sizes = (self.features(obs_shape), *self.hidden, num_actions * width)
-        return [*itertools.pairwise(sizes), *([(sizes[-2], width)] if self.head == "dueling" else [])]
+        """Inputs and outputs of the layers after the convolutions: hidden ones, and those of the head."""
+        sizes = (self.features(obs_shape), *self.hidden)
+        return [*itertools.pairwise(sizes), *heads.HEADS[self.head].sizes(sizes[-1], num_actions, width)]
 
     def init_params(
         self, *, seed: int, namespace: int, obs_shape: tuple[int, ...], num_actions: int, width: int = 1
@@ -151,7 +150,6 @@ class Conv(Network):
     def _forward(self, params: Params, statistics: Params, x: Tensor, mode: str) -> tuple[Tensor, Params]:
         """The same for one lane: its parameters and statistics without the lanes' axis, x [B, C, rows, columns]."""
         from rlbench.lanes.batch_norm import NormAndReLU, folded, running
-        from rlbench.lanes.layers import dueling
 
         after: Params = []
         at = 0
@@ -173,14 +171,14 @@ class Conv(Network):
                 x, mean, variance = NormAndReLU.apply(F.conv2d(x, weight, None, stride), *norm)
                 after += running(seen, mean + bias, variance, x.numel() // x.shape[1])
         x = x.flatten(1)
-        head = -4 if self.head == "dueling" else -2
+        head = at + 2 * len(self.hidden)
         for weight, bias in zip(params[at:head:2], params[at + 1 : head : 2], strict=True):
             x = exact.affine(x[None], weight.T[None], bias[None], positive=True)[0]
         ends = [
             exact.affine(x[None], weight.T[None], bias[None])[0]
             for weight, bias in zip(params[head::2], params[head + 1 :: 2], strict=True)
         ]
-        return (dueling(ends[0], ends[1]) if self.head == "dueling" else ends[0]), after
+        return heads.HEADS[self.head].outputs(ends), after
 
     def named_weights(self, params: Params, statistics: Params) -> dict[str, Tensor]:
         """Parameters and statistics of one lane ([1, ...] each) under the names of a plain nn.Sequential (see `module`)."""
@@ -199,17 +197,14 @@ class Conv(Network):
                 at += 1
             at += 1  # ReLU
         at += 1  # flatten
-        places = [str(at + 2 * layer) for layer in range(len(self.hidden) + 1)]
-        if self.head == "dueling":
-            places[-1:] = [f"{places[-1]}.advantage", f"{places[-1]}.value"]
+        last = at + 2 * len(self.hidden)
+        places = [*map(str, range(at, last, 2)), *(f"{last}{layer}" for layer in heads.HEADS[self.head].layers)]
         for place in places:
             named[f"{place}.weight"], named[f"{place}.bias"] = left.pop(0)[0].clone(), left.pop(0)[0, 0].clone()
         return named
 
     def module(self, *, obs_shape: tuple[int, ...], num_actions: int, width: int = 1) -> "nn.Sequential":
         """The plain PyTorch module into which a run's stored weights load."""
-        from rlbench.lanes.layers import Dueling
-
         layers: list[nn.Module] = []
         channels = obs_shape[0]
         for out, kernel, stride in zip(self.channels, self.kernels, self.strides, strict=True):
@@ -221,5 +216,4 @@ class Conv(Network):
         linear = [nn.Linear(*size) for size in self._linear(obs_shape, num_actions, width)]
         for layer in linear[: len(self.hidden)]:
             layers += [layer, nn.ReLU()]
-        head = linear[-1]
-        return nn.Sequential(*layers, Dueling(linear[-2], head, width) if self.head == "dueling" else head)
+        return nn.Sequential(*layers, heads.HEADS[self.head].module(linear[len(self.hidden) :], width))

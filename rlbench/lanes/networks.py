@@ -12,14 +12,12 @@ from typing import Any, ClassVar
 
 from rlbench import exact
 from rlbench.deferred import Tensor, torch
+from rlbench.lanes import heads
 from rlbench.lanes.bases import Network
 from rlbench.lanes.choice import number, structural
 from rlbench.lanes.streams import Stream, uniform_table
 
 Params = list[Tensor]
-
-
-HEADS = ("plain", "dueling")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,9 +39,7 @@ class MLP(Network):
         allowed=("fan_in", "fan_avg", "fan_out"),
         later=True,
     )
-    head: str = structural(
-        "plain", "the last layer: outputs, or value and advantage (dueling)", allowed=HEADS, later=True
-    )
+    head: str = structural("plain", heads.MEANING, allowed=tuple(heads.HEADS), later=True)
     noise: str = structural(
         "none",
         "noise in all weights: none, fresh for each minibatch and acting step, or frozen (one draw for the whole run, evaluation included)",
@@ -93,9 +89,9 @@ class MLP(Network):
         return self.noise != "none"
 
     def _sizes(self, obs_shape: tuple[int, ...], num_actions: int, width: int) -> list[tuple[int, int]]:
-        """Inputs and outputs of each linear layer: hidden ones, the head, and the value of a dueling head."""
-        sizes = (math.prod(obs_shape), *self.units, num_actions * width)
-        return [*itertools.pairwise(sizes), *([(sizes[-2], width)] if self.head == "dueling" else [])]
+        """Inputs and outputs of each linear layer: hidden ones, and those of the head."""
+        sizes = (math.prod(obs_shape), *self.units)
+        return [*itertools.pairwise(sizes), *heads.HEADS[self.head].sizes(sizes[-1], num_actions, width)]
 
     def init_params(
         self, *, seed: int, namespace: int, obs_shape: tuple[int, ...], num_actions: int, width: int = 1
@@ -168,15 +164,15 @@ class MLP(Network):
         self, params: Params, statistics: Params, obs: Tensor, role: str, normals: Tensor | None = None
     ) -> tuple[Tensor, Params]:
         """obs [L, B, *shape] float32 -> outputs [L, B, A * width]; a row's bits do not depend on the others."""
-        from rlbench.lanes.layers import dueling, layer_norm, scaled
+        from rlbench.lanes.layers import layer_norm, scaled
 
         x, layers = obs.flatten(2), self._layers(params)
         if self.obs_low:
             x = scaled(x, self.obs_low, self.obs_high)
-        weights, width = self._with_noise(layers, normals), layers[-1][0].shape[2]
-        if self.head == "dueling":  # one product for both
-            (of_advantage, advantage), (of_value, value) = weights[-2:]
-            weights[-2:] = [[torch.cat([of_advantage, of_value], 2), torch.cat([advantage, value], 2)]]
+        weights, ends = self._with_noise(layers, normals), len(self.units)
+        widths = [bias.shape[2] for _, bias in weights[ends:]]
+        if len(widths) > 1:  # one product for all layers of the head
+            weights[ends:] = [[torch.cat(each, 2) for each in zip(*weights[ends:], strict=True)]]
         if self.activation == "relu" and self.normalisation == "none":
             x = exact.layers(x, [p for layer in weights for p in layer])
         else:
@@ -185,7 +181,7 @@ class MLP(Network):
                 x = layer_norm(x, *layer[-2:]) if self.normalisation == "layer" else x
                 x = torch.relu(x) if self.activation == "relu" else exact.tanh(x)
             x = exact.affine(x, *weights[-1])
-        return (dueling(x[..., :-width], x[..., -width:]) if self.head == "dueling" else x), statistics
+        return heads.HEADS[self.head].outputs(x.split(widths, -1)), statistics
 
     def parameter_count(self, obs_shape: tuple[int, ...], num_actions: int, width: int = 1) -> int:
         """Weights and biases of one lane."""
@@ -206,7 +202,7 @@ class MLP(Network):
         apart = 3 if self.normalisation == "layer" else 2
         last = apart * len(self.units)
         places = [str(place) for place in range(0, last, apart)]
-        places += [f"{last}.advantage", f"{last}.value"] if self.head == "dueling" else [str(last)]
+        places += [f"{last}{layer}" for layer in heads.HEADS[self.head].layers]
         named: dict[str, Tensor] = {}
         for depth, (place, layer) in enumerate(zip(places, self._layers(params), strict=True)):
             for name, at in (("", 0), *((("_sigma", 2),) if self._is_noisy else ())):
@@ -219,7 +215,7 @@ class MLP(Network):
 
     def module(self, *, obs_shape: tuple[int, ...], num_actions: int, width: int = 1) -> "torch.nn.Sequential":
         """The plain PyTorch module into which a run's stored weights load; without noise, until it is given some."""
-        from rlbench.lanes.layers import Dueling, NoisyLinear, Scaled
+        from rlbench.lanes.layers import NoisyLinear, Scaled
 
         sizes = self._sizes(obs_shape, num_actions, width)
         linear: list[torch.nn.Module] = [
@@ -229,7 +225,7 @@ class MLP(Network):
         for layer, units in zip(linear, self.units, strict=False):
             norm = [torch.nn.LayerNorm(units)] if self.normalisation == "layer" else []
             layers += [layer, *norm, torch.nn.ReLU() if self.activation == "relu" else torch.nn.Tanh()]
-        layers.append(Dueling(linear[-2], linear[-1], width) if self.head == "dueling" else linear[-1])
+        layers.append(heads.HEADS[self.head].module(linear[len(self.units) :], width))
         named = {str(place): layer for place, layer in enumerate(layers)}
         first: dict[str, torch.nn.Module] = {"flatten": torch.nn.Flatten()} if len(obs_shape) > 1 else {}
         first |= {"scaled": Scaled(self.obs_low, self.obs_high)} if self.obs_low else {}

@@ -140,17 +140,29 @@ def render(figure: Figure, name: str, summary: str, *, is_for_page: bool = False
     """A finished figure in all its forms, or as a page shows it only; `name` is the prefix of its ids on the page."""
     svg, png = io.StringIO(), io.BytesIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with warnings.catch_warnings():
-        # A variant's name in a script that DejaVu lacks: boxes in the PNG, right in the SVG and on the page.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        # Where very many runs agree, their dots lie at the row's edge.
-        warnings.filterwarnings("ignore", message=".*of the points cannot be placed")
+    with _what_is_known_unsaid():
         figure.savefig(svg, format="svg", metadata=nothing)
         if not is_for_page:
             figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
     numbers = itertools.count()
     text = re.sub(r'\bid="([^"]*?) ?\bof ([\d ]+)"', lambda found: _owned(found, next(numbers)), svg.getvalue())
     return Drawing(text, png.getvalue(), inline_svg(text, name), summary)
+
+
+def place(figure: Figure) -> None:
+    """Draw nowhere, which is when seaborn places dots."""
+    with _what_is_known_unsaid():
+        figure.draw_without_rendering()
+
+
+@contextmanager
+def _what_is_known_unsaid() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # A variant's name in a script that DejaVu lacks: boxes in the PNG, right in the SVG and on the page.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        # Where very many runs agree, their dots lie at the row's edge.
+        warnings.filterwarnings("ignore", message=".*of the points cannot be placed")
+        yield
 
 
 def _owned(found: re.Match[str], number: int) -> str:

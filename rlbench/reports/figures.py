@@ -29,6 +29,7 @@ from rlbench.reports.canvas import (
     marks_of_variants,
     name_axes,
     panel,
+    place,
     render,
     write,
 )
@@ -38,6 +39,7 @@ from rlbench.text import number
 # What has a final return worth a mark; that of a run under way is only where it stands.
 SHOWN = ("done", "diverged", "failed")
 _ROW = 44.0  # a variant's row among the final returns
+_DOTS, _ROOM = 0.09, 0.16  # in rows: how high above its middle the dots are, and how far they may stray from there
 _WIDE = 440.0  # points: what stands beside the answer on a screen
 # The shape of fewer runs than these is that of the smoothing, not of the runs.
 MIN_RUNS_FOR_SHAPE = 20
@@ -65,6 +67,8 @@ def draw_final_returns(
             with marks_of_variants(axes, style):
                 _draw_row(axes, cell, -float(position), colour_of(style), width - 26)
                 _draw_dots(axes, cell, position, colour_of(style))
+        place(figure)
+        _keep_in_rows(axes)
         if baseline is not None:
             axes.axvline(baseline, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
         axes.set_yticks([])
@@ -111,7 +115,7 @@ def _draw_row(axes: Axes, cell: Cell, y: float, colour: str, width: float) -> No
 
 
 def _draw_dots(axes: Axes, cell: Cell, position: int, colour: str) -> None:
-    """One dot a run, none hiding another; a cross for a run that diverged or failed. A group of dots has an id."""
+    """One dot a run, side by side; a cross for a run that diverged or failed. A group of dots has an id."""
     import seaborn as sns  # here and not above: it takes a second
 
     at: dict[str, Any] = {"orient": "h", "native_scale": True, "ax": axes, "legend": False, "color": colour}
@@ -119,15 +123,36 @@ def _draw_dots(axes: Axes, cell: Cell, position: int, colour: str) -> None:
         own = in_order(cell, is_done=is_done)
         if not own:
             continue
-        values, y = [curve.final_return for curve in own], 0.09 - position
+        values, y = [curve.final_return for curve in own], _DOTS - position
         if is_done and len(own) >= MIN_RUNS_FOR_SHAPE and np.ptp(values) > 0.0:
             # Not beyond the runs, and all of one width: a shape's height says nothing of how many runs there are.
             shape = {"cut": 0, "inner": None, "density_norm": "width", "width": 0.42, "linewidth": 0.8}
             sns.violinplot(x=values, y=[y] * len(values), alpha=0.22, linecolor=colour, **shape, **at)
         edge = {"edgecolor": PAPER, "linewidth": 0.5} if is_done else {"linewidth": 1.3}
         shown = at_even_ranks(values)
-        sns.swarmplot(x=shown, y=[y] * len(shown), size=5.2, marker="o" if is_done else "x", **edge, **at)
+        kind = {
+            "size": 5.2,
+            "marker": "o" if is_done else "x",
+            "warn_thresh": 1.0,
+        }  # no word of those for which there is no room
+        sns.swarmplot(x=shown, y=[y] * len(shown), **kind, **edge, **at)
         axes.collections[-1].set_gid(f"dots-{position}-{int(is_done)}")
+
+
+def _keep_in_rows(axes: Axes) -> None:
+    """Where many runs have one return, let their dots overlap instead of covering names and other rows.
+
+    Seaborn has placed the dots, and would again whenever they are drawn.
+    """
+    for dots in axes.collections:
+        what, _, row_and_kind = (dots.get_gid() or "").partition("-")
+        if what == "dots":
+            del dots.draw
+            places = np.asarray(dots.get_offsets())
+            row = _DOTS - int(row_and_kind.partition("-")[0])
+            most = np.abs(places[:, 1] - row).max()
+            places[:, 1] = row + (places[:, 1] - row) * min(1.0, _ROOM / most if most else 1.0)
+            dots.set_offsets(places)
 
 
 def in_order(cell: Cell, *, is_done: bool) -> list[RunCurve]:

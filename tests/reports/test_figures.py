@@ -208,6 +208,25 @@ def test_labels_that_are_far_apart_stay_where_they_belong() -> None:
     assert pushed_apart([50.0, 50.0], 10.0, 200.0) == [45.0, 55.0]
 
 
+def test_dots_of_runs_with_one_return_stay_in_their_row(tmp_path: Path) -> None:
+    runs = [PlannedRun(variant, seed, {500: [500.0]}) for variant in ("a", "b") for seed in range(19)]
+    svg = draw_final_returns(
+        summarise(write_store(tmp_path / "results", runs), "example").cells, [0, 1], None, name="f"
+    ).svg
+    rows = [
+        [
+            float(y)
+            for y in re.findall(
+                r'<use [^>]*y="([-\d.]+)"', svg.partition(f'id="dots-{row}-1"')[2].partition("<g id=")[0]
+            )
+        ]
+        for row in (0, 1)
+    ]
+    assert [len(own) for own in rows] == [19, 19]
+    assert max(rows[0]) - min(rows[0]) < 0.4 * (min(rows[1]) - min(rows[0]))
+    assert len(set(rows[0])) > 5
+
+
 def test_of_very_many_runs_some_have_a_mark_and_the_captions_say_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
