@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from rlbench import text
 from rlbench.reports.answer_of_parts import parts_answers
-from rlbench.reports.answer_of_plans import plan_answers, study_answers
+from rlbench.reports.answer_of_plans import pairs_of_study, plan_answers, study_answers
 from rlbench.reports.answer_words import AVERAGED, Seen, told_in_words
 from rlbench.reports.comparisons import (
     EQUIVALENT,
@@ -33,12 +33,22 @@ from rlbench.reports.summary import Summary
 from rlbench.stats import Effect, pilot_sd, seeds_needed
 
 MOST_SENTENCES = 6
+LEGEND = (
+    "Differences of mean final returns [95 % interval of each alone]; p, corrected within each family, decides."
+    " Seeds could show what they would find in four of five such experiments."
+)
 
 
 def answers_to(summary: Summary) -> list[Answer]:
     """The answers alone, for whoever shows no report."""
     design = design_of(summary)
     return answers_of(summary, families_of(summary), effects_of(summary, design), design, Ledger())
+
+
+def legend_of(summary: Summary) -> str:
+    """How these answers are to be read; empty where they compare nothing, or a sequential plan does, in its own words."""
+    is_compared = len(summary.variants) > 1 and summary.plan is None and any(cell.done for cell in summary.cells)
+    return LEGEND if is_compared else ""
 
 
 def answers_of(
@@ -57,10 +67,11 @@ def answers_of(
         if m.planned is None and not (told_of_parts and is_of_parts(summary.definition, m))
     ]  # fmt: skip
     factors = _questions_of_effects(effects) if design.is_declared or (not declared and len(design.factors) > 1) else []
-    pairs = _questions_of_pairs(declared)
+    told_of_study = pairs_of_study(summary.study) if summary.study else set()
+    pairs = _questions_of_pairs([m for m in declared if frozenset((m.x, m.y)) not in told_of_study])
     is_exploratory = not declared and not (factors and design.is_declared) and not told_of_parts
     found += told_of_parts
-    if not factors and not pairs and not told_of_parts:
+    if not factors and not declared and not told_of_parts:
         pairs = _questions_of_pairs([m for family in families for m in family.members if m.planned is None])
     questions = [(one, told_in_words(one, ledger)) for one in factors]
     told_of_pairs = [(one, told_in_words(one, ledger)) for one in pairs]

@@ -49,10 +49,18 @@ def study_answers(record: Mapping[str, Any]) -> list[Answer]:
         if not compared:
             found.append(Answer(line(f"{study['study']}: no tuned configuration finished all its fresh seeds.")))
             continue
-        head = f"Tuning of {study['variant']}: "
-        found.append(_compared(compared, head, f"{candidates[0]['label']}", f"the untuned {study['variant']}"))
+        helped = f"Tuning of {study['variant']} {'helped' if compared['difference'] > 0 else 'did not help'}: "
+        open_ = f"Whether tuning of {study['variant']} helped is open: "
+        head = open_ if compared["verdict"] == INCONCLUSIVE else helped
+        found.append(_compared(compared, head, candidates[0]["label"], f"the untuned {study['variant']}"))
     found += [_compared(one, "Tuned alike: ", one["first"], one["second"]) for one in record["between_variants"]]
     return found
+
+
+def pairs_of_study(record: Mapping[str, Any]) -> set[frozenset[str]]:
+    """The pairs of labels that these answers are about."""
+    confirmed = [(study["variant"], study["confirmation"]) for study in record["studies"] if study["confirmation"]]
+    return {frozenset((variant, one["winner"])) for variant, one in confirmed}
 
 
 def _compared(one: Mapping[str, Any], head: str, first: str, second: str) -> Answer:

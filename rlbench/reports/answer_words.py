@@ -60,11 +60,9 @@ def told_in_words(seen: Sequence[Seen], ledger: Ledger) -> Answer:
         # The direction of an interaction is a sentence of its own, which each environment has.
         opening = f"{seen[0].better} beats {seen[0].worse} on {everywhere} environments: " if seen[0].worse else ""
     elif len(winners) > 1:
-        opening = "it depends on the environment: "
-    elif not decided:
-        opening = f"decided on none of {len(seen)} environments: "
+        opening = f"{'it' if head else 'It'} depends on the environment: "
     else:
-        opening = f"decided on {len(decided)} of {len(seen)} environments: "
+        opening = f"{'d' if head else 'D'}ecided on {text.count(len(decided)) if decided else 'none'} of {len(seen)} environments: "
     is_said = opening.startswith(f"{seen[0].better} beats")
     parts: list[str | Part] = [head, opening]
     for place, one in enumerate(shown[:MOST_ENVIRONMENTS]):
@@ -72,7 +70,7 @@ def told_in_words(seen: Sequence[Seen], ledger: Ledger) -> Answer:
         parts += _told(one, ledger, is_said=is_said)
     if len(shown) > MOST_ENVIRONMENTS:
         parts.append(f"; and {len(shown) - MOST_ENVIRONMENTS} more under Verdicts")
-    return Answer(line([*parts, "."]), len(decided) == len(seen) or bool(winners))
+    return Answer(line([*parts, "."]), bool(decided), len(decided) == len(seen))
 
 
 def _told(seen: Seen, ledger: Ledger, *, is_said: bool = False) -> list[str | Part]:
@@ -101,7 +99,8 @@ def _told(seen: Seen, ledger: Ledger, *, is_said: bool = False) -> list[str | Pa
             [", less than the ", ledger.show(key, "smallest_effect"), " that matter"] if inside else []
         )
         return [*said, f" {where}", *p, *less, lost]
-    return [f"{pair} is not decided {where} (", *_signed(key, ledger), ")", lost, *_would_show(seen, key, ledger)]
+    p = [", p ", ledger.show(key, "p", "p")] if seen.p is not None else []
+    return [f"{pair} is not decided {where} (", *_signed(key, ledger), *p, ")", lost, *_would_show(seen, key, ledger)]
 
 
 def _each(seen: Seen, ledger: Ledger) -> list[str | Part]:

@@ -153,10 +153,16 @@ Block = Paragraph | Heading | Badges | Table | Figures | Terms | Commands
 
 @dataclass(frozen=True)
 class Answer:
-    """A sentence of the answer; `is_decided` where what it says is supported, and it may stand out."""
+    """A sentence of the answer. is_decided: whether some of what it says is supported, so that it comes first; is_whole: whether all is."""
 
     parts: Line
     is_decided: bool = False
+    is_whole: bool = True
+
+    @property
+    def stands_out(self) -> bool:
+        """Whether it may be bold: nothing is that is not supported."""
+        return self.is_decided and self.is_whole
 
 
 @dataclass(frozen=True)
@@ -181,6 +187,7 @@ class Report:
     sections: tuple[Section, ...]
     statistics: Mapping[str, Mapping[str, Any]]
     variants: tuple[str, ...] = ()  # that the page can leave out of its figures
+    legend: str = ""  # how the answers are to be read
 
 
 def table(

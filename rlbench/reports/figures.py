@@ -147,7 +147,7 @@ def _keep_in_rows(axes: Axes) -> None:
     for dots in axes.collections:
         what, _, row_and_kind = (dots.get_gid() or "").partition("-")
         if what == "dots":
-            del dots.draw
+            dots.__dict__.pop("draw", None)  # one alone is where it belongs
             places = np.asarray(dots.get_offsets())
             row = _DOTS - int(row_and_kind.partition("-")[0])
             most = np.abs(places[:, 1] - row).max()

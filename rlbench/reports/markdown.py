@@ -33,6 +33,7 @@ def markdown_page(report: Report) -> str:
     for answer in report.answers:
         lines += [f"- {_answer(answer)}"]
     lines += [""] if report.answers else []
+    lines += [_paragraph(markdown_text(report.legend)), ""] if report.legend else []
     lines += [row for picture in report.pictures for row in (*_picture(picture), "")]
     lines += [", ".join(_part_text(part.text, part.tone in ("red", "amber")) for part in report.facts) + ".", ""]
     for section in report.sections:
@@ -44,7 +45,7 @@ def markdown_page(report: Report) -> str:
 
 def _answer(answer: Answer) -> str:
     told = _paragraph("".join(_part(part) for part in answer.parts).strip())
-    return f"**{told}**" if answer.is_decided else told
+    return f"**{told}**" if answer.stands_out else told
 
 
 def _picture(picture: Picture) -> list[str]:

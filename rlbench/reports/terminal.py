@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rlbench.plain_text import one_line
-from rlbench.reports.answer import answers_to
+from rlbench.reports.answer import answers_to, legend_of
 from rlbench.reports.cells import STATUSES, Cell
 from rlbench.reports.document import plain
 from rlbench.reports.summary import Summary
@@ -94,8 +94,9 @@ def table_of(summary: Summary, num_secondary: int = len(_SECONDARY)) -> Table:
 
 def answer_text(summary: Summary) -> Text:
     """The answer in sentences; what is decided stands out."""
-    lines = [Text(one_line(plain(one.parts)), "bold" if one.is_decided else "") for one in answers_to(summary)]
-    return Text("\n").join(lines)
+    lines = [Text(one_line(plain(one.parts)), "bold" if one.stands_out else "") for one in answers_to(summary)]
+    legend = legend_of(summary)
+    return Text("\n").join([*lines, *([Text(legend, "dim")] if legend else [])])
 
 
 def _not_done(cell: Cell) -> Text:

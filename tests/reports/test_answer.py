@@ -12,7 +12,7 @@ from rich.console import Console
 from test_configuration import FACTORS, GRID
 from written_runs import PlannedRun, write_store
 
-from rlbench.reports.answer import answers_to
+from rlbench.reports.answer import answers_to, legend_of
 from rlbench.reports.answer_of_plans import study_answers
 from rlbench.reports.document import plain
 from rlbench.reports.report import write_report
@@ -62,7 +62,7 @@ def test_what_is_not_decided_says_what_it_would_take_and_does_not_stand_out(tmp_
         False,
     )
     assert re.fullmatch(
-        r"\w+ against \w+ is not decided on CartPole-v1 \(\+\d\.\d+ \[-\d+\.\d, \d+\.\d\]\);"
+        r"\w+ against \w+ is not decided on CartPole-v1 \(\+\d\.\d+ \[-\d+\.\d, \d+\.\d\], p \d\.\d{3}\);"
         r" 8 seeds could show \d+\.\d+ or more, \d+ would show 2\.00\.",
         sentence,
     ), sentence
@@ -91,11 +91,14 @@ def test_several_environments_begin_with_what_holds_everywhere(tmp_path: Path) -
     assert is_decided
     other = runs_of({"huber": 100.0, "mse": 200.0}) + runs_of({"huber": -200.0, "mse": -300.0}, env="Acrobot-v1")
     ((sentence, _),) = told(summary_of(tmp_path / "depends", other, comparisons=PAIR))
-    assert sentence.startswith("it depends on the environment: ")
+    assert sentence.startswith("It depends on the environment: ")
     assert "huber beats mse by" in sentence
     one = runs_of({"huber": 100.0, "mse": 200.0}) + runs_of({"huber": -200.0, "mse": -200.0}, env="Acrobot-v1")
-    ((sentence, _),) = told(summary_of(tmp_path / "one", one, comparisons=PAIR))
-    assert sentence.startswith("decided on 1 of 2 environments: mse beats huber by")
+    summary = summary_of(tmp_path / "one", one, comparisons=PAIR)
+    ((sentence, is_decided),) = told(summary)
+    assert is_decided
+    assert not any(answer.stands_out for answer in answers_to(summary))
+    assert sentence.startswith("Decided on 1 of 2 environments: mse beats huber by")
     assert "is not decided on Acrobot-v1" in sentence
 
 
@@ -154,7 +157,10 @@ def test_every_form_has_the_same_sentences_and_their_numbers_are_recorded(tmp_pa
         assert (f"- **{sentence}**" if is_decided else f"- {sentence}") in lead
     console = Console(file=io.StringIO(), width=300)
     console.print(answer_text(summary))
-    assert console.file.getvalue().splitlines() == [sentence for sentence, _ in sentences]  # type: ignore[attr-defined]
+    legend = legend_of(summary)
+    assert console.file.getvalue().splitlines() == [*(sentence for sentence, _ in sentences), legend]  # type: ignore[attr-defined]
+    assert f'<p class="legend">{legend}</p>' in top
+    assert f"\n{legend}\n" in lead
     stats = json.loads((folder / "stats.json").read_text())["statistics"]
     source = stats["comparison/loss/CartPole-v1/huber against mse"]
     turned = stats["answer/mse against huber/CartPole-v1"]
@@ -172,8 +178,8 @@ def test_no_claim_stands_out_that_is_not_supported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("verdict", "difference", "expected", "is_decided"),
     [
-        ("supported", 12.0, "Tuning of dqn: trial 3 beats the untuned dqn by 12.0 [4.0, 20.0] on 10 fresh seeds (p 0.010).", True),
-        ("inconclusive", 12.0, "Tuning of dqn: trial 3 against the untuned dqn is not decided (+12.0 [4.0, 20.0], p 0.010); 10 fresh seeds could show 30.0 or more.", False),
+        ("supported", 12.0, "Tuning of dqn helped: trial 3 beats the untuned dqn by 12.0 [4.0, 20.0] on 10 fresh seeds (p 0.010).", True),
+        ("inconclusive", 12.0, "Whether tuning of dqn helped is open: trial 3 against the untuned dqn is not decided (+12.0 [4.0, 20.0], p 0.010); 10 fresh seeds could show 30.0 or more.", False),
     ],
 )  # fmt: skip
 def test_a_study_says_whether_tuning_helped(verdict: str, difference: float, expected: str, is_decided: bool) -> None:

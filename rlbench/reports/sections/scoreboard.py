@@ -41,7 +41,7 @@ def scoreboard_section(
     marks = marks_of(cells, f"final{place}", films)
     pictures = [
         curves_picture(summary, env, slug, baseline, ledger),
-        Picture(dots, f"final_returns-{slug}", line(_dots_caption(cells)), None, marks),
+        Picture(dots, f"final_returns-{slug}", line(_dots_caption(cells, baseline)), None, marks),
     ]
     spread = draw_distribution(cells, styles, name=f"distribution{place}")
     pictures += [Picture(spread, f"distribution-{slug}", line(_SPREAD))] if spread else []
@@ -65,7 +65,7 @@ def answer_pictures(summary: Summary, films: Mapping[str, str]) -> tuple[Picture
                 draw_final_returns(cells, styles, random_return(env), name=name, is_wide=is_wide)
                 for is_wide in (False, True)
             ]
-            caption, marks = line(_dots_caption(cells)), marks_of(cells, name, films)
+            caption, marks = line(_dots_caption(cells, random_return(env))), marks_of(cells, name, films)
             found.append(Picture(drawn[0], name, caption, drawn[1], marks))
     return tuple(found)
 
@@ -151,9 +151,10 @@ def _about_intervals(summary: Summary, env: str, cells: Sequence[Cell]) -> list[
     return [note(" ".join(says))] if says else []
 
 
-def _dots_caption(cells: Sequence[Cell]) -> list[str | Part]:
+def _dots_caption(cells: Sequence[Cell], baseline: float | None) -> list[str | Part]:
     of = statistic_of([cell.metrics["final_return"] for cell in cells])
     says = f"Dot: a run's final return; diamond: {of}; bar: 95 % interval of it."
+    says += " Dotted line: random play." if baseline is not None else ""
     if any(cell.done >= MIN_RUNS_FOR_SHAPE for cell in cells):
         says += " Shape: how the runs are spread, smoothed, of one height whatever their number."
     if any(cell.counts[status] for cell in cells for status in LOST):
