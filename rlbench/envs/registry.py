@@ -1,21 +1,20 @@
 """Which environment an id means: its sizes, its step limit, and whether a pure tensor implementation exists.
 
 In: a Gymnasium id, optionally as `module:Id`, and optionally a step limit in place of the registered one.
-Out: `EnvInfo` and `LaneEnv`. A new tensor implementation is one more line in `_LANE_ENVS`.
+Out: `EnvInfo` and `LaneEnv`. A new tensor implementation is one more line in `LANE_ENVS`.
 Must never guess: an id that is not exactly right is an error.
 """
 
 import functools
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rlbench.envs.acrobot import Acrobot
 from rlbench.envs.cartpole import CartPole
 from rlbench.envs.lane_env import LaneEnv, check_step_limit
 from rlbench.envs.mountain_car import MountainCar
 
-_FastEnv = CartPole | MountainCar | Acrobot
-
-_LANE_ENVS: dict[str, _FastEnv] = {
+LANE_ENVS: dict[str, Any] = {  # each a LaneEnv and a dataclass, which no type says
     env.env_id: env
     for env in (
         CartPole("CartPole-v0", max_episode_steps=200),
@@ -54,10 +53,11 @@ def lane_env(env_id: str, max_env_steps: int | None = None) -> LaneEnv | None:
         ConfigError: `max_env_steps` is not positive.
     """
     check_step_limit(max_env_steps)
-    env = _LANE_ENVS.get(env_id)
+    env: LaneEnv | None = LANE_ENVS.get(env_id)
     if env is None or max_env_steps is None:
         return env
-    return replace(env, max_episode_steps=max_env_steps)
+    limited: LaneEnv = replace(LANE_ENVS[env_id], max_episode_steps=max_env_steps)
+    return limited
 
 
 @functools.cache

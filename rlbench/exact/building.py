@@ -76,7 +76,9 @@ def _path(cxx: str) -> Path:
     version = subprocess.run([cxx, "--version"], capture_output=True, text=True).stdout
     made_of = [
         *(source.read_text() for source in (*SOURCES, *HEADERS)),
-        *_command(cxx),
+        *(
+            word for word in _command(cxx) if not word.startswith(("/", "-I"))
+        ),  # whose contents count, and not where they lie
         version,
         torch.__version__,
         platform.system(),

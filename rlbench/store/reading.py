@@ -75,7 +75,7 @@ class RecordReader:
 
 
 def _rows(piece: pa.Table) -> list[Row]:
-    """The rows as dictionaries. Times go by their numbers: Arrow's own way looks up the zone of each, which takes longer than all the rest."""
+    """The rows as dictionaries. Times go by their numbers: Arrow looks up the zone of each, which takes longer than all the rest."""
     times = [number for number, field in enumerate(piece.schema) if pa.types.is_timestamp(field.type)]
     for number in times:
         piece = piece.set_column(number, piece.schema.names[number], piece.column(number).cast(pa.int64()))
