@@ -12,7 +12,6 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike
 
 from rlbench.reports.axis_labels import padded
 from rlbench.reports.canvas import (
@@ -123,7 +122,7 @@ def _draw_cell(axes: Axes, cell: Cell, style: int) -> None:
         for edge in (band.low, band.high):
             axes.plot(grid, edge, color=colour, linewidth=0.9)
     marker = "o" if len(grid) == 1 else None
-    _lines(axes, [(grid, band.estimate)], color=colour, linewidth=2.4, linestyle=dash_of(style), marker=marker)
+    axes.plot(grid, band.estimate, color=colour, linewidth=2.4, linestyle=dash_of(style), marker=marker)
 
 
 def _draw_others(axes: Axes, others: Sequence[Styled]) -> None:
@@ -131,7 +130,7 @@ def _draw_others(axes: Axes, others: Sequence[Styled]) -> None:
     for cell, style in others:
         with marks_of_variants(axes, style):
             assert cell.curve is not None
-            _lines(axes, [(cell.curve.env_steps, cell.curve.band.estimate)], color=MUTED, linewidth=1.0, alpha=0.75)
+            axes.plot(cell.curve.env_steps, cell.curve.band.estimate, color=MUTED, linewidth=1.0, alpha=0.75)
 
 
 def _draw_runs(axes: Axes, cell: Cell, colour: str) -> None:
@@ -139,23 +138,16 @@ def _draw_runs(axes: Axes, cell: Cell, colour: str) -> None:
     drawn = [curve for curve in cell.runs if len(curve.env_steps)]
     if len(drawn) > MOST_MARKS:
         drawn = at_even_ranks(sorted(drawn, key=lambda curve: curve.final_return))
-    faint = {"color": colour, "linewidth": 0.5, "alpha": float(np.clip(4 / max(1, len(drawn)), 0.1, 0.35))}
-    _lines(axes, [(curve.env_steps, curve.returns) for curve in drawn], **faint)
+    if drawn:
+        import seaborn as sns  # here and not above: it takes a second
+
+        x, y = (np.concatenate(side) for side in zip(*((c.env_steps, c.returns) for c in drawn), strict=True))
+        faint = {"color": colour, "linewidth": 0.5, "alpha": float(np.clip(4 / len(drawn), 0.1, 0.35))}
+        units = np.repeat(np.arange(len(drawn)), [len(curve.env_steps) for curve in drawn])
+        sns.lineplot(x=x, y=y, units=units, estimator=None, ax=axes, legend=False, sort=False, **faint)
     for curve in drawn:
         if curve.status == "diverged":
             axes.plot(curve.env_steps[-1], curve.returns[-1], "x", markersize=5, color=colour, markeredgewidth=1.3)
-
-
-def _lines(axes: Axes, lines: Sequence[tuple[ArrayLike, ArrayLike]], **style: Any) -> None:
-    """Lines of one look."""
-    if not lines:
-        return
-    import seaborn as sns  # here and not above: it takes a second
-
-    lengths = [len(np.asarray(x)) for x, _ in lines]
-    x, y = (np.concatenate(side) for side in zip(*lines, strict=True))
-    units = np.repeat(np.arange(len(lines)), lengths)
-    sns.lineplot(x=x, y=y, units=units, estimator=None, ax=axes, legend=False, sort=False, **style)
 
 
 def _draw_baseline(axes: Axes, baseline: float | None, *, is_named: bool) -> None:
