@@ -114,6 +114,10 @@ class OpenWandb:
         """Every run that is there."""
         return {run_id for (run_id,) in self._query("SELECT run_id FROM runs")}
 
+    def media(self, run_id: str) -> list[Path]:
+        """The films and pictures of a run, as they have arrived."""
+        return [path for path in self._folder.glob(f"files/*/*/{run_id}/media/**/*") if path.is_file()]
+
     def artifacts(self, run_id: str) -> list[str]:
         """The names of a run's artifacts."""
         return [name for (name,) in self._query("SELECT name FROM artifacts WHERE run_id = ?", run_id)]

@@ -203,6 +203,9 @@ def test_without_an_account_the_specification_is_a_file_and_it_is_said_so(toy: T
 
 def test_with_an_account_the_artifact_is_there(toy: ToyStore, tmp_path: Path, server: OpenWandb) -> None:
     toy.train([1000])
+    run = load(toy.path).runs.iloc[0]
+    (toy.path / "play").mkdir()
+    (toy.path / "play" / f"{run.run_id}.mp4").write_bytes(b"a film")
     code, out, err = report_command(toy.path, tmp_path, "wandb=true", "wandb.project=reports", **server.environment)
     # This server has no reports: what can be sent is, and what cannot stays where it was written.
     assert code == EXIT_LEFT
@@ -210,6 +213,20 @@ def test_with_an_account_the_artifact_is_there(toy: ToyStore, tmp_path: Path, se
     assert err.rstrip().endswith(f"it is in {toy.path / 'reports/toy/wandb_report.json'}")
     assert len(err.splitlines()) == 1
     assert "report-toy" in server.all_artifacts()
+    name = f"film/{run.variant}, seed {run.seed}, {run.env}"
+    (of_report,) = [one for one in server.run_ids() if server.run(one)["display_name"] == "report-toy"]
+    (film,) = server.media(of_report)
+    assert film.read_bytes() == b"a film"
+    assert film.name.startswith(f"{run.variant}, seed {run.seed}, {run.env}")
+    specification = json.loads((toy.path / "reports/toy/wandb_report.json").read_text())
+    assert specification["films"] == {name: f"{run.run_id}.mp4"}
+    (panel,) = [
+        panel
+        for block in specification["report"]["spec"]["blocks"]
+        for panel in block.get("metadata", {}).get("panelBankSectionConfig", {}).get("panels", [])
+        if panel["viewType"] == "Media Browser"
+    ]
+    assert panel["config"]["mediaKeys"] == [name]
     assert "report:" in out
 
 
@@ -228,8 +245,8 @@ def test_a_saved_report_is_of_the_entity_that_the_artifact_went_to(
         def __init__(self, settings: TrackingSettings, store: Path) -> None:
             sent.append((settings.mode, settings.project, "WANDB_PROJECT" in os.environ))
 
-        def log_files(self, name: str, kind: str, paths: list[Path], root: Path) -> str:
-            sent.append((name, kind, [path.relative_to(root).as_posix() for path in paths]))
+        def log_files(self, name: str, kind: str, paths: list[Path], root: Path, films: dict[str, Path]) -> str:
+            sent.append((name, kind, [path.relative_to(root).as_posix() for path in paths], films))
             return "team-of-the-key"
 
         def close(self) -> None:
@@ -249,7 +266,7 @@ def test_a_saved_report_is_of_the_entity_that_the_artifact_went_to(
     assert said == "W&B report: https://example.org/team-of-the-key/abc"
     assert sent == [
         ("online", "mine", False),
-        ("report-toy", "report", ["report.html", "report.md", "stats.json", "tables/runs.csv"]),
+        ("report-toy", "report", ["report.html", "report.md", "stats.json", "tables/runs.csv"], {}),
         ("team-of-the-key", "mine"),
         "closed",
     ]

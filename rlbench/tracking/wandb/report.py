@@ -11,7 +11,8 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+import types
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,8 +74,8 @@ def publish(results: Results, experiment: str, folder: Path, settings: TrackingS
 
     Raises ConfigError where a name cannot be used, TrackingError where W&B could not be reached; the file stays.
     """
-    runs = mirrored_runs(results, experiment)
-    path = write_specification(build(folder, experiment, runs, settings), experiment, folder)
+    runs, films = mirrored_runs(results, experiment), films_of(results, experiment)
+    path = write_specification(build(folder, experiment, runs, settings, films), experiment, folder, films)
     if os.environ.get("WANDB_MODE") in ("offline", "disabled"):
         return _not_sent(path, f"WANDB_MODE={os.environ['WANDB_MODE']}")
     with _clean_environment(tracker_folder(results.path, "wandb") / "report"):
@@ -85,8 +86,8 @@ def publish(results: Results, experiment: str, folder: Path, settings: TrackingS
         except ConfigError:
             return _not_sent(path, "there is no W&B account here")
         try:
-            entity = client.log_files(artifact_name(experiment), "report", artifact_files(folder), folder)
-            url = build(folder, experiment, runs, replace(settings, entity=entity)).save().url
+            entity = client.log_files(artifact_name(experiment), "report", artifact_files(folder), folder, films)
+            url = build(folder, experiment, runs, replace(settings, entity=entity), films).save().url
         except RlbenchError:
             raise
         except Exception as error:  # whatever W&B's clients raise: connection, rights, a server without reports
@@ -129,6 +130,17 @@ def mirrored_runs(results: Results, experiment: str) -> list[MirroredRuns]:
     return found
 
 
+def films_of(results: Results, experiment: str) -> dict[str, Path]:
+    """The films that `rlbench.play` has made of an experiment's runs, by what they are called at W&B."""
+    runs = results.experiment(experiment).runs
+    paths = {run_id: results.path / "play" / f"{run_id}.mp4" for run_id in runs["run_id"]}
+    return {
+        f"film/{run.variant}, seed {run.seed}, {run.env}": paths[run.run_id]
+        for run in runs.itertuples()
+        if paths[run.run_id].is_file()
+    }
+
+
 def read_story(folder: Path) -> tuple[str, list[Section]]:
     """The title and sections of a written report. Raises StoreError where there is none."""
     try:
@@ -155,7 +167,13 @@ def _plain(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", _LOCAL_LINK.sub(r"\1", _IMAGE.sub("", text))).strip()
 
 
-def build(folder: Path, experiment: str, runs: Sequence[MirroredRuns], settings: TrackingSettings) -> Any:
+def build(
+    folder: Path,
+    experiment: str,
+    runs: Sequence[MirroredRuns],
+    settings: TrackingSettings,
+    films: Mapping[str, Path] = types.MappingProxyType({}),
+) -> Any:
     """The W&B report (`wandb_workspaces.reports.v2.Report`) of a written one; nothing is sent or asked."""
     import wandb_workspaces.reports.v2 as wr
 
@@ -171,6 +189,10 @@ def build(folder: Path, experiment: str, runs: Sequence[MirroredRuns], settings:
             is_first = False
     if is_first:
         blocks += _panels(runs, settings)
+    if films:
+        of_report = wr.Runset(entity="", project=settings.project, name="films", query=artifact_name(experiment))
+        media = wr.MediaBrowser(media_keys=list(films), layout=wr.Layout(x=0, y=0, w=_WIDTH, h=12))
+        blocks += [wr.H2("Films"), wr.PanelGrid(runsets=[of_report], panels=[media])]
     names = ", ".join(path.relative_to(folder).as_posix() for path in artifact_files(folder))
     blocks += [wr.H2("Files"), wr.MarkdownBlock(f"The artifact `{artifact_name(experiment)}` holds: {names}")]
     return wr.Report(
@@ -253,7 +275,9 @@ def artifact_name(experiment: str) -> str:
     return re.sub(r"[^\w.-]+", "_", f"report-{experiment}")
 
 
-def write_specification(report: Any, experiment: str, folder: Path) -> Path:
+def write_specification(
+    report: Any, experiment: str, folder: Path, films: Mapping[str, Path] = types.MappingProxyType({})
+) -> Path:
     """Write what would be sent into the report's folder: the report as W&B's server takes it, and the artifact's files."""
     model = report._to_model().model_dump(by_alias=True, exclude_none=True, mode="json")
     whole = {
@@ -263,6 +287,7 @@ def write_specification(report: Any, experiment: str, folder: Path) -> Path:
             "type": "report",
             "files": [path.relative_to(folder).as_posix() for path in artifact_files(folder)],
         },
+        "films": {name: path.name for name, path in films.items()},
     }
     path = folder / SPECIFICATION
     try:

@@ -188,8 +188,9 @@ class WandbTracker(Tracker):
         if not self.is_remote:
             _remove_links(opened.folder)
 
-    def log_files(self, name: str, kind: str, paths: Sequence[Path], root: Path) -> str:
-        """Send files as one artifact by a run of its own, under their paths below `root`; the entity that it went to."""
+    def log_files(self, name: str, kind: str, paths: Sequence[Path], root: Path, films: Mapping[str, Path]) -> str:
+        """Send files as one artifact by a run of its own, under their paths below `root`, and films under their names; the entity
+        that they went to."""
         wandb = self._client()
         try:
             run = wandb.init(
@@ -207,6 +208,8 @@ class WandbTracker(Tracker):
             for path in paths:
                 artifact.add_file(str(path), name=path.relative_to(root).as_posix(), policy="immutable")
             run.log_artifact(artifact)
+            if films:
+                run.log({film: wandb.Video(str(path), format="mp4") for film, path in films.items()})
             folder, entity = Path(run.settings.sync_dir), str(run.entity)
             run.finish()
         except (wandb.Error, OSError) as error:
