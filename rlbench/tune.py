@@ -54,6 +54,7 @@ def _check(request: "TuneRequest") -> None:
 
     A dry run leaves alone what opening alone would make: a database on a server, or a file that is not there yet.
     """
+    from rlbench.places import beside
     from rlbench.store import Store
     from rlbench.tracking import require_login
     from rlbench.tuning.existing import check_experiments
@@ -62,6 +63,7 @@ def _check(request: "TuneRequest") -> None:
 
     require_login(*request.tracking)
     Store.check_writable(request.store)
+    Store.check_writable(beside(request.store))  # for trials and winners, where the store is no folder
     url = request.storage or default_url(request.store)
     path = file_of(url)
     if (request.storage and not request.dry_run) or (path is not None and path.exists()):
@@ -108,6 +110,7 @@ def _work(request: "TuneRequest", launcher: "Launcher", storage: Any, url: str, 
         "name": request.tuning_experiment,
         "question": request.question,
         "tuning_of": request.name,
+        "studies": {study.name: study.definition() for study in request.studies},
         "seeds": [],
         "cells": [],
         "comparisons": [],

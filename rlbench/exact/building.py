@@ -76,11 +76,11 @@ def _path(cxx: str) -> Path:
     version = subprocess.run([cxx, "--version"], capture_output=True, text=True).stdout
     made_of = [
         *(source.read_text() for source in (*SOURCES, *HEADERS)),
-        *(
-            word for word in _command(cxx) if not word.startswith(("/", "-I"))
-        ),  # whose contents count, and not where they lie
+        *(word for word in _command(cxx) if not word.startswith(("/", "-I"))),  # not where things lie
         version,
         torch.__version__,
+        str(torch.version.git_version),
+        str(torch.compiled_with_cxx11_abi()),
         platform.system(),
         platform.machine(),
     ]

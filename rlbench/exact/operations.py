@@ -5,6 +5,7 @@ In goes the graph of a computation with its derivatives, as ATen operations. Wha
 
 import re
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,7 @@ REPLACEMENTS = {
 }  # fmt: skip
 # By the operation of a derivative, where the operation itself is exact.
 OF_DERIVATIVES = {
-    "sum": "exact.spread where an axis is stretched", "scatter_add": "exact.pick", "index_put": "exact.pick",
+    "sum": "exact.spread where an axis is stretched", "scatter_add": "exact.pick", "index_put": "exact.pick", "index_add": "exact.pick",
     "embedding_dense_backward": "exact.pick",
 }  # fmt: skip
 
@@ -61,25 +62,35 @@ class _Place:
 
 
 class _Places(TorchDispatchMode):
-    """Notes which line of Python first asked for each operation, outside of torch and this package."""
+    """Notes which line of Python first asked for each operation with results of a dtype, outside of torch and this package."""
 
     def __init__(self) -> None:
         super().__init__()
         self.of: dict[Any, _Place] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func not in self.of:
-            # What autograd calls stands under the line that asked for the derivative; of its forward operation the node knows the line.
-            node: Any = torch._C._current_autograd_node()
-            stack = node.metadata.get("traceback_", []) if node is not None else traceback.format_stack()
-            frames = [frame for one in stack if (frame := _FRAME.match(one))]
-            lines = [
-                f"{frame[1]}, line {frame[2]}"
-                for frame in frames
-                if "/torch/" not in frame[1] and not _is_own(frame[1])
-            ]
-            self.of[func] = _Place(lines[-1] if lines else "", node is not None)
-        return func(*args, **kwargs or {})
+        result = func(*args, **kwargs or {})
+        key = func, getattr(result, "dtype", None)
+        if key not in self.of:
+            self.of[key] = _place()
+        return result
+
+
+def _place() -> _Place:
+    """Where the operation of now stands; one that autograd itself asks for, where the operation stands whose derivative it is."""
+    node: Any = torch._C._current_autograd_node()
+    stack = traceback.format_stack()
+    if node is None:
+        return _Place(_last_line(stack), is_derivative=False)
+    engine = max((place for place, one in enumerate(stack) if "/torch/autograd/" in one), default=-1)
+    own = _last_line(stack[engine + 1 :])  # within a `backward` of somebody's own
+    return _Place(own, False) if own else _Place(_last_line(node.metadata.get("traceback_", [])), True)
+
+
+def _last_line(stack: Sequence[str]) -> str:
+    frames = [frame for one in stack if (frame := _FRAME.match(one))]
+    lines = [f"{frame[1]}, line {frame[2]}" for frame in frames if "/torch/" not in frame[1] and not _is_own(frame[1])]
+    return lines[-1] if lines else ""
 
 
 def _is_own(filename: str) -> bool:
@@ -93,7 +104,9 @@ def traced(function: Callable[..., list[Tensor]], inputs: Sequence[Tensor]) -> G
     places = _Places()
 
     def noted(*tensors: Tensor) -> list[Tensor]:
-        with torch.autograd.set_detect_anomaly(True, check_nan=False), places:
+        # With this mode autograd remembers lines; of a `backward` that raises it would also print them.
+        with torch.autograd.set_detect_anomaly(True, check_nan=False), places, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Error detected in")
             return function(*tensors)
 
     graph: GraphModule = make_fx(noted, tracing_mode="fake", _allow_non_fake_inputs=True)(*inputs)
@@ -107,9 +120,12 @@ def inexact(graph: GraphModule) -> Iterator[str]:
         if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload) or _is_exact(node):
             continue
         name = node.target.overloadpacket.__name__
-        place = graph.meta["places"].get(node.target, _Place("", is_derivative=False))
-        better = (OF_DERIVATIVES if place.is_derivative else REPLACEMENTS).get(name)
-        instead = f": use {better} of rlbench" if better else ""
+        place = graph.meta["places"].get(
+            (node.target, getattr(node.meta["val"], "dtype", None)), _Place("", is_derivative=False)
+        )
+        better = (OF_DERIVATIVES | REPLACEMENTS if not place.is_derivative else REPLACEMENTS | OF_DERIVATIVES).get(name)
+        named, _, more = (better or "").partition(" ")
+        instead = f": use {named} of rlbench{' ' * bool(more)}{more}" if better else ""
         yield f"torch.{name.strip('_')} may round differently elsewhere{instead}{place}"
 
 

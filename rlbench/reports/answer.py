@@ -33,22 +33,12 @@ from rlbench.reports.summary import Summary
 from rlbench.stats import Effect, pilot_sd, seeds_needed
 
 MOST_SENTENCES = 6
-LEGEND = (
-    "Differences of mean final returns [95 % interval of each alone]; p, corrected within each family, decides."
-    " Seeds could show what they would find in four of five such experiments."
-)
 
 
 def answers_to(summary: Summary) -> list[Answer]:
     """The answers alone, for whoever shows no report."""
     design = design_of(summary)
     return answers_of(summary, families_of(summary), effects_of(summary, design), design, Ledger())
-
-
-def legend_of(summary: Summary) -> str:
-    """How these answers are to be read; empty where they compare nothing, or a sequential plan does, in its own words."""
-    is_compared = len(summary.variants) > 1 and summary.plan is None and any(cell.done for cell in summary.cells)
-    return LEGEND if is_compared else ""
 
 
 def answers_of(
@@ -80,7 +70,7 @@ def answers_of(
         undecided = len([told for _, told in told_of_pairs if not told.is_decided])
     else:
         questions, undecided = questions + told_of_pairs, 0
-    ranked = sorted((told for _, told in questions), key=lambda told: not told.is_decided)
+    ranked = sorted((told for _, told in questions), key=lambda told: (not told.stands_out, not told.is_decided))
     shown = ranked[:MOST_SENTENCES]
     if shown and not any(told.is_decided for told in [*found, *shown]):
         found.append(
@@ -121,7 +111,7 @@ def _seen_pair(m: Pairwise) -> Seen:
         return Seen("", m.x, m.y, m.env, INCONCLUSIVE, None, n=min(m.n_x, m.n_y), lost=lost)
     seen = Seen(
         "", m.x, m.y, m.env, m.word, m.test.estimate, m.difference.low, m.difference.high, n=min(m.n_x, m.n_y),
-        p=m.equivalence_p_adjusted if m.word == EQUIVALENT else m.p_adjusted, margin=m.smallest_effect,
+        p=_p_that_decides(m), margin=m.smallest_effect,
         is_paired=m.is_paired, lost=lost,
     )  # fmt: skip
     if m.can_reject:
@@ -129,6 +119,13 @@ def _seen_pair(m: Pairwise) -> Seen:
         needed = _needed(m.smallest_effect, spread, m.num_tests, paired=m.is_paired)
         return _turned(replace(seen, detectable=m.detectable, needed=needed))
     return _turned(replace(seen, needed=seeds_that_could_reject(m.num_tests) if m.is_paired else None))
+
+
+def _p_that_decides(m: Pairwise) -> float | None:
+    """Of the test of its word; none where no p decides, because runs have no number."""
+    if m.num_unscored:
+        return None
+    return m.equivalence_p_adjusted if m.word == EQUIVALENT else m.p_adjusted
 
 
 def _questions_of_effects(report: EffectsReport) -> list[list[Seen]]:

@@ -52,7 +52,12 @@ def _answer(head: str, asked: Sequence[tuple[str, Pairwise]], ledger: Ledger) ->
     for place, one in enumerate(told):
         parts += ["; "] if place else []
         parts += one
-    return Answer(line([*parts, "."]), any(member.word in (SUPPORTED, OPPOSITE) for _, member in asked))
+    words = {member.word for _, member in asked}
+    decided = words <= {SUPPORTED, OPPOSITE, EQUIVALENT}
+    return Answer(line([*parts, "."]), bool(words & {SUPPORTED, OPPOSITE}), is_whole=decided, legend=LEGEND)
+
+
+LEGEND = "Differences of mean final returns [95 % intervals that hold for all parts together]; p is corrected for all of them, and decides."
 
 
 def _number(part: str, member: Pairwise, word: str, ledger: Ledger) -> list[str | Part]:

@@ -25,7 +25,7 @@ def plan_answers(comparisons: Sequence[Watched], metric: str) -> list[Answer]:
             )
             found.append(Answer(line(f"{told}.")))
         else:
-            found.append(Answer(line(f"{sentence(one, metric)}."), one.plan.history[-1].is_crossed))
+            found.append(Answer(line(f"{sentence(one, metric)}."), one.plan.history[-1].is_crossed, is_whole=True))
     return found
 
 
@@ -49,33 +49,43 @@ def study_answers(record: Mapping[str, Any]) -> list[Answer]:
         if not compared:
             found.append(Answer(line(f"{study['study']}: no tuned configuration finished all its fresh seeds.")))
             continue
+        if None in (compared["difference"], compared["low"], compared["high"]):
+            told = f"{study['study']}: the tuned configuration and the untuned {study['variant']} have no fresh seeds to compare."
+            found.append(Answer(line(told)))
+            continue
         helped = f"Tuning of {study['variant']} {'helped' if compared['difference'] > 0 else 'did not help'}: "
         open_ = f"Whether tuning of {study['variant']} helped is open: "
         head = open_ if compared["verdict"] == INCONCLUSIVE else helped
-        found.append(_compared(compared, head, candidates[0]["label"], f"the untuned {study['variant']}"))
+        untuned = f"the untuned {study['variant']}"
+        found.append(_compared(compared, head, candidates[0]["label"], untuned, _metric(study)))
     found += [_compared(one, "Tuned alike: ", one["first"], one["second"]) for one in record["between_variants"]]
     return found
 
 
 def pairs_of_study(record: Mapping[str, Any]) -> set[frozenset[str]]:
-    """The pairs of labels that these answers are about."""
-    confirmed = [(study["variant"], study["confirmation"]) for study in record["studies"] if study["confirmation"]]
-    return {frozenset((variant, one["winner"])) for variant, one in confirmed}
+    """The pairs of labels whose final returns these answers compare."""
+    confirmed = [study for study in record["studies"] if study["confirmation"] and _metric(study) == "final_return"]
+    return {frozenset((study["variant"], study["confirmation"]["winner"])) for study in confirmed}
 
 
-def _compared(one: Mapping[str, Any], head: str, first: str, second: str) -> Answer:
+def _metric(study: Mapping[str, Any]) -> str:
+    return str(study["definition"]["objective"]["metric"])
+
+
+def _compared(one: Mapping[str, Any], head: str, first: str, second: str, metric: str = "final_return") -> Answer:
     low, high = one["low"], one["high"]
     estimate = one["difference"]
     if estimate < 0:
         first, second, estimate, low, high = second, first, -estimate, -high, -low
     place = text.place_of(low, high, estimate)
     seen, p, n = text.span(low, high, place), text.p_value(one["adjusted_p"]), text.plural(one["n"], "fresh seed")
+    of = "" if metric == "final_return" else f" of {metric}"
     if one["verdict"] != INCONCLUSIVE:
-        told = f"{head}{first} beats {second} by {text.number(estimate, place)} {seen} on {n} (p {p})."
-        return Answer(line(told), is_decided=True)
+        told = f"{head}{first} beats {second} by {text.number(estimate, place)}{of} {seen} on {n} (p {p})."
+        return Answer(line(told), is_decided=True, is_whole=True)
     least = one["smallest_effect"]
     shows = (
         f"could show {text.number(least)} or more" if least is not None and math.isfinite(least) else "cannot decide it"
     )
-    told = f"{head}{first} against {second} is not decided ({text.signed(estimate, place)} {seen}, p {p}); {n} {shows}."
+    told = f"{head}{first} against {second} is not decided ({text.signed(estimate, place)}{of} {seen}, p {p}); {n} {shows}."
     return Answer(line(told))

@@ -17,6 +17,10 @@ from rlbench.reports.ledger import Ledger
 MOST_ENVIRONMENTS = 4
 AVERAGED = "on average over"
 DECIDED = (SUPPORTED, OPPOSITE, EQUIVALENT)
+LEGEND = (
+    "Differences of mean final returns, averages over environments of normalised ones [95 % interval of each alone]; p is corrected for"
+    f" its whole family, and decides. A difference as large as seeds could show is found {POWER:.0%} of the time."
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ def told_in_words(seen: Sequence[Seen], ledger: Ledger) -> Answer:
     """One question: what holds everywhere first, then where it does, then where it is not known."""
     head = f"{seen[0].subject}: " if seen[0].subject else ""
     if len(seen) == 1:
-        return Answer(line([head, *_told(seen[0], ledger), ".", *_each(seen[0], ledger)]), seen[0].is_decided)
+        told = line([head, *_told(seen[0], ledger), ".", *_each(seen[0], ledger)])
+        return Answer(told, seen[0].is_decided, is_whole=True, legend=_legend(seen))
     shown = sorted(seen, key=lambda one: not one.is_decided)
     winners = {one.better for one in seen if one.word in (SUPPORTED, OPPOSITE)}
     decided = [one for one in seen if one.is_decided]
@@ -70,7 +75,12 @@ def told_in_words(seen: Sequence[Seen], ledger: Ledger) -> Answer:
         parts += _told(one, ledger, is_said=is_said)
     if len(shown) > MOST_ENVIRONMENTS:
         parts.append(f"; and {len(shown) - MOST_ENVIRONMENTS} more under Verdicts")
-    return Answer(line([*parts, "."]), bool(decided), len(decided) == len(seen))
+    return Answer(line([*parts, "."]), bool(decided), is_whole=len(decided) == len(seen), legend=_legend(seen))
+
+
+def _legend(seen: Sequence[Seen]) -> str:
+    """How numbers of these are to be read; nothing where there are none."""
+    return LEGEND if any(one.estimate is not None for one in seen) else ""
 
 
 def _told(seen: Seen, ledger: Ledger, *, is_said: bool = False) -> list[str | Part]:

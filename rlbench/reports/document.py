@@ -153,16 +153,25 @@ Block = Paragraph | Heading | Badges | Table | Figures | Terms | Commands
 
 @dataclass(frozen=True)
 class Answer:
-    """A sentence of the answer. is_decided: whether some of what it says is supported, so that it comes first; is_whole: whether all is."""
+    """A sentence of the answer.
+
+    is_decided: whether some of what it says is supported, so that it comes first; is_whole: whether all is. legend: how it is to be read.
+    """
 
     parts: Line
     is_decided: bool = False
-    is_whole: bool = True
+    is_whole: bool = False
+    legend: str = ""
 
     @property
     def stands_out(self) -> bool:
         """Whether it may be bold: nothing is that is not supported."""
         return self.is_decided and self.is_whole
+
+
+def legend_of(answers: Sequence[Answer]) -> str:
+    """How these answers are to be read, each thing once."""
+    return " ".join(dict.fromkeys(answer.legend for answer in answers if answer.legend))
 
 
 @dataclass(frozen=True)
@@ -187,7 +196,11 @@ class Report:
     sections: tuple[Section, ...]
     statistics: Mapping[str, Mapping[str, Any]]
     variants: tuple[str, ...] = ()  # that the page can leave out of its figures
-    legend: str = ""  # how the answers are to be read
+
+    @property
+    def legend(self) -> str:
+        """How the answers are to be read."""
+        return legend_of(self.answers)
 
 
 def table(

@@ -16,7 +16,7 @@ from rlbench import text
 from rlbench.errors import WriteError
 from rlbench.reports import tables
 from rlbench.reports.across import across_environments, improvement_matrix
-from rlbench.reports.answer import answers_of, legend_of, study_answers
+from rlbench.reports.answer import answers_of, study_answers
 from rlbench.reports.comparisons import families_of
 from rlbench.reports.configuration import design_of
 from rlbench.reports.document import Figures, Part, Report, Table, badge
@@ -115,7 +115,7 @@ def build_report(summary: Summary, out: Path | None = None) -> Report:
     facts = tuple(_facts(summary))
     pictures = part_pictures(summary, families) or answer_pictures(summary, links)
     head = summary.experiment, summary.question, tuple(answers), pictures, facts
-    return Report(*head, tuple(sections), ledger.records, summary.variants, legend_of(summary))
+    return Report(*head, tuple(sections), ledger.records, summary.variants)
 
 
 def report_files(summary: Summary, report: Report) -> dict[str, str | bytes]:

@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from rlbench.plain_text import one_line
-from rlbench.reports.answer import answers_to, legend_of
+from rlbench.reports.answer import answers_to
 from rlbench.reports.cells import STATUSES, Cell
-from rlbench.reports.document import plain
+from rlbench.reports.document import legend_of, plain
 from rlbench.reports.summary import Summary
 from rlbench.stats import ALL_EQUAL
 from rlbench.text import number, place_of, span
@@ -94,8 +94,9 @@ def table_of(summary: Summary, num_secondary: int = len(_SECONDARY)) -> Table:
 
 def answer_text(summary: Summary) -> Text:
     """The answer in sentences; what is decided stands out."""
-    lines = [Text(one_line(plain(one.parts)), "bold" if one.stands_out else "") for one in answers_to(summary)]
-    legend = legend_of(summary)
+    answers = answers_to(summary)
+    lines = [Text(one_line(plain(one.parts)), "bold" if one.stands_out else "") for one in answers]
+    legend = legend_of(answers)
     return Text("\n").join([*lines, *([Text(legend, "dim")] if legend else [])])
 
 

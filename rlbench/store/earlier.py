@@ -89,11 +89,11 @@ class EarlierIndexes:
 def _listed(layout: Layout, damage: Damage, counts: dict[str, int]) -> Index:
     """The parts of a store without an index: what is called as we call parts, in the order of the names."""
     found, objects = list[Part](), layout.objects
-    missing: list[str] = []
+    missing, has_folders = list[str](), isinstance(objects, FolderStore)
     unreadable: dict[str, StoreError] = {}
     for table in SCHEMAS:
         seen: set[str] = set()
-        if table != "starts" and not objects.local(layout.table(table)).is_dir():
+        if table != "starts" and has_folders and not objects.local(layout.table(table)).is_dir():
             missing.append(table)
         for name in objects.names(layout.table(table)):
             matched = PART_NAME.fullmatch(name)
@@ -105,8 +105,8 @@ def _listed(layout: Layout, damage: Damage, counts: dict[str, int]) -> Index:
                 try:
                     counts[part] = _count(layout, part)
                 except StoreError as error:
-                    unreadable[part] = error
-            found.append(Part(table, name, counts.get(part, 0), is_old=True))
+                    counts[part], unreadable[part] = 0, error
+            found.append(Part(table, name, counts[part], is_old=True))
     # A store that is just being made has no parts before its index, and one that was taken over meanwhile has an index.
     if found and not objects.names(layout.index):
         for table in missing:

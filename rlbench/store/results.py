@@ -283,11 +283,12 @@ class Results:
         windows = {row["run_id"]: self._final_window(row["experiment"]) for row in self._members}
         measured = of_runs(self.evaluations, self.episodes, windows)
         runs = untyped_runs([self._facts(row) for row in self._members], measured)
-        seen = self.episodes.groupby("run_id").size()
-        updates = self.diagnostics.groupby("run_id")["updates"].max()
         unfinished = [run_id for run_id in run_ids if run_id not in self._snapshot["outcomes"]]
-        for column, shown in (("episodes", seen), ("updates", updates)):
-            runs.loc[unfinished, column] = shown.reindex(unfinished, fill_value=0)
+        if unfinished:  # of the others it is known
+            seen = self.episodes.groupby("run_id").size()
+            updates = self.diagnostics.groupby("run_id")["updates"].max()
+            for column, shown in (("episodes", seen), ("updates", updates)):
+                runs.loc[unfinished, column] = shown.reindex(unfinished, fill_value=0)
         lost = self.runs_with_lost_rows()
         runs.loc[lost, [*MEASURES, "wall_s"]] = float("nan")
         runs.loc[lost, "status"] = "failed"

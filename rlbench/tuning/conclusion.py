@@ -1,7 +1,7 @@
 """After tuning: the best trials and the untuned default on fresh seeds, the verdict, the winner as a file, the report.
 
-In: a request and the trials of its studies. Out: an experiment of the study's name in the store, `STORE/studies/NAME.yaml` and `.json`, a
-report, and a text. The fresh seeds are the study's own: no trial has seen them, and no later experiment has them by default.
+In: a request and the trials of its studies. Out: an experiment of the study's name in the store, `studies/NAME.yaml` and `.json` there
+or beside it, a report, and a text. The fresh seeds are the study's own: no trial has seen them, and no later experiment takes them.
 """
 
 from collections.abc import Sequence

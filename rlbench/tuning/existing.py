@@ -9,6 +9,7 @@ from typing import Any
 from rlbench.errors import ConfigError
 from rlbench.store import Store
 from rlbench.tuning.request import SEEDS_OF_A_NAME, TuneRequest
+from rlbench.tuning.study import check_same
 
 
 def check_experiments(request: TuneRequest) -> None:
@@ -22,6 +23,9 @@ def check_experiments(request: TuneRequest) -> None:
                 f"experiment '{request.tuning_experiment}' exists and holds no trials; take another name="
             )
         _check_window(request, request.tuning_experiment, tuning)
+        for study in request.studies:  # the storage may be another machine's own
+            if study.name in tuning.get("studies", {}):
+                check_same(study, tuning["studies"][study.name])
     fresh = known.get(request.name)
     if fresh is None or not request.confirm.seeds:
         return

@@ -13,7 +13,7 @@ from typing import Any
 from rlbench.errors import ConfigError
 from rlbench.tuning.asking import Proposal
 from rlbench.tuning.optuna_names import BaseStorage, DuplicatedStudyError, FrozenTrial, StudyDirection, TrialState
-from rlbench.tuning.study import Study, differences
+from rlbench.tuning.study import Study, check_same
 
 DEFINITION, PENDING = "definition", "pending"
 OWNER, TWIN, RUNS, CURVES, REASON, STOPPED = "owner", "twin_of", "runs", "curves", "reason", "stopped_at"
@@ -62,12 +62,7 @@ def _check(storage: BaseStorage, study_id: int, study: Study) -> None:
         if storage.get_n_trials(study_id):
             raise ConfigError(f"the storage has a study '{study.name}' that is not of rlbench; take another name=")
         return
-    found = differences(json.loads(stored), json.loads(json.dumps(study.definition())))
-    if found:
-        others = f" and {len(found) - 3} more" if len(found) > 3 else ""
-        raise ConfigError(
-            f"study '{study.name}' exists and differs in {', '.join(found[:3])}{others}; take another name=, or the study as it was"
-        )
+    check_same(study, json.loads(stored))
 
 
 class Ledger:

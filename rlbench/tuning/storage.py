@@ -149,7 +149,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def locks_of(storage: BaseStorage, url: str, study: str, store: Place) -> Locks:
-    """The locks of a study: at the server for PostgreSQL, beside the file for a file, otherwise in the store."""
+    """The locks of a study: at the server for PostgreSQL, beside the file for a file, otherwise in the store, or beside it."""
     if isinstance(storage, RDBStorage) and storage.engine.dialect.name == POSTGRESQL:
         return PostgresLocks(storage, study)
     path = file_of(url)

@@ -119,6 +119,16 @@ def _corners(space: Space) -> Iterator[dict[str, Value]]:
             yield {**ordered, parameter.key: value}
 
 
+def check_same(study: Study, stored: Mapping[str, Any]) -> None:
+    """Raise ConfigError where the study that was begun under this name has another definition."""
+    found = differences(stored, json.loads(json.dumps(study.definition())))
+    if found:
+        others = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        raise ConfigError(
+            f"study '{study.name}' exists and differs in {', '.join(found[:3])}{others}; take another name=, or the study as it was"
+        )
+
+
 def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     """What two definitions of a study differ in, one text each."""
     found = []

@@ -108,8 +108,12 @@ class TrialLanes:
                 return End(TrialState.FAIL, f"seed {run.run.seed} ended before its first evaluation")
         for run in self.runs:
             status = self.ended.get(run.run_id)
+            if self.rung in self.points.get(
+                run.run_id, {}
+            ):  # as it was told when it was trained, also where it is read from the store
+                continue
             if status == "diverged":
                 return End(TrialState.PRUNED, f"seed {run.run.seed} diverged")
-            if status == "pruned" and self.rung not in self.points.get(run.run_id, {}):
+            if status == "pruned":
                 return End(TrialState.PRUNED, f"the run of seed {run.run.seed} was pruned before, by another study")
         return None

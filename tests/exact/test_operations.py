@@ -115,6 +115,37 @@ def test_a_derivative_that_is_not_exact_is_found(
     assert f"(in the derivative of {__file__}, line {function.__code__.co_firstlineno + 1})" in line
 
 
+class _Own(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient * torch.exp(ctx.saved_tensors[0])
+
+
+def test_a_backward_of_ones_own_is_named_by_its_own_line() -> None:
+    def computed(x: Tensor) -> list[Tensor]:
+        leaf = x.detach().requires_grad_()
+        with torch.enable_grad():
+            return list(torch.autograd.grad(_Own.apply(leaf)[0, 0], [leaf]))
+
+    (line,) = inexact(traced(computed, [torch.rand(3, 4)]))
+    where = _Own.backward.__code__.co_firstlineno + 2
+    assert line == f"torch.exp may round differently elsewhere: use exact.exp of rlbench ({__file__}, line {where})"
+
+
+def test_an_exact_use_of_the_same_operation_is_not_blamed() -> None:
+    def computed(x: Tensor) -> list[Tensor]:
+        count = (x > 0).sum(0)
+        return [count, x.sum(0)]
+
+    (line,) = inexact(traced(computed, [torch.rand(3, 4)]))
+    assert f"line {computed.__code__.co_firstlineno + 2})" in line
+
+
 @pytest.mark.slow
 def test_compiled_code_is_refused_where_it_is_not_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RLBENCH_COMPILE", "1")

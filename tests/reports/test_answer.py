@@ -12,9 +12,9 @@ from rich.console import Console
 from test_configuration import FACTORS, GRID
 from written_runs import PlannedRun, write_store
 
-from rlbench.reports.answer import answers_to, legend_of
-from rlbench.reports.answer_of_plans import study_answers
-from rlbench.reports.document import plain
+from rlbench.reports.answer import answers_to
+from rlbench.reports.answer_of_plans import pairs_of_study, study_answers
+from rlbench.reports.document import legend_of, plain
 from rlbench.reports.report import write_report
 from rlbench.reports.summary import Summary, summarise
 from rlbench.reports.terminal import answer_text
@@ -157,7 +157,8 @@ def test_every_form_has_the_same_sentences_and_their_numbers_are_recorded(tmp_pa
         assert (f"- **{sentence}**" if is_decided else f"- {sentence}") in lead
     console = Console(file=io.StringIO(), width=300)
     console.print(answer_text(summary))
-    legend = legend_of(summary)
+    legend = legend_of(answers_to(summary))
+    assert legend
     assert console.file.getvalue().splitlines() == [*(sentence for sentence, _ in sentences), legend]  # type: ignore[attr-defined]
     assert f'<p class="legend">{legend}</p>' in top
     assert f"\n{legend}\n" in lead
@@ -180,13 +181,19 @@ def test_no_claim_stands_out_that_is_not_supported(tmp_path: Path) -> None:
     [
         ("supported", 12.0, "Tuning of dqn helped: trial 3 beats the untuned dqn by 12.0 [4.0, 20.0] on 10 fresh seeds (p 0.010).", True),
         ("inconclusive", 12.0, "Whether tuning of dqn helped is open: trial 3 against the untuned dqn is not decided (+12.0 [4.0, 20.0], p 0.010); 10 fresh seeds could show 30.0 or more.", False),
+        ("opposite", -12.0, "Tuning of dqn did not help: the untuned dqn beats trial 3 by 12.0 [4.0, 20.0] on 10 fresh seeds (p 0.010).", True),
+        ("inconclusive", None, "s: the tuned configuration and the untuned dqn have no fresh seeds to compare.", False),
     ],
 )  # fmt: skip
-def test_a_study_says_whether_tuning_helped(verdict: str, difference: float, expected: str, is_decided: bool) -> None:
+def test_a_study_says_whether_tuning_helped(
+    verdict: str, difference: float | None, expected: str, is_decided: bool
+) -> None:
+    sign = -1.0 if difference is not None and difference < 0 else 1.0
+    low, high = sorted((sign * 4.0, sign * 20.0))
     compared = {
         "difference": difference,
-        "low": 4.0,
-        "high": 20.0,
+        "low": low,
+        "high": high,
         "adjusted_p": 0.01,
         "n": 10,
         "smallest_effect": 30.0,
@@ -194,5 +201,13 @@ def test_a_study_says_whether_tuning_helped(verdict: str, difference: float, exp
     }
     confirmed = {"winner": "trial 3", "candidates": [{"label": "trial 3", "against_default": compared}]}
     study = {"study": "s", "variant": "dqn", "confirmation": confirmed, "trials": []}
-    (answer,) = study_answers({"studies": [study], "between_variants": []})
-    assert (plain(answer.parts), answer.is_decided) == (expected, is_decided)
+    study["definition"] = {"objective": {"metric": "final_return"}}
+    record = {"studies": [study], "between_variants": []}
+    (answer,) = study_answers(record)
+    assert (plain(answer.parts), answer.is_decided, answer.stands_out) == (expected, is_decided, is_decided)
+    assert pairs_of_study(record) == {frozenset(("dqn", "trial 3"))}
+    study["definition"] = {"objective": {"metric": "auc"}}
+    assert pairs_of_study(record) == set()
+    if difference is not None:
+        (answer,) = study_answers(record)
+        assert "12.0 of auc [" in plain(answer.parts)

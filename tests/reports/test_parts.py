@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from test_answer import runs_of, summary_of, told
 
+from rlbench.reports.answer import answers_to
 from rlbench.reports.comparisons import families_of
+from rlbench.reports.document import plain
 from rlbench.reports.parts import HOLDS, REVERSED, UNKNOWN, claims_of, parts_of
 from rlbench.reports.report import write_summary
 from rlbench.reports.summary import Summary, seconds_a_run
@@ -83,6 +85,13 @@ def test_the_page_has_figure_table_cost_and_claims_and_their_numbers_are_recorde
     seconds = seconds_a_run(summary, ("variant", "env"))
     assert statistics["cost/CartPole-v1/double"]["seconds"] == seconds["double", "CartPole-v1"]
     assert statistics["cost/CartPole-v1/dqn"]["times"] == 1.0
+
+
+def test_an_answer_with_something_undecided_does_not_stand_out(summary: Summary) -> None:
+    alone, without = [one for one in answers_to(summary) if one.is_decided]
+    assert alone.stands_out
+    assert "not decided" in plain(without.parts)
+    assert not without.stands_out
 
 
 def test_without_parts_there_is_no_such_section(tmp_path: Path) -> None:

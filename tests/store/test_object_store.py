@@ -1,5 +1,6 @@
 """A store in S3: the same rows, weights and digests as in a folder, whoever stalls or trains beside; and places that cannot be a store's."""
 
+import shutil
 import socket
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from rlbench.errors import ConfigError, LeaseLostError, UnreachableError, WriteE
 from rlbench.places import Url, beside, place_of
 from rlbench.report import _stores
 from rlbench.store import Store, audit, load, object_store
+from rlbench.store.layout import layout_of
 from rlbench.store.sweeping import strays
 from tests.runner.commands import called
 
@@ -167,6 +169,21 @@ def test_an_address_that_does_not_answer_is_one_line(bucket: str, monkeypatch: p
         code, _, err = called("rlbench.run", ["variant=random", "seeds=1", f"store={bucket}/x"])
     assert (code, len(err.splitlines())) == (2, 1)
     assert f"cannot read {bucket}/x/format.json: " in err
+
+
+def test_a_store_of_format_1_that_was_copied_there_has_nothing_missing(bucket: str, tmp_path: Path) -> None:
+    """An object store has no folders that could be."""
+    TOY.finish(tmp_path / "folder")
+    shutil.rmtree(tmp_path / "folder" / "index")
+    shutil.rmtree(tmp_path / "folder" / "tables" / "starts")
+    (tmp_path / "folder" / "format.json").write_text('{"format": 1}')
+    objects = layout_of(f"{bucket}/store").objects
+    for path in (tmp_path / "folder").rglob("*"):
+        if path.is_file():
+            objects.put(path.relative_to(tmp_path / "folder").as_posix(), path.read_bytes())
+    store = Store.open(f"{bucket}/store", create=False)
+    assert store.num_rows("episodes") == Store.open(tmp_path / "folder", create=False).num_rows("episodes") > 0
+    assert store.damage.lines == []
 
 
 def test_what_needs_a_folder_says_so(bucket: str) -> None:

@@ -41,3 +41,9 @@ def test_a_study_is_the_same_in_a_bucket_and_on_a_machine_that_has_only_the_buck
     shutil.rmtree(tmp_path / "s3")
     assert tuned(tmp_path, url) == (trials, digests)
     assert Store.open(url).read_rows("starts") == begun  # nothing was trained a second time
+    shutil.rmtree(tmp_path / "s3")
+    write_study(tmp_path, **SMALL, space={"optimizer.lr": {"log": ["1e-5", "1e-3"]}})
+    code, _, err = run(command(tmp_path, url))
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "study 'tiny' exists and differs in space.optimizer.lr" in err
+    assert not (tmp_path / "s3").exists()

@@ -70,6 +70,17 @@ def test_a_run_that_is_lost_ends_its_trial(lanes: TrialLanes, status: str, state
     assert lanes.stands_at == 500  # where the other seed waits
 
 
+def test_a_diverged_run_that_is_read_from_the_store_tells_as_much_as_when_it_was_trained(lanes: TrialLanes) -> None:
+    see(lanes, 250, 1.0, 3.0)
+    see(lanes, 500, 5.0, 7.0)
+    lanes.ended = {lanes.ids[0]: "diverged"}
+    assert [lanes.advance(OBJECTIVE) for _ in range(2)] == [(2.0, None), (4.0, None)]
+    value, end = lanes.advance(OBJECTIVE)
+    assert value is None
+    assert end is not None
+    assert end.state == TrialState.PRUNED
+
+
 def test_a_run_that_used_up_its_episodes_keeps_its_last_value(tmp_path: Path) -> None:
     with study_of(tmp_path, "episodes=20") as (study, composer):
         runs = study.runs({"optimizer.lr": 1e-3, "loss": "mse"}, "x", composer)
