@@ -62,8 +62,10 @@ def _check(request: "TuneRequest") -> None:
     from rlbench.tuning.storage import answering, default_url, file_of, open_storage
 
     require_login(*request.tracking)
-    Store.check_writable(request.store)
-    Store.check_writable(beside(request.store))  # for trials and winners, where the store is no folder
+    for place in dict.fromkeys(
+        (request.store, beside(request.store))
+    ):  # where trials and winners lie may be another place
+        Store.check_writable(place)
     url = request.storage or default_url(request.store)
     path = file_of(url)
     if (request.storage and not request.dry_run) or (path is not None and path.exists()):

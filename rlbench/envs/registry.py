@@ -53,11 +53,11 @@ def lane_env(env_id: str, max_env_steps: int | None = None) -> LaneEnv | None:
         ConfigError: `max_env_steps` is not positive.
     """
     check_step_limit(max_env_steps)
-    env: LaneEnv | None = LANE_ENVS.get(env_id)
-    if env is None or max_env_steps is None:
-        return env
-    limited: LaneEnv = replace(LANE_ENVS[env_id], max_episode_steps=max_env_steps)
-    return limited
+    env = LANE_ENVS.get(env_id)
+    if env is not None and max_env_steps is not None:
+        env = replace(env, max_episode_steps=max_env_steps)
+    found: LaneEnv | None = env
+    return found
 
 
 @functools.cache

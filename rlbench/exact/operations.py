@@ -45,8 +45,6 @@ OF_DERIVATIVES = {
 _ALLOWED = frozenset((ELEMENTWISE + MOVING).split())
 _WHOLE = frozenset(WHOLE.split())
 _FLOATS = (torch.float32, torch.float64)
-
-
 _FRAME = re.compile(r'  File "(.+)", line (\d+)')
 
 

@@ -13,6 +13,8 @@ from rlbench.reports.ledger import Ledger
 from rlbench.reports.parts import PartEffect, parts_of
 from rlbench.reports.summary import Summary
 
+LEGEND = "Differences of mean final returns [95 % intervals that hold for all parts together]; p is corrected for all of them, and decides."
+
 
 def parts_answers(summary: Summary, families: Sequence[Family], ledger: Ledger) -> list[Answer]:
     """What helps and what hurts, with how much, then what makes no difference and what is not decided; none without parts."""
@@ -53,11 +55,8 @@ def _answer(head: str, asked: Sequence[tuple[str, Pairwise]], ledger: Ledger) ->
         parts += ["; "] if place else []
         parts += one
     words = {member.word for _, member in asked}
-    decided = words <= {SUPPORTED, OPPOSITE, EQUIVALENT}
-    return Answer(line([*parts, "."]), bool(words & {SUPPORTED, OPPOSITE}), is_whole=decided, legend=LEGEND)
-
-
-LEGEND = "Differences of mean final returns [95 % intervals that hold for all parts together]; p is corrected for all of them, and decides."
+    is_whole = words <= {SUPPORTED, OPPOSITE, EQUIVALENT}
+    return Answer(line([*parts, "."]), bool(words & {SUPPORTED, OPPOSITE}), is_whole, LEGEND)
 
 
 def _number(part: str, member: Pairwise, word: str, ledger: Ledger) -> list[str | Part]:

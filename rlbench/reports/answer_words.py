@@ -57,6 +57,7 @@ def told_in_words(seen: Sequence[Seen], ledger: Ledger) -> Answer:
     if len(seen) == 1:
         told = line([head, *_told(seen[0], ledger), ".", *_each(seen[0], ledger)])
         return Answer(told, seen[0].is_decided, is_whole=True, legend=_legend(seen))
+    begun = str if head else str.capitalize
     shown = sorted(seen, key=lambda one: not one.is_decided)
     winners = {one.better for one in seen if one.word in (SUPPORTED, OPPOSITE)}
     decided = [one for one in seen if one.is_decided]
@@ -65,9 +66,9 @@ def told_in_words(seen: Sequence[Seen], ledger: Ledger) -> Answer:
         # The direction of an interaction is a sentence of its own, which each environment has.
         opening = f"{seen[0].better} beats {seen[0].worse} on {everywhere} environments: " if seen[0].worse else ""
     elif len(winners) > 1:
-        opening = f"{'it' if head else 'It'} depends on the environment: "
+        opening = begun("it depends on the environment: ")
     else:
-        opening = f"{'d' if head else 'D'}ecided on {text.count(len(decided)) if decided else 'none'} of {len(seen)} environments: "
+        opening = begun(f"decided on {len(decided) or 'none'} of {len(seen)} environments: ")
     is_said = opening.startswith(f"{seen[0].better} beats")
     parts: list[str | Part] = [head, opening]
     for place, one in enumerate(shown[:MOST_ENVIRONMENTS]):

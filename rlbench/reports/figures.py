@@ -5,12 +5,13 @@ In: the cells of one environment. Out: a `Drawing`. Never: computes a statistic,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import Collection
 from matplotlib.ticker import MaxNLocator
 
 from rlbench.reports.axis_labels import TickFormatter, padded
@@ -63,12 +64,13 @@ def draw_final_returns(
         axes.grid(axis="x", color=GRID, linewidth=0.7)
         axes.set_ylim(-len(cells) + 0.38, 0.62)
         _limit_returns(axes, cells, baseline)
+        groups: list[tuple[Collection, float]] = []
         for position, (cell, style) in enumerate(zip(cells, styles, strict=True)):
             with marks_of_variants(axes, style):
                 _draw_row(axes, cell, -float(position), colour_of(style), width - 26)
-                _draw_dots(axes, cell, position, colour_of(style))
+                groups += _draw_dots(axes, cell, position, colour_of(style))
         place(figure)
-        _keep_in_rows(axes)
+        _keep_in_rows(groups)
         if baseline is not None:
             axes.axvline(baseline, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
         axes.set_yticks([])
@@ -114,8 +116,8 @@ def _draw_row(axes: Axes, cell: Cell, y: float, colour: str, width: float) -> No
     )
 
 
-def _draw_dots(axes: Axes, cell: Cell, position: int, colour: str) -> None:
-    """One dot a run, side by side; a cross for a run that diverged or failed. A group of dots has an id."""
+def _draw_dots(axes: Axes, cell: Cell, position: int, colour: str) -> Iterator[tuple[Collection, float]]:
+    """One dot a run, side by side; a cross for a run that diverged or failed. Yields each group, which has an id, and its height."""
     import seaborn as sns  # here and not above: it takes a second
 
     at: dict[str, Any] = {"orient": "h", "native_scale": True, "ax": axes, "legend": False, "color": colour}
@@ -130,29 +132,22 @@ def _draw_dots(axes: Axes, cell: Cell, position: int, colour: str) -> None:
             sns.violinplot(x=values, y=[y] * len(values), alpha=0.22, linecolor=colour, **shape, **at)
         edge = {"edgecolor": PAPER, "linewidth": 0.5} if is_done else {"linewidth": 1.3}
         shown = at_even_ranks(values)
-        kind = {
-            "size": 5.2,
-            "marker": "o" if is_done else "x",
-            "warn_thresh": 1.0,
-        }  # no word of those for which there is no room
-        sns.swarmplot(x=shown, y=[y] * len(shown), **kind, **edge, **at)
+        sns.swarmplot(x=shown, y=[y] * len(shown), size=5.2, marker="o" if is_done else "x", **edge, **at)
         axes.collections[-1].set_gid(f"dots-{position}-{int(is_done)}")
+        yield axes.collections[-1], y
 
 
-def _keep_in_rows(axes: Axes) -> None:
+def _keep_in_rows(groups: Sequence[tuple[Collection, float]]) -> None:
     """Where many runs have one return, let their dots overlap instead of covering names and other rows.
 
     Seaborn has placed the dots, and would again whenever they are drawn.
     """
-    for dots in axes.collections:
-        what, _, row_and_kind = (dots.get_gid() or "").partition("-")
-        if what == "dots":
-            dots.__dict__.pop("draw", None)  # one alone is where it belongs
-            places = np.asarray(dots.get_offsets())
-            row = _DOTS - int(row_and_kind.partition("-")[0])
-            most = np.abs(places[:, 1] - row).max()
-            places[:, 1] = row + (places[:, 1] - row) * min(1.0, _ROOM / most if most else 1.0)
-            dots.set_offsets(places)
+    for dots, height in groups:
+        dots.__dict__.pop("draw", None)  # one alone is where it belongs
+        places = np.asarray(dots.get_offsets())
+        away = places[:, 1] - height
+        places[:, 1] = height + away * (_ROOM / max(_ROOM, np.abs(away).max()))
+        dots.set_offsets(places)
 
 
 def in_order(cell: Cell, *, is_done: bool) -> list[RunCurve]:

@@ -76,11 +76,11 @@ class RecordReader:
 
 def _rows(piece: pa.Table) -> list[Row]:
     """The rows as dictionaries. Times go by their numbers: Arrow looks up the zone of each, which takes longer than all the rest."""
-    times = [number for number, field in enumerate(piece.schema) if pa.types.is_timestamp(field.type)]
-    for number in times:
-        piece = piece.set_column(number, piece.schema.names[number], piece.column(number).cast(pa.int64()))
+    times = [field.name for field in piece.schema if pa.types.is_timestamp(field.type)]
+    for name in times:
+        piece = piece.set_column(piece.schema.get_field_index(name), name, piece[name].cast(pa.int64()))
     rows: list[Row] = piece.to_pylist()
-    for name in (piece.schema.names[number] for number in times):
+    for name in times:
         for row in rows:
             row[name] = _EPOCH + timedelta(microseconds=row[name])
     return rows

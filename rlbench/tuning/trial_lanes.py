@@ -107,11 +107,9 @@ class TrialLanes:
             if status == "done" and not self.points.get(run.run_id):
                 return End(TrialState.FAIL, f"seed {run.run.seed} ended before its first evaluation")
         for run in self.runs:
+            if self.rung in self.points.get(run.run_id, {}):
+                continue  # it ended behind the rung, which the store may know already: the trial tells as much as when it was trained
             status = self.ended.get(run.run_id)
-            if self.rung in self.points.get(
-                run.run_id, {}
-            ):  # as it was told when it was trained, also where it is read from the store
-                continue
             if status == "diverged":
                 return End(TrialState.PRUNED, f"seed {run.run.seed} diverged")
             if status == "pruned":

@@ -1,6 +1,5 @@
 """A store in S3: the same rows, weights and digests as in a folder, whoever stalls or trains beside; and places that cannot be a store's."""
 
-import shutil
 import socket
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 import store_toy
 from store_toy import LONG, Toy, everything, record, taken_over
+from test_earlier_formats import as_of_format_1
 
 from rlbench.config.arguments import parse_arguments
 from rlbench.errors import ConfigError, LeaseLostError, UnreachableError, WriteError
@@ -174,9 +174,7 @@ def test_an_address_that_does_not_answer_is_one_line(bucket: str, monkeypatch: p
 def test_a_store_of_format_1_that_was_copied_there_has_nothing_missing(bucket: str, tmp_path: Path) -> None:
     """An object store has no folders that could be."""
     TOY.finish(tmp_path / "folder")
-    shutil.rmtree(tmp_path / "folder" / "index")
-    shutil.rmtree(tmp_path / "folder" / "tables" / "starts")
-    (tmp_path / "folder" / "format.json").write_text('{"format": 1}')
+    as_of_format_1(tmp_path / "folder")
     objects = layout_of(f"{bucket}/store").objects
     for path in (tmp_path / "folder").rglob("*"):
         if path.is_file():
