@@ -9,7 +9,7 @@ import optuna
 from own_loss import LogCosh
 
 import rlbench
-from rlbench.lanes.optimizers import Adam
+from rlbench.lanes.choices.optimizers import Adam
 
 
 def objective(trial: optuna.Trial, **settings: Any) -> float:

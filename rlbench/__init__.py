@@ -15,7 +15,7 @@ from rlbench.interrupts import is_command, leave_at_once
 if TYPE_CHECKING:
     from rlbench.from_python import run
     from rlbench.inline import report
-    from rlbench.lanes.bases import (
+    from rlbench.lanes.choices.bases import (
         Clip,
         Estimator,
         Exploration,
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
         Target,
         Validation,
     )
-    from rlbench.lanes.choice import number, structural
-    from rlbench.lanes.variant import Environment, Variant
+    from rlbench.lanes.choices.choice import number, structural
+    from rlbench.lanes.choices.variant import Environment, Variant
     from rlbench.store import Results, load
 
     __version__: str
@@ -41,10 +41,10 @@ if is_command(sys.orig_argv):
 _HOMES = {
     "load": "rlbench.store",
     "Results": "rlbench.store",
-    "Variant": "rlbench.lanes.variant",
-    "Environment": "rlbench.lanes.variant",
-    "number": "rlbench.lanes.choice",
-    "structural": "rlbench.lanes.choice",
+    "Variant": "rlbench.lanes.choices.variant",
+    "Environment": "rlbench.lanes.choices.variant",
+    "number": "rlbench.lanes.choices.choice",
+    "structural": "rlbench.lanes.choices.choice",
     **dict.fromkeys(
         (
             "Clip",
@@ -59,7 +59,7 @@ _HOMES = {
             "Target",
             "Validation",
         ),
-        "rlbench.lanes.bases",
+        "rlbench.lanes.choices.bases",
     ),
 }
 

@@ -15,7 +15,7 @@ from rlbench.training import train
 
 if TYPE_CHECKING:
     from rlbench.config import Request
-    from rlbench.lanes.variant import Environment, Variant
+    from rlbench.lanes.choices.variant import Environment, Variant
     from rlbench.store import Results
 
 
@@ -89,7 +89,7 @@ def _refuse_settings_of_a_variant(given: Mapping[str, Any]) -> None:
     """A Variant object says all there is to say about the algorithm: a setting beside it would have no effect."""
     from rlbench.config.groups import CLASSES
     from rlbench.config.keys import keys_of
-    from rlbench.lanes.variant import Variant
+    from rlbench.lanes.choices.variant import Variant
 
     for key in given:
         if key.split(".")[0] in CLASSES or key in keys_of(Variant()):

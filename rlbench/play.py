@@ -19,7 +19,7 @@ from rlbench.errors import EXIT_OK, ConfigError, check_choice
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from rlbench.lanes.observations import Pixel
+    from rlbench.lanes.choices.observations import Pixel
     from rlbench.playing.choosing import Choice
     from rlbench.playing.episodes import Moment
     from rlbench.store import Results

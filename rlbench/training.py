@@ -72,7 +72,7 @@ def workers_of(request: "Request | TuneRequest", launcher: "Launcher") -> str:
 def check(request: "Request") -> None:
     """All that can be refused before anything is written, by a run and its dry run alike."""
     from rlbench.exact.compiler import compiler
-    from rlbench.lanes.variant import doubts
+    from rlbench.lanes.choices.variant import doubts
     from rlbench.runner.experiments import recorded
     from rlbench.store import Store
     from rlbench.tracking import require_login

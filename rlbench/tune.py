@@ -167,7 +167,7 @@ class _Watch:
 
 def _print_plan(request: "TuneRequest", launcher: "Launcher") -> None:
     """What would be trained, and what it costs at most; writes nothing."""
-    from rlbench.lanes.chunks import bytes_per_lane
+    from rlbench.lanes.fast.chunks import bytes_per_lane
     from rlbench.runner.plan import STARTUP_SECONDS, expected_seconds
     from rlbench.training import workers_of
     from rlbench.tuning.study import first_run

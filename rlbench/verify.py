@@ -65,9 +65,9 @@ def _verify(argv: Sequence[str]) -> int:
 def _verify_choice(name: str) -> int:
     """Whether a class of one's own is exact; what broke it in one line."""
     from rlbench.config.own_choices import group_of
-    from rlbench.lanes.compiling import can_compile, prepare_process
+    from rlbench.lanes.choices.registry import every_variant
     from rlbench.lanes.exactness import what_breaks
-    from rlbench.lanes.registry import every_variant
+    from rlbench.lanes.fast.compiling import can_compile, prepare_process
 
     group, cls = group_of(name)
     prepare_process()
@@ -146,8 +146,8 @@ def _without_digest(results: "Results", outcomes: dict[str, dict[str, Any]]) -> 
 
 def _train_again(store: Any, run_id: str, outcomes: dict[str, dict[str, Any]]) -> int:
     from rlbench.config import run_of
-    from rlbench.lanes.compiling import prepare_process
-    from rlbench.lanes.platform import ENGINE, is_of_this_engine, platform_of
+    from rlbench.lanes.fast.compiling import prepare_process
+    from rlbench.lanes.fast.platform import ENGINE, is_of_this_engine, platform_of
 
     stored = outcomes[run_id]
     if not is_of_this_engine(stored["platform"]):
@@ -174,9 +174,9 @@ def _train_again(store: Any, run_id: str, outcomes: dict[str, dict[str, Any]]) -
 
 def digest_alone(run: Any, pruned_at: int | None = None) -> str:
     """The digest of a run trained as the only lane of a program, to its end or to the step at which a study pruned it."""
-    from rlbench.lanes.lane import Lane
-    from rlbench.lanes.lane_state import final_weights, initial_state
-    from rlbench.lanes.trainer import Trainer
+    from rlbench.lanes.training.lane import Lane
+    from rlbench.lanes.training.lane_state import final_weights, initial_state
+    from rlbench.lanes.training.trainer import Trainer
     from rlbench.runner.journal import advance_digest, end_of
     from rlbench.store import RowDigest, run_digest
 

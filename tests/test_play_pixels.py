@@ -9,7 +9,7 @@ import torch
 
 from rlbench import play
 from rlbench.config import resolve, run_of
-from rlbench.lanes.observations import Pixel
+from rlbench.lanes.choices.observations import Pixel
 from rlbench.playing.choosing import load_policy, plain_module
 from rlbench.playing.episodes import Stage
 from rlbench.playing.sheets import draw_sheet, named_patches

@@ -40,6 +40,6 @@ def test_what_is_published_is_of_experiments_as_they_are_and_in_the_readme() -> 
 
 
 def test_the_published_digests_are_of_this_engine() -> None:
-    from rlbench.lanes.platform import ENGINE
+    from rlbench.lanes.fast.platform import ENGINE
 
     assert all(engine == ENGINE for engine, _ in PUBLISHED.values())

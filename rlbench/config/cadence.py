@@ -15,7 +15,7 @@ from rlbench.config import groups
 from rlbench.config.keys import Key, convert, find_key, fixed_keys, keys_of_choice, show
 from rlbench.config.words import Setting, is_given
 from rlbench.errors import ConfigError
-from rlbench.lanes.variant import Budget
+from rlbench.lanes.choices.variant import Budget
 
 NAMES = ("evaluation.period", "diagnostics.period", "replay.warmup")
 DEFAULT_STEPS: int = Budget().steps or 0

@@ -21,8 +21,8 @@ from rlbench.config.sources import source_of
 from rlbench.config.specification import choice_of, part_of, variant_of
 from rlbench.config.words import Setting
 from rlbench.errors import ConfigError
-from rlbench.lanes.choice import length_in_steps
-from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Variant
+from rlbench.lanes.choices.choice import length_in_steps
+from rlbench.lanes.choices.variant import Budget, Diagnostics, Environment, Evaluation, Variant
 
 DEFAULT_VARIANT = "hard_mse"
 LARGEST_GRID = 10_000

@@ -41,7 +41,7 @@ from rlbench.config.own_choices import is_written_out, load
 from rlbench.config.sources import source_of
 from rlbench.config.yaml_files import bounded_text, check_checksum, checked_text
 from rlbench.errors import ConfigError, check_choice, did_you_mean
-from rlbench.lanes.choice import Choice
+from rlbench.lanes.choices.choice import Choice
 
 PACKAGE = "rlbench.config"
 NAMED = ("variant", "recipe")  # groups whose files say something about any key

@@ -5,11 +5,11 @@ A member is a choice with the name that people type. Knows nothing of Hydra, fil
 
 from collections.abc import Mapping
 
-from rlbench.lanes.choice import Choice
-from rlbench.lanes.convolution import Conv
-from rlbench.lanes.registry import CLASSES
-from rlbench.lanes.targets import Periodic
-from rlbench.lanes.variant import Variant
+from rlbench.lanes.choices.choice import Choice
+from rlbench.lanes.choices.convolution import Conv
+from rlbench.lanes.choices.registry import CLASSES
+from rlbench.lanes.choices.targets import Periodic
+from rlbench.lanes.choices.variant import Variant
 
 # Members that are one class with different numbers; such a class has no member under its own kind.
 PRESETS: Mapping[str, Mapping[str, Choice]] = {

@@ -17,8 +17,8 @@ from rlbench.config.launchers import LauncherSettings
 from rlbench.config.own_choices import class_of, is_written_out
 from rlbench.config.settings import Settings
 from rlbench.errors import ConfigError, check_choice, did_you_mean
-from rlbench.lanes.choice import Choice
-from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Variant
+from rlbench.lanes.choices.choice import Choice
+from rlbench.lanes.choices.variant import Budget, Diagnostics, Environment, Evaluation, Variant
 from rlbench.tracking.tracker import TrackerSettings
 from rlbench.tracking.trackers import TRACKERS
 

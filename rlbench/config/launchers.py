@@ -7,7 +7,7 @@ import dataclasses
 from typing import Any
 
 from rlbench.errors import ConfigError
-from rlbench.lanes.choice import check, structural
+from rlbench.lanes.choices.choice import check, structural
 
 LOCAL, RAY, SLURM = "local", "ray", "slurm"
 EXECUTORS = ("slurm", "local")

@@ -15,10 +15,10 @@ from typing import Any
 from rlbench.config.sources import source_digest
 from rlbench.errors import ConfigError, did_you_mean, first_line
 from rlbench.interrupts import is_from_keyboard
-from rlbench.lanes import bases
-from rlbench.lanes.choice import Choice, check
-from rlbench.lanes.registry import CLASSES, bases_of, is_own
-from rlbench.lanes.variant import Variant
+from rlbench.lanes.choices import bases
+from rlbench.lanes.choices.choice import Choice, check
+from rlbench.lanes.choices.registry import CLASSES, bases_of, is_own
+from rlbench.lanes.choices.variant import Variant
 
 FORM = "a class of your own is written module:Class, with a module on the Python path"
 RESERVED = ("kind", "source")  # what a specification says of a choice beside its fields

@@ -11,9 +11,9 @@ from typing import Any
 from rlbench.config.own_choices import check_choices
 from rlbench.config.specification import resolved, run_ids_of, spec_of
 from rlbench.errors import ConfigError, did_you_mean
-from rlbench.lanes.choice import check
-from rlbench.lanes.observing import observed
-from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant, check_run
+from rlbench.lanes.choices.choice import check
+from rlbench.lanes.choices.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant, check_run
+from rlbench.lanes.steps.observing import observed
 
 NAMESPACE = "train"
 LARGEST_PLAN = 1_000_000

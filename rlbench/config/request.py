@@ -23,7 +23,7 @@ from rlbench.config.sequential import SequentialSpec, check_pairs
 from rlbench.config.settings import Settings
 from rlbench.config.words import Setting, merged, parse_words, split_flags
 from rlbench.errors import ConfigError, did_you_mean
-from rlbench.lanes.choice import check
+from rlbench.lanes.choices.choice import check
 from rlbench.places import Place, beside
 from rlbench.plain_text import as_message
 from rlbench.tracking.tracker import TrackerSettings

@@ -7,7 +7,7 @@ of a run's id. Those of trackers, such as `wandb.*`, are declared where the trac
 import dataclasses
 from typing import Any
 
-from rlbench.lanes.choice import structural
+from rlbench.lanes.choices.choice import structural
 from rlbench.metrics import FINAL_WINDOW
 
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlbench.errors import ConfigError
-from rlbench.lanes.choice import Choice
-from rlbench.lanes.registry import CLASSES, is_own
-from rlbench.lanes.variant import Variant
+from rlbench.lanes.choices.choice import Choice
+from rlbench.lanes.choices.registry import CLASSES, is_own
+from rlbench.lanes.choices.variant import Variant
 
 SOURCE_DIGITS = 16
 

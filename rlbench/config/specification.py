@@ -18,8 +18,8 @@ from rlbench.config.own_choices import check_choices, class_of
 from rlbench.config.seeds import SEED_LIMIT
 from rlbench.config.sources import check_source, source_of
 from rlbench.errors import ConfigError, first_line
-from rlbench.lanes.choice import Choice, is_left_out
-from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
+from rlbench.lanes.choices.choice import Choice, is_left_out
+from rlbench.lanes.choices.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
 
 RUN_ID_DIGITS = 16
 PARTS: Mapping[str, Any] = {

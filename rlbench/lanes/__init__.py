@@ -1,17 +1,12 @@
 """The engine: runs as lanes of one batched program. Knows nothing of files, W&B or Optuna.
 
-A newcomer reads it in this order:
+A newcomer reads it in the order of its folders, and each folder in the order that its docstring gives. A folder knows of those before it.
 
-1. What is chosen. `choice` (numbers differ from lane to lane, structure does not), `bases` (what each group of choices has to do),
-   `variant` (all of them together, and a run), `registry` (the members of the groups), and the members: `networks` of `layers` and
-   `convolution`, `losses`, `estimators` and `distributions` (what outputs mean), `returns`, `targets`, `optimizers`, `clipping`,
-   `exploration`, `replay` and `prioritised`, `observations`, `validation`.
-2. What a lane is. `lane` and `lane_state` (a run as tensors), `columns` and `transitions` (a stored step), `streams` (its random numbers),
-   `observing`, `sight` and `frame_memory` (what it sees).
-3. How a step runs. `Trainer.advance` in `trainer` is the way in, then `Block._run_span` in `block`: `schedule` and `noise` decide and
-   draw beforehand, `acting` takes a step, `learner` stores it and calls `update`, whose gradients are made in `learning`; `recording`
-   writes down what happened. What one published script does in its own way is in `recipes`.
-4. Beside training. `player` plays episodes for `evaluation` and `validations`, by `policies`.
-5. How it is made fast. `chunks` (what fits the cache), `computations` (what is compiled together), `compiling`.
-6. How it is known to be exact. `exactness`, `platform`.
+1. `choices`: what is chosen, as small frozen values with their behaviour.
+2. `steps`: what one step computes, of acting and of learning, as functions of tensors.
+3. `fast`: how these become fast: what fits the cache, what is compiled together, and how.
+4. `training`: many steps of many lanes, with evaluation and checkpoints. `training.trainer.Trainer` is the way in.
+
+`tensors` (what the state of lanes is) and `streams` (its random numbers) stand before them, `exactness` (how a variant is known to be
+exact) behind them.
 """

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from rlbench.lanes import chunks
-from rlbench.lanes.compiling import can_compile, prepare_process
-from rlbench.lanes.computations import chunk_computations, computations
-from rlbench.lanes.lane import Events, Lane
-from rlbench.lanes.lane_state import final_weights, initial_state
-from rlbench.lanes.platform import platform_of
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
+from rlbench.lanes.choices.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
+from rlbench.lanes.fast import chunks
+from rlbench.lanes.fast.compiling import can_compile, prepare_process
+from rlbench.lanes.fast.computations import chunk_computations, computations
+from rlbench.lanes.fast.platform import platform_of
+from rlbench.lanes.training.lane import Events, Lane
+from rlbench.lanes.training.lane_state import final_weights, initial_state
+from rlbench.lanes.training.trainer import Trainer
 
 STEPS = 75
 MIDWAY = 37  # after the warm-up, within an episode, and not at a row

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rlbench.errors import ConfigError, DamagedError, check_choice, did_you_mean
-from rlbench.lanes.lane_state import namespace_number
-from rlbench.lanes.observing import observed
-from rlbench.lanes.variant import Run
-from rlbench.lanes.weight_noise import kept
+from rlbench.lanes.choices.variant import Run
+from rlbench.lanes.steps.observing import observed
+from rlbench.lanes.steps.weight_noise import kept
+from rlbench.lanes.training.lane_state import namespace_number
 
 if TYPE_CHECKING:
     import pandas as pd

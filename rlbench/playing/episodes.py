@@ -18,10 +18,10 @@ from torch import Tensor
 
 from rlbench.envs.gymnasium_frames import open_rendered, rendered_patch
 from rlbench.envs.gymnasium_lanes import check_actions
-from rlbench.lanes.lane_state import namespace_number
-from rlbench.lanes.observing import observed, window_of
+from rlbench.lanes.choices.variant import Run
+from rlbench.lanes.steps.observing import observed, window_of
 from rlbench.lanes.streams import EVALUATION, reset_seed
-from rlbench.lanes.variant import Run
+from rlbench.lanes.training.lane_state import namespace_number
 
 ORDINAL = 1 << 20  # of the evaluation whose episodes are played: none that a run makes
 DEFAULT_FPS = 30

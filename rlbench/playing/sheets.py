@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from rlbench.lanes.observations import Pixel
+from rlbench.lanes.choices.observations import Pixel
 from rlbench.playing.drawing import CHOSEN, GRID, INK, MUTED, PAPER, font, shortened
 from rlbench.playing.episodes import Moment, scaled
 

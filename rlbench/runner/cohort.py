@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from rlbench.config.plan import PlannedRun
-from rlbench.lanes.chunks import chunks
-from rlbench.lanes.lane import Events, Lane
-from rlbench.lanes.lane_state import join
+from rlbench.lanes.fast.chunks import chunks
 from rlbench.lanes.tensors import Tensors
-from rlbench.lanes.trainer import Trainer
+from rlbench.lanes.training.lane import Events, Lane
+from rlbench.lanes.training.lane_state import join
+from rlbench.lanes.training.trainer import Trainer
 from rlbench.runner.journal import Journal, OtherPlatformError
 from rlbench.runner.updates import VariantProgress
 from rlbench.runner.worker import WorkerSettings

@@ -33,7 +33,7 @@ def serve(
     should_stop: Callable[[], bool],
 ) -> None:
     """The body of a worker: rounds until a stop. `receive` waits so many seconds for one, and may raise StoreError."""
-    from rlbench.lanes.compiling import prepare_process
+    from rlbench.lanes.fast.compiling import prepare_process
 
     prepare_process()
     try:
@@ -187,7 +187,7 @@ class Cohorts:
         self._tell(WorkerUpdate(self.settings.worker, lanes, per_variant, lane_steps_per_second, waited))
 
     def _record_failure(self, run_id: str, error: BaseException) -> None:
-        from rlbench.lanes.platform import ENGINE
+        from rlbench.lanes.fast.platform import ENGINE
 
         with self.store.program([run_id]) as program:
             if run_id in program.run_ids:

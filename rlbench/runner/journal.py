@@ -12,10 +12,10 @@ from typing import Any
 from rlbench.config import run_id
 from rlbench.config.plan import PlannedRun
 from rlbench.config.sources import has_own_choice
-from rlbench.lanes.lane import Events, Lane
-from rlbench.lanes.lane_state import final_weights, initial_state, of_now
-from rlbench.lanes.platform import ENGINE, platform_of
+from rlbench.lanes.fast.platform import ENGINE, platform_of
 from rlbench.lanes.tensors import Tensors
+from rlbench.lanes.training.lane import Events, Lane
+from rlbench.lanes.training.lane_state import final_weights, initial_state, of_now
 from rlbench.rows import TABLES
 from rlbench.runner.plan import total_steps
 from rlbench.runner.updates import VariantProgress

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from rlbench.config.cadence import EPISODE_STEPS_GUESS
 from rlbench.config.plan import PlannedRun
-from rlbench.lanes.bases import Network
-from rlbench.lanes.chunks import bytes_per_lane, chunk_width, parameter_count
-from rlbench.lanes.observing import observed
-from rlbench.lanes.variant import Run
+from rlbench.lanes.choices.bases import Network
+from rlbench.lanes.choices.variant import Run
+from rlbench.lanes.fast.chunks import bytes_per_lane, chunk_width, parameter_count
+from rlbench.lanes.steps.observing import observed
 
 # A cost model of one core, for splitting work and for the plan: updates * (operations / rate + overhead) + steps * acting.
 # Fitted on a 2-core x86-64 machine with AVX2 at 32 or more lanes; good to a factor of two elsewhere.

@@ -15,7 +15,7 @@ from rlbench.config.own_choices import class_of, is_written_out
 from rlbench.config.sources import source_digest
 from rlbench.config.words import Setting, parse_words
 from rlbench.errors import ConfigError, did_you_mean
-from rlbench.lanes.variant import Variant
+from rlbench.lanes.choices.variant import Variant
 
 Value = bool | int | float | str | None
 KINDS = ("float", "log", "int", "log_int", "choices")

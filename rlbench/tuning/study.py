@@ -17,7 +17,7 @@ from rlbench.config.keys import show
 from rlbench.config.plan import runs_of_cell
 from rlbench.config.words import Setting
 from rlbench.errors import ConfigError
-from rlbench.lanes.variant import Run
+from rlbench.lanes.choices.variant import Run
 from rlbench.tuning.space import Space, Value, settings_of, space_sources
 from rlbench.tuning.study_file import Objective, PrunerSettings, SamplerSettings
 

@@ -12,7 +12,7 @@ import yaml
 from rlbench.config import groups
 from rlbench.config.keys import keys_of
 from rlbench.config.sources import source_of
-from rlbench.lanes.variant import Variant
+from rlbench.lanes.choices.variant import Variant
 
 
 def variant_yaml(variant: Variant, header: Sequence[str]) -> str:

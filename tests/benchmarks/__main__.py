@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rlbench.lanes.compiling import prepare_process
-from rlbench.lanes.platform import platform_of
+from rlbench.lanes.fast.compiling import prepare_process
+from rlbench.lanes.fast.platform import platform_of
 from tests.benchmarks.growth import bench_growth
 from tests.benchmarks.lane_rate import SHAPES, run_of
 from tests.benchmarks.lane_speed import Effort, bench_lanes

@@ -17,14 +17,14 @@ import rlbench
 from rlbench.config import run_id, spec_of
 from rlbench.config.plan import PlannedRun
 from rlbench.config.specification import resolved
-from rlbench.lanes.clipping import ClipValue
-from rlbench.lanes.compiling import prepare_process
-from rlbench.lanes.losses import Huber
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.optimizers import AdamW
-from rlbench.lanes.replay import Uniform
-from rlbench.lanes.targets import Periodic
-from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
+from rlbench.lanes.choices.clipping import ClipValue
+from rlbench.lanes.choices.losses import Huber
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.optimizers import AdamW
+from rlbench.lanes.choices.replay import Uniform
+from rlbench.lanes.choices.targets import Periodic
+from rlbench.lanes.choices.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
+from rlbench.lanes.fast.compiling import prepare_process
 from rlbench.runner.cohort import Cohort
 from rlbench.runner.worker import THE_END, WorkerSettings
 from rlbench.store import Member, Store

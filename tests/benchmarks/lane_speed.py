@@ -4,7 +4,7 @@ import dataclasses
 import statistics
 from pathlib import Path
 
-from rlbench.lanes.chunks import bytes_per_lane
+from rlbench.lanes.fast.chunks import bytes_per_lane
 from tests.benchmarks.lane_rate import HERE, SHAPES, rate_of, run_of
 from tests.benchmarks.plain_loop import MEMORIES, steps_per_second
 from tests.benchmarks.roof import best_gflops, one_core, update_flops

@@ -15,10 +15,10 @@ from typing import Any
 import gymnasium
 
 from rlbench.config import resolve
-from rlbench.lanes.lane import Lane
-from rlbench.lanes.lane_state import initial_state
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.variant import Run
+from rlbench.lanes.choices.variant import Run
+from rlbench.lanes.training.lane import Lane
+from rlbench.lanes.training.lane_state import initial_state
+from rlbench.lanes.training.trainer import Trainer
 from tests.benchmarks.lane_speed import Effort
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "lanes"))  # where the plain statements of the parts are

@@ -21,14 +21,14 @@ from torch import Tensor, nn
 from rlbench.config import resolve
 from rlbench.envs.frames import frame_renderer
 from rlbench.envs.window import Window
-from rlbench.lanes.chunks import stored_columns
-from rlbench.lanes.convolution import Conv
-from rlbench.lanes.drawing import drawing
-from rlbench.lanes.lane import Lane
-from rlbench.lanes.lane_state import initial_state
-from rlbench.lanes.observations import Pixel
-from rlbench.lanes.observing import observed
-from rlbench.lanes.trainer import Trainer
+from rlbench.lanes.choices.convolution import Conv
+from rlbench.lanes.choices.observations import Pixel
+from rlbench.lanes.fast.chunks import stored_columns
+from rlbench.lanes.fast.drawing import drawing
+from rlbench.lanes.steps.observing import observed
+from rlbench.lanes.training.lane import Lane
+from rlbench.lanes.training.lane_state import initial_state
+from rlbench.lanes.training.trainer import Trainer
 from tests.benchmarks.roof import best_gflops
 
 TUTORIAL = Window(top=0.4, bottom=0.8, width=0.6, follow=True, rows=40, columns=90)

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.optimizers import AdamW
-from rlbench.lanes.targets import Periodic
-from rlbench.lanes.variant import Run
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.optimizers import AdamW
+from rlbench.lanes.choices.targets import Periodic
+from rlbench.lanes.choices.variant import Run
 
 
 class Memory(Protocol):

@@ -36,10 +36,10 @@ ALL = (
     + '''
 import rlbench
 from rlbench import structural
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.observations import Pixel
-from rlbench.lanes.targets import Periodic
-from rlbench.lanes.validation import EpisodeValidation
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.observations import Pixel
+from rlbench.lanes.choices.targets import Periodic
+from rlbench.lanes.choices.validation import EpisodeValidation
 
 
 @dataclasses.dataclass(frozen=True)

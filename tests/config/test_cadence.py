@@ -9,8 +9,8 @@ from rlbench.config import resolve, run_id
 from rlbench.config.cadence import NAMES, default_fraction, steps_of
 from rlbench.config.composing import composing
 from rlbench.errors import ConfigError
-from rlbench.lanes.replay import Uniform
-from rlbench.lanes.variant import Diagnostics, Evaluation, Run
+from rlbench.lanes.choices.replay import Uniform
+from rlbench.lanes.choices.variant import Diagnostics, Evaluation, Run
 from rlbench.tuning.request import resolve as resolve_study
 from rlbench.tuning.study import first_run
 

@@ -6,9 +6,9 @@ import pytest
 
 from rlbench.config import HelpRequested, resolve
 from rlbench.errors import ConfigError
-from rlbench.lanes.losses import Huber
-from rlbench.lanes.targets import Periodic
-from rlbench.lanes.variant import Budget, Environment
+from rlbench.lanes.choices.losses import Huber
+from rlbench.lanes.choices.targets import Periodic
+from rlbench.lanes.choices.variant import Budget, Environment
 
 FILES = {
     "variant/gentle.yaml": "defaults:\n  - soft_huber\nloss: {delta: 0.5}\ndiscount: 0.9\n",

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from rlbench.config import resolve
-from rlbench.lanes.variant import doubts
+from rlbench.lanes.choices.variant import doubts
 from rlbench.run import main
 
 

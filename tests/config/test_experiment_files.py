@@ -8,10 +8,10 @@ import pytest
 from rlbench.config import experiment_file, resolve
 from rlbench.config.experiment_file import experiment_paths, packaged_experiments
 from rlbench.errors import ConfigError
-from rlbench.lanes.exploration import Linear
-from rlbench.lanes.losses import Huber
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.variant import Budget, Evaluation
+from rlbench.lanes.choices.exploration import Linear
+from rlbench.lanes.choices.losses import Huber
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.variant import Budget, Evaluation
 
 SHIPPED = sorted(path.stem for path in packaged_experiments().glob("*.yaml"))
 FOUR = ["hard_mse", "hard_huber", "soft_mse", "soft_huber"]

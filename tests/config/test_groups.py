@@ -9,15 +9,15 @@ import pytest
 import rlbench.lanes
 from rlbench.config import groups, resolve, spec_of
 from rlbench.config.composing import composing
-from rlbench.lanes.choice import Choice
-from rlbench.lanes.clipping import NoClip
-from rlbench.lanes.exploration import Linear
-from rlbench.lanes.losses import Huber, Squared
-from rlbench.lanes.networks import MLP, UniformPolicy
-from rlbench.lanes.optimizers import Adam
-from rlbench.lanes.replay import Uniform
-from rlbench.lanes.targets import NoTarget, Periodic
-from rlbench.lanes.variant import Budget, Environment, Evaluation, Run, Variant
+from rlbench.lanes.choices.choice import Choice
+from rlbench.lanes.choices.clipping import NoClip
+from rlbench.lanes.choices.exploration import Linear
+from rlbench.lanes.choices.losses import Huber, Squared
+from rlbench.lanes.choices.networks import MLP, UniformPolicy
+from rlbench.lanes.choices.optimizers import Adam
+from rlbench.lanes.choices.replay import Uniform
+from rlbench.lanes.choices.targets import NoTarget, Periodic
+from rlbench.lanes.choices.variant import Budget, Environment, Evaluation, Run, Variant
 
 
 def run_for(*words: str) -> Run:
@@ -28,7 +28,7 @@ def test_every_choice_of_the_engine_is_a_member_of_a_group() -> None:
     classes = {cls for classes in groups.CLASSES.values() for cls in classes}
     assert rlbench.lanes  # all choices are imported by now
     bases = {base for group in groups.CLASSES for base in (typing.get_type_hints(Variant)[group],)}
-    assert all(base.__module__ == "rlbench.lanes.bases" for base in bases)
+    assert all(base.__module__ == "rlbench.lanes.choices.bases" for base in bases)
     assert {cls for cls in Choice.__subclasses__() if cls.__module__.startswith("rlbench.")} == {Variant, *bases}
     for base in bases:
         assert classes.issuperset(cls for cls in base.__subclasses__() if cls.__module__.startswith("rlbench."))

@@ -16,9 +16,9 @@ from rlbench.config.own_choices import class_of
 from rlbench.config.plan import Cell
 from rlbench.config.sources import ChangedCodeError, source_digest
 from rlbench.errors import ConfigError
-from rlbench.lanes.choice import Choice, structure
-from rlbench.lanes.losses import Huber
-from rlbench.lanes.variant import Run, Variant
+from rlbench.lanes.choices.choice import Choice, structure
+from rlbench.lanes.choices.losses import Huber
+from rlbench.lanes.choices.variant import Run, Variant
 from tests.config.own_modules import ALL, LOG_COSH, MEMBERS, Write
 
 
@@ -59,7 +59,7 @@ OWN_REPLAY = """
 import dataclasses
 
 from rlbench import structural
-from rlbench.lanes.replay import Uniform
+from rlbench.lanes.choices.replay import Uniform
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +93,7 @@ def test_its_fields_are_keys_and_factors(write: Write) -> None:
 
 
 def test_a_member_by_the_name_of_its_class_is_that_member() -> None:
-    by_class = run_for("loss=rlbench.lanes.losses:Huber", "loss.delta=2")
+    by_class = run_for("loss=rlbench.lanes.choices.losses:Huber", "loss.delta=2")
     assert by_class == run_for("loss=huber", "loss.delta=2")
     assert spec_of(by_class)["variant"]["loss"] == {"kind": "huber", "delta": 2.0}
 
@@ -341,7 +341,7 @@ def test_help_says_that_every_group_takes_a_class() -> None:
 
 def test_an_object_that_is_no_choice_has_no_kind_of_a_member(write: Write) -> None:
     """A class that borrows the name of a member would be stored as that member."""
-    text = HEAD + "from rlbench.lanes.losses import Huber\n" + FROZEN + "class A(Huber):\n    kind = 'huber'\n"
+    text = HEAD + "from rlbench.lanes.choices.losses import Huber\n" + FROZEN + "class A(Huber):\n    kind = 'huber'\n"
     assert "it calls itself 'huber': leave `kind` out" in refusal(f"loss={write('own_wrong', text)}:A")
     assert Huber.kind == "huber"
     assert not hasattr(Choice, "kind")

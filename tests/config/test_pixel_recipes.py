@@ -12,18 +12,18 @@ import torch
 from rlbench.config import resolve, run_id, run_of, spec_of
 from rlbench.envs.registry import describe
 from rlbench.errors import ConfigError
-from rlbench.lanes.chunks import bytes_per_lane
-from rlbench.lanes.clipping import ClipValue
-from rlbench.lanes.convolution import Conv
-from rlbench.lanes.exploration import Exponential
-from rlbench.lanes.lane_state import final_weights, initial_state
-from rlbench.lanes.losses import Huber
-from rlbench.lanes.observations import Pixel
-from rlbench.lanes.observing import observed
-from rlbench.lanes.optimizers import RMSprop
-from rlbench.lanes.replay import Uniform
-from rlbench.lanes.targets import Periodic
-from rlbench.lanes.variant import Run
+from rlbench.lanes.choices.clipping import ClipValue
+from rlbench.lanes.choices.convolution import Conv
+from rlbench.lanes.choices.exploration import Exponential
+from rlbench.lanes.choices.losses import Huber
+from rlbench.lanes.choices.observations import Pixel
+from rlbench.lanes.choices.optimizers import RMSprop
+from rlbench.lanes.choices.replay import Uniform
+from rlbench.lanes.choices.targets import Periodic
+from rlbench.lanes.choices.variant import Run
+from rlbench.lanes.fast.chunks import bytes_per_lane
+from rlbench.lanes.steps.observing import observed
+from rlbench.lanes.training.lane_state import final_weights, initial_state
 
 
 def run_for(*words: str) -> Run:

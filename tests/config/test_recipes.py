@@ -12,20 +12,20 @@ import torch
 from rlbench.config import resolve, run_id, run_of, spec_of
 from rlbench.config.settings import Settings
 from rlbench.envs.registry import describe
-from rlbench.lanes.choice import stack
-from rlbench.lanes.clipping import ClipNorm, ClipValue, NoClip
-from rlbench.lanes.distributions import C51
-from rlbench.lanes.estimators import Scalar
-from rlbench.lanes.exploration import Exponential, Linear, Multiplicative
-from rlbench.lanes.losses import CrossEntropy, Huber, Squared
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.observations import State
-from rlbench.lanes.optimizers import Adam, AdamW, RMSprop
-from rlbench.lanes.replay import Uniform
-from rlbench.lanes.returns import OneStep
-from rlbench.lanes.targets import Periodic
-from rlbench.lanes.validation import EpisodeValidation, NoValidation
-from rlbench.lanes.variant import Budget, Environment, Run
+from rlbench.lanes.choices.choice import stack
+from rlbench.lanes.choices.clipping import ClipNorm, ClipValue, NoClip
+from rlbench.lanes.choices.distributions import C51
+from rlbench.lanes.choices.estimators import Scalar
+from rlbench.lanes.choices.exploration import Exponential, Linear, Multiplicative
+from rlbench.lanes.choices.losses import CrossEntropy, Huber, Squared
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.observations import State
+from rlbench.lanes.choices.optimizers import Adam, AdamW, RMSprop
+from rlbench.lanes.choices.replay import Uniform
+from rlbench.lanes.choices.returns import OneStep
+from rlbench.lanes.choices.targets import Periodic
+from rlbench.lanes.choices.validation import EpisodeValidation, NoValidation
+from rlbench.lanes.choices.variant import Budget, Environment, Run
 
 FIXED = {"mlp_hard": "mlp_hard_fixed", "keras_mountaincar": "keras_mountaincar_fixed", "torchkeras": "torchkeras_fixed"}
 STUDIED = ("revisiting_rainbow", "revisiting_rainbow_acrobot", "revisiting_rainbow_mountaincar")

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from rlbench.config import Cell, composing, parse_seeds, planned_runs, resolve, run_id
 from rlbench.config.launchers import LauncherSettings
 from rlbench.errors import ConfigError
-from rlbench.lanes.exploration import Linear
-from rlbench.lanes.losses import Huber
-from rlbench.lanes.prioritised import Prioritised
-from rlbench.lanes.variant import Budget, Environment, Variant
+from rlbench.lanes.choices.exploration import Linear
+from rlbench.lanes.choices.losses import Huber
+from rlbench.lanes.choices.prioritised import Prioritised
+from rlbench.lanes.choices.variant import Budget, Environment, Variant
 from rlbench.tracking import TrackingSettings
 
 

@@ -9,18 +9,18 @@ from importlib.util import find_spec
 import pytest
 
 from rlbench.config import resolve
-from rlbench.lanes.clipping import NoClip
-from rlbench.lanes.distributions import C51
-from rlbench.lanes.estimators import Scalar
-from rlbench.lanes.exploration import Constant
-from rlbench.lanes.losses import CrossEntropy, Squared
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.optimizers import Adam
-from rlbench.lanes.prioritised import Prioritised
-from rlbench.lanes.replay import Uniform
-from rlbench.lanes.returns import NStep, OneStep
-from rlbench.lanes.targets import Periodic
-from rlbench.lanes.variant import Environment, Run
+from rlbench.lanes.choices.clipping import NoClip
+from rlbench.lanes.choices.distributions import C51
+from rlbench.lanes.choices.estimators import Scalar
+from rlbench.lanes.choices.exploration import Constant
+from rlbench.lanes.choices.losses import CrossEntropy, Squared
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.optimizers import Adam
+from rlbench.lanes.choices.prioritised import Prioritised
+from rlbench.lanes.choices.replay import Uniform
+from rlbench.lanes.choices.returns import NStep, OneStep
+from rlbench.lanes.choices.targets import Periodic
+from rlbench.lanes.choices.variant import Environment, Run
 
 TURN = math.pi
 # Suffix of the recipe: environment, lowest and highest observation, largest atom, steps, steps between targets.

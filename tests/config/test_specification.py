@@ -14,17 +14,17 @@ from rlbench.config import groups, run_id, run_of, spec_of
 from rlbench.config.keys import Key, keys_of
 from rlbench.config.specification import resolved
 from rlbench.errors import ConfigError
-from rlbench.lanes.choice import Choice, is_left_out
-from rlbench.lanes.estimators import Scalar
-from rlbench.lanes.exploration import Linear
-from rlbench.lanes.losses import Huber
-from rlbench.lanes.observations import State
-from rlbench.lanes.optimizers import Adam
-from rlbench.lanes.prioritised import Prioritised
-from rlbench.lanes.returns import OneStep
-from rlbench.lanes.targets import Periodic
-from rlbench.lanes.validation import EpisodeValidation, NoValidation
-from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
+from rlbench.lanes.choices.choice import Choice, is_left_out
+from rlbench.lanes.choices.estimators import Scalar
+from rlbench.lanes.choices.exploration import Linear
+from rlbench.lanes.choices.losses import Huber
+from rlbench.lanes.choices.observations import State
+from rlbench.lanes.choices.optimizers import Adam
+from rlbench.lanes.choices.prioritised import Prioritised
+from rlbench.lanes.choices.returns import OneStep
+from rlbench.lanes.choices.targets import Periodic
+from rlbench.lanes.choices.validation import EpisodeValidation, NoValidation
+from rlbench.lanes.choices.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
 
 
 def values_of(key: Key) -> st.SearchStrategy[Any]:

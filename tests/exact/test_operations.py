@@ -11,7 +11,7 @@ from torch import Tensor
 from rlbench import exact
 from rlbench.errors import ConfigError
 from rlbench.exact.operations import inexact, traced
-from rlbench.lanes.compiling import Computation
+from rlbench.lanes.fast.compiling import Computation
 
 GENERATOR = torch.Generator().manual_seed(0)
 X, Y = (torch.rand(10_007, generator=GENERATOR) * 100 - 50 for _ in range(2))

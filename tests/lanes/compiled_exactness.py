@@ -6,13 +6,13 @@ import sys
 from exactness_cases import BASE, BUSY, HARD, PIXELS, SOFT, VARIANTS
 from lane_runs import Outcome, collect, finish, fresh, small_run, train, with_fields
 
-from rlbench.lanes.chunks import chunk_width
-from rlbench.lanes.compiling import prepare_process
-from rlbench.lanes.losses import Huber
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.targets import Periodic
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.variant import Environment, Run
+from rlbench.lanes.choices.losses import Huber
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.targets import Periodic
+from rlbench.lanes.choices.variant import Environment, Run
+from rlbench.lanes.fast.chunks import chunk_width
+from rlbench.lanes.fast.compiling import prepare_process
+from rlbench.lanes.training.trainer import Trainer
 
 SHAPES = {
     "base": with_fields(BASE, network=MLP(), target=HARD, batch_size=64, replay__warmup=64),

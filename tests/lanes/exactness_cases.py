@@ -1,19 +1,19 @@
 """Cohorts whose lanes must not feel each other: the four named algorithms, and structures that stress the layout of the arithmetic."""
 
-from rlbench.lanes.clipping import ClipNorm, ClipValue
-from rlbench.lanes.convolution import Conv
-from rlbench.lanes.distributions import C51
-from rlbench.lanes.exploration import Constant, Exponential, Linear, Multiplicative
-from rlbench.lanes.losses import CrossEntropy, Huber
-from rlbench.lanes.networks import MLP, UniformPolicy
-from rlbench.lanes.observations import Pixel
-from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
-from rlbench.lanes.prioritised import Prioritised
-from rlbench.lanes.replay import Uniform
-from rlbench.lanes.returns import NStep
-from rlbench.lanes.targets import NoTarget, Periodic
-from rlbench.lanes.validation import EpisodeValidation
-from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
+from rlbench.lanes.choices.clipping import ClipNorm, ClipValue
+from rlbench.lanes.choices.convolution import Conv
+from rlbench.lanes.choices.distributions import C51
+from rlbench.lanes.choices.exploration import Constant, Exponential, Linear, Multiplicative
+from rlbench.lanes.choices.losses import CrossEntropy, Huber
+from rlbench.lanes.choices.networks import MLP, UniformPolicy
+from rlbench.lanes.choices.observations import Pixel
+from rlbench.lanes.choices.optimizers import SGD, Adam, AdamW, RMSprop
+from rlbench.lanes.choices.prioritised import Prioritised
+from rlbench.lanes.choices.replay import Uniform
+from rlbench.lanes.choices.returns import NStep
+from rlbench.lanes.choices.targets import NoTarget, Periodic
+from rlbench.lanes.choices.validation import EpisodeValidation
+from rlbench.lanes.choices.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
 
 from lane_runs import with_fields  # isort: skip
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
-from rlbench.lanes.exploration import Constant
-from rlbench.lanes.lane import Events, Lane
-from rlbench.lanes.lane_state import initial_state
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.replay import Uniform
+from rlbench.lanes.choices.exploration import Constant
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.replay import Uniform
+from rlbench.lanes.choices.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
 from rlbench.lanes.tensors import Tensors
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
+from rlbench.lanes.training.lane import Events, Lane
+from rlbench.lanes.training.lane_state import initial_state
+from rlbench.lanes.training.trainer import Trainer
 
 # Two episodes in three are cut at 12 steps, the others end by falling.
 CARTPOLE = Environment("CartPole-v1", max_env_steps=12)

@@ -13,12 +13,12 @@ from plain_networks import PlainNetwork
 from plain_philox import stream_words
 from torch import Tensor, nn
 
-from rlbench.lanes.clipping import ClipNorm, ClipValue
-from rlbench.lanes.losses import Huber
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
-from rlbench.lanes.targets import Periodic
-from rlbench.lanes.variant import Variant
+from rlbench.lanes.choices.clipping import ClipNorm, ClipValue
+from rlbench.lanes.choices.losses import Huber
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.optimizers import SGD, Adam, AdamW, RMSprop
+from rlbench.lanes.choices.targets import Periodic
+from rlbench.lanes.choices.variant import Variant
 
 REPLAY_STREAM = 4
 

@@ -9,7 +9,7 @@ import torch
 from plain_philox import stream_words
 from torch import Tensor, nn
 
-from rlbench.lanes.networks import MLP
+from rlbench.lanes.choices.networks import MLP
 
 NOISE_STREAM = 8
 PASSES = {"acting": 0, "learning": 1, "target": 2, "choosing": 3}

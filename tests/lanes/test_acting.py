@@ -7,10 +7,10 @@ import torch
 from lane_runs import SMALL, fresh, small_run, weights_of, with_fields
 from plain_philox import stream_words
 
-from rlbench.lanes.exploration import Constant, Linear
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.variant import Environment
+from rlbench.lanes.choices.exploration import Constant, Linear
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.variant import Environment
+from rlbench.lanes.training.trainer import Trainer
 
 RESET, EXPLORATION = 2, 3
 NUM_STEPS = 90

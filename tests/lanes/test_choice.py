@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from lane_runs import SMALL, small_run, with_fields
 
 from rlbench.errors import ConfigError
-from rlbench.lanes.choice import Choice, check, number, numbers, stack, structural, structure, with_numbers
-from rlbench.lanes.clipping import ClipNorm
-from rlbench.lanes.exploration import Constant, Linear
-from rlbench.lanes.losses import Huber, Squared
-from rlbench.lanes.networks import MLP, UniformPolicy
-from rlbench.lanes.optimizers import SGD, Adam, RMSprop
-from rlbench.lanes.registry import CLASSES
-from rlbench.lanes.replay import Uniform
-from rlbench.lanes.targets import NoTarget, Periodic
-from rlbench.lanes.variant import Budget, Environment, Evaluation, Variant, check_run
+from rlbench.lanes.choices.choice import Choice, check, number, numbers, stack, structural, structure, with_numbers
+from rlbench.lanes.choices.clipping import ClipNorm
+from rlbench.lanes.choices.exploration import Constant, Linear
+from rlbench.lanes.choices.losses import Huber, Squared
+from rlbench.lanes.choices.networks import MLP, UniformPolicy
+from rlbench.lanes.choices.optimizers import SGD, Adam, RMSprop
+from rlbench.lanes.choices.registry import CLASSES
+from rlbench.lanes.choices.replay import Uniform
+from rlbench.lanes.choices.targets import NoTarget, Periodic
+from rlbench.lanes.choices.variant import Budget, Environment, Evaluation, Variant, check_run
 
 ALL_CHOICES = [*(cls for members in CLASSES.values() for cls in members), Variant]
 

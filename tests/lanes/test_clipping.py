@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from rlbench.errors import ConfigError
-from rlbench.lanes.choice import check, stack
-from rlbench.lanes.clipping import ClipNorm, ClipValue, NoClip
-from rlbench.lanes.registry import CLASSES
+from rlbench.lanes.choices.choice import check, stack
+from rlbench.lanes.choices.clipping import ClipNorm, ClipValue, NoClip
+from rlbench.lanes.choices.registry import CLASSES
 
 SHAPES = ((4, 3), (1, 3), (2, 3))
 SCALES = (0.01, 1.0, 100.0)

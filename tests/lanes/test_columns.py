@@ -3,9 +3,9 @@
 import torch
 from lane_runs import SMALL, fresh, small_run
 
-from rlbench.lanes.columns import Column, Columns
-from rlbench.lanes.lane_state import of_now
-from rlbench.lanes.trainer import Trainer
+from rlbench.lanes.steps.columns import Column, Columns
+from rlbench.lanes.training.lane_state import of_now
+from rlbench.lanes.training.trainer import Trainer
 
 
 def test_values_come_back_and_truth_values_cost_a_bit() -> None:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from rlbench.envs.frames import frame_renderer
-from rlbench.lanes.compiling import Computation, can_compile
-from rlbench.lanes.drawing import Drawing
-from rlbench.lanes.observations import Pixel
-from rlbench.lanes.observing import window_of
+from rlbench.lanes.choices.observations import Pixel
+from rlbench.lanes.fast.compiling import Computation, can_compile
+from rlbench.lanes.fast.drawing import Drawing
+from rlbench.lanes.steps.observing import window_of
 
 pytestmark = pytest.mark.slow  # the compiler takes seconds to start
 
@@ -63,7 +63,7 @@ def test_minibatches_are_drawn_as_frames_are(bottom: float) -> None:
 
 PROGRAM = """
 import torch
-from rlbench.lanes.compiling import Computation
+from rlbench.lanes.fast.compiling import Computation
 x = torch.rand(1003, generator=torch.Generator().manual_seed(0)) * 10 - 5
 print(torch.equal(Computation(lambda x: x * x + x)(x), x * x + x))
 """

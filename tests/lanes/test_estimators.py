@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from rlbench import exact
-from rlbench.lanes.bases import Minibatch
-from rlbench.lanes.choice import stack
-from rlbench.lanes.distributions import C51, QR
-from rlbench.lanes.estimators import Munchausen
-from rlbench.lanes.learning import TakenAction
-from rlbench.lanes.losses import CrossEntropy, Huber
-from rlbench.lanes.returns import NStep
-from rlbench.lanes.variant import Variant
+from rlbench.lanes.choices.bases import Minibatch
+from rlbench.lanes.choices.choice import stack
+from rlbench.lanes.choices.distributions import C51, QR
+from rlbench.lanes.choices.estimators import Munchausen
+from rlbench.lanes.choices.losses import CrossEntropy, Huber
+from rlbench.lanes.choices.returns import NStep
+from rlbench.lanes.choices.variant import Variant
+from rlbench.lanes.steps.learning import TakenAction
 
 L, B, A, N = 2, 6, 3, 5
 RANDOM = torch.Generator().manual_seed(0)

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from rlbench.lanes.choices.registry import CLASSES, every_variant
+from rlbench.lanes.choices.variant import Variant
 from rlbench.lanes.exactness import what_breaks
-from rlbench.lanes.registry import CLASSES, every_variant
-from rlbench.lanes.variant import Variant
 
 VARIANTS = dict(every_variant())
 PROGRAM = """
 import sys
-from rlbench.lanes.compiling import prepare_process
+from rlbench.lanes.fast.compiling import prepare_process
 from rlbench.lanes.exactness import what_breaks
-from rlbench.lanes.registry import every_variant
+from rlbench.lanes.choices.registry import every_variant
 prepare_process()
 found = {name: what_breaks(variant) for name, variant in every_variant() if name.startswith(sys.argv[1])}
 assert found, sys.argv[1]

@@ -8,11 +8,11 @@ import torch
 from lane_runs import SMALL, fresh, small_run, with_fields
 
 from rlbench.errors import ConfigError
-from rlbench.lanes.choice import check, stack
-from rlbench.lanes.exploration import Constant, Exponential, Linear, Multiplicative
-from rlbench.lanes.lane_state import join
-from rlbench.lanes.noise import acting_noise
-from rlbench.lanes.registry import CLASSES
+from rlbench.lanes.choices.choice import check, stack
+from rlbench.lanes.choices.exploration import Constant, Exponential, Linear, Multiplicative
+from rlbench.lanes.choices.registry import CLASSES
+from rlbench.lanes.steps.noise import acting_noise
+from rlbench.lanes.training.lane_state import join
 
 
 def epsilon(choice: Any, *n: int) -> list[float]:

@@ -9,12 +9,12 @@ import torch
 from lane_runs import SMALL, Outcome, collect, finish, fresh, small_run, train, weights_of, with_fields
 from plain_dqn import PlainDQN
 
-from rlbench.lanes.clipping import ClipNorm
-from rlbench.lanes.losses import Huber
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.optimizers import SGD, Adam
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.variant import Run, Variant
+from rlbench.lanes.choices.clipping import ClipNorm
+from rlbench.lanes.choices.losses import Huber
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.optimizers import SGD, Adam
+from rlbench.lanes.choices.variant import Run, Variant
+from rlbench.lanes.training.trainer import Trainer
 
 VARIANTS = {
     "adam": SMALL,

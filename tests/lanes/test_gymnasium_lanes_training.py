@@ -11,11 +11,11 @@ from lane_runs import SMALL, Outcome, collect, finish, fresh, small_run, state_d
 
 from rlbench.envs.gymnasium_lanes import LaneSnapshot
 from rlbench.errors import RlbenchError
-from rlbench.lanes.lane import Lane
-from rlbench.lanes.networks import UniformPolicy
+from rlbench.lanes.choices.networks import UniformPolicy
+from rlbench.lanes.choices.variant import Environment, Run, Variant
 from rlbench.lanes.streams import reset_seed
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.variant import Environment, Run, Variant
+from rlbench.lanes.training.lane import Lane
+from rlbench.lanes.training.trainer import Trainer
 
 MIDWAY = 47
 

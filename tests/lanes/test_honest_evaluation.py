@@ -7,10 +7,10 @@ import torch
 from lane_runs import SMALL, fresh, small_run, state_digest, train, weights_of, with_fields
 from plain_philox import stream_words
 
-from rlbench.lanes.exploration import Constant
-from rlbench.lanes.networks import MLP, UniformPolicy
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.variant import Diagnostics, Environment, Evaluation
+from rlbench.lanes.choices.exploration import Constant
+from rlbench.lanes.choices.networks import MLP, UniformPolicy
+from rlbench.lanes.choices.variant import Diagnostics, Environment, Evaluation
+from rlbench.lanes.training.trainer import Trainer
 
 RESET, UNIFORM_POLICY = 2, 5
 EVALUATION_NAMESPACE = 0x10000 + 1

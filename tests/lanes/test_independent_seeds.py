@@ -9,18 +9,18 @@ from chain_env import registered_chain
 from lane_runs import CARTPOLE, SMALL, fresh, small_run, train, with_fields
 
 from rlbench.envs.gymnasium_lanes import GymnasiumLanes
-from rlbench.lanes import player
-from rlbench.lanes.choice import stack
-from rlbench.lanes.exploration import Constant
-from rlbench.lanes.lane_state import join
-from rlbench.lanes.losses import Huber
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.noise import acting_noise
-from rlbench.lanes.optimizers import SGD
-from rlbench.lanes.replay import Uniform
-from rlbench.lanes.targets import Periodic
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.variant import Environment, Evaluation, Variant
+from rlbench.lanes.choices.choice import stack
+from rlbench.lanes.choices.exploration import Constant
+from rlbench.lanes.choices.losses import Huber
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.optimizers import SGD
+from rlbench.lanes.choices.replay import Uniform
+from rlbench.lanes.choices.targets import Periodic
+from rlbench.lanes.choices.variant import Environment, Evaluation, Variant
+from rlbench.lanes.steps import player
+from rlbench.lanes.steps.noise import acting_noise
+from rlbench.lanes.training.lane_state import join
+from rlbench.lanes.training.trainer import Trainer
 
 # Variants that differ in everything but the observations, one without learning among them.
 VARIANTS = {

@@ -16,8 +16,8 @@ import torch
 from exactness_cases import VARIANTS, lane_run
 from lane_runs import Outcome, collect, finish, fresh, state_digest, train
 
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.trainer import Trainer
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.training.trainer import Trainer
 
 COMPANY = tuple(range(9))
 MIDWAY = 47  # within an episode, after warm-up, not at a row

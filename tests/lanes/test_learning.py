@@ -6,13 +6,13 @@ import torch
 from chain_env import NUM_PLACES, best_values, registered_chain
 from lane_runs import fresh, small_run, train, weights_of, with_fields
 
-from rlbench.lanes.exploration import Constant, Linear
-from rlbench.lanes.losses import Huber
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.optimizers import Adam
-from rlbench.lanes.replay import Uniform
-from rlbench.lanes.targets import Periodic
-from rlbench.lanes.variant import Diagnostics, Environment, Evaluation, Variant
+from rlbench.lanes.choices.exploration import Constant, Linear
+from rlbench.lanes.choices.losses import Huber
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.optimizers import Adam
+from rlbench.lanes.choices.replay import Uniform
+from rlbench.lanes.choices.targets import Periodic
+from rlbench.lanes.choices.variant import Diagnostics, Environment, Evaluation, Variant
 
 CHAIN_VARIANT = Variant(
     network=MLP(units=(32,)),

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from rlbench.errors import ConfigError
-from rlbench.lanes.choice import check, stack
-from rlbench.lanes.losses import Huber, Squared
-from rlbench.lanes.registry import CLASSES
+from rlbench.lanes.choices.choice import check, stack
+from rlbench.lanes.choices.losses import Huber, Squared
+from rlbench.lanes.choices.registry import CLASSES
 
 DELTAS = (0.5, 1.0, 3.0)
 

@@ -14,17 +14,17 @@ from rlbench import exact
 from rlbench.config.plan import Cell, check_cell
 from rlbench.errors import ConfigError
 from rlbench.exact.gaussian import emulated
-from rlbench.lanes.acting import choose
-from rlbench.lanes.choice import check
+from rlbench.lanes.choices.choice import check
+from rlbench.lanes.choices.exploration import Constant
+from rlbench.lanes.choices.layers import NORM_EPS, NoisyLinear, factor
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.registry import small_variant
 from rlbench.lanes.exactness import what_breaks
-from rlbench.lanes.exploration import Constant
-from rlbench.lanes.lane_state import initial_state
-from rlbench.lanes.layers import NORM_EPS, NoisyLinear, factor
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.registry import small_variant
+from rlbench.lanes.steps.acting import choose
+from rlbench.lanes.steps.weight_noise import Pass, drawn, drawn_in
 from rlbench.lanes.tensors import group
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.weight_noise import Pass, drawn, drawn_in
+from rlbench.lanes.training.lane_state import initial_state
+from rlbench.lanes.training.trainer import Trainer
 from rlbench.playing.choosing import plain_module
 
 LOW, HIGH = (-2.4, -5.0, -math.pi / 12, -2 * math.pi), (2.4, 5.0, math.pi / 12, 2 * math.pi)
@@ -187,7 +187,7 @@ def test_each_step_and_update_draws_anew_and_evaluation_draws_nothing(monkeypatc
         return drawn(network, lanes, params, which, earlier)
 
     for module in ("weight_noise", "learning"):
-        monkeypatch.setattr(f"rlbench.lanes.{module}.drawn", noted)
+        monkeypatch.setattr(f"rlbench.lanes.steps.{module}.drawn", noted)
     monkeypatch.setenv("RLBENCH_CHECK_EXACT", "0")
     variant = with_fields(SMALL, network=MLP(units=(6,), noise="fresh"), exploration=Constant(0.0), double=True)
     train([small_run(variant, steps=30)])

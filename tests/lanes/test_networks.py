@@ -10,9 +10,9 @@ from torch import nn
 
 from rlbench import exact
 from rlbench.errors import ConfigError
-from rlbench.lanes.choice import check
-from rlbench.lanes.networks import MLP, UniformPolicy
-from rlbench.lanes.registry import CLASSES
+from rlbench.lanes.choices.choice import check
+from rlbench.lanes.choices.networks import MLP, UniformPolicy
+from rlbench.lanes.choices.registry import CLASSES
 
 NUM_LANES = 3
 # (features, units, actions): products of many widths.

@@ -10,16 +10,16 @@ import pytest
 PROGRAM = """
 import sys, torch
 from rlbench.lanes import exactness
-from rlbench.lanes.compiling import prepare_process
-from rlbench.lanes.lane import Lane
-from rlbench.lanes.prioritised import Prioritised
-from rlbench.lanes.registry import small, small_variant
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.losses import CrossEntropy, Huber
-from rlbench.lanes.distributions import C51
-from rlbench.lanes.exploration import Constant
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.returns import NStep
+from rlbench.lanes.fast.compiling import prepare_process
+from rlbench.lanes.training.lane import Lane
+from rlbench.lanes.choices.prioritised import Prioritised
+from rlbench.lanes.choices.registry import small, small_variant
+from rlbench.lanes.training.trainer import Trainer
+from rlbench.lanes.choices.losses import CrossEntropy, Huber
+from rlbench.lanes.choices.distributions import C51
+from rlbench.lanes.choices.exploration import Constant
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.returns import NStep
 prepare_process()
 what, path, name = sys.argv[1:]
 rainbow = {"network": MLP(units=(9,), head="dueling", noise="fresh"), "estimator": small(C51), "loss": CrossEntropy(), "double": True}

@@ -8,11 +8,11 @@ import torch
 from plain_dqn import torch_optimizer
 
 from rlbench.errors import ConfigError
-from rlbench.lanes.choice import check, stack
-from rlbench.lanes.lane_state import initial_state
-from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
-from rlbench.lanes.registry import CLASSES
-from rlbench.lanes.variant import Variant
+from rlbench.lanes.choices.choice import check, stack
+from rlbench.lanes.choices.optimizers import SGD, Adam, AdamW, RMSprop
+from rlbench.lanes.choices.registry import CLASSES
+from rlbench.lanes.choices.variant import Variant
+from rlbench.lanes.training.lane_state import initial_state
 
 from lane_runs import small_run  # isort: skip
 

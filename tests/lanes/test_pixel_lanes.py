@@ -4,12 +4,12 @@ import pytest
 import torch
 from lane_runs import SMALL, fresh, small_run, train, with_fields
 
-from rlbench.lanes.convolution import Conv
-from rlbench.lanes.exploration import Constant
-from rlbench.lanes.observations import Pixel
-from rlbench.lanes.replay import Uniform
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.variant import Environment, Run
+from rlbench.lanes.choices.convolution import Conv
+from rlbench.lanes.choices.exploration import Constant
+from rlbench.lanes.choices.observations import Pixel
+from rlbench.lanes.choices.replay import Uniform
+from rlbench.lanes.choices.variant import Environment, Run
+from rlbench.lanes.training.trainer import Trainer
 
 WHOLE = Pixel(top=0.0, bottom=1.0, width=1.0, follow=False, rows=15, columns=21, colour="grey", combine="both")
 SEEN = with_fields(

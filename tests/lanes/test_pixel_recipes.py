@@ -8,26 +8,26 @@ from lane_runs import fresh, small_run, with_fields
 from torch import Tensor, nn
 
 from rlbench.errors import ConfigError
-from rlbench.lanes.choice import stack
-from rlbench.lanes.chunks import bytes_per_lane, stored_columns
-from rlbench.lanes.clipping import ClipNorm
-from rlbench.lanes.convolution import Conv
-from rlbench.lanes.exploration import Constant
-from rlbench.lanes.lane_state import final_weights, initial_state
-from rlbench.lanes.losses import Huber
-from rlbench.lanes.noise import first_states, replay_places
-from rlbench.lanes.observations import Pixel
-from rlbench.lanes.observing import observed, observed_env
-from rlbench.lanes.optimizers import SGD
-from rlbench.lanes.replay import Uniform
-from rlbench.lanes.sight import sight_of
-from rlbench.lanes.targets import Periodic
+from rlbench.lanes.choices.choice import stack
+from rlbench.lanes.choices.clipping import ClipNorm
+from rlbench.lanes.choices.convolution import Conv
+from rlbench.lanes.choices.exploration import Constant
+from rlbench.lanes.choices.losses import Huber
+from rlbench.lanes.choices.observations import Pixel
+from rlbench.lanes.choices.optimizers import SGD
+from rlbench.lanes.choices.replay import Uniform
+from rlbench.lanes.choices.targets import Periodic
+from rlbench.lanes.choices.validation import EpisodeValidation
+from rlbench.lanes.choices.variant import Environment, Evaluation, Run, Variant, check_run
+from rlbench.lanes.fast.chunks import bytes_per_lane, stored_columns
+from rlbench.lanes.steps.noise import first_states, replay_places
+from rlbench.lanes.steps.observing import observed, observed_env
+from rlbench.lanes.steps.update import minibatch, update
 from rlbench.lanes.tensors import group
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.update import minibatch, update
-from rlbench.lanes.validation import EpisodeValidation
-from rlbench.lanes.validations import RESET_INDEX
-from rlbench.lanes.variant import Environment, Evaluation, Run, Variant, check_run
+from rlbench.lanes.training.lane_state import final_weights, initial_state
+from rlbench.lanes.training.sight import sight_of
+from rlbench.lanes.training.trainer import Trainer
+from rlbench.lanes.training.validations import RESET_INDEX
 
 NETWORK = Conv(channels=(5, 7), kernels=(5, 3), strides=(3, 2), hidden=(9,))
 VARIANT = Variant(

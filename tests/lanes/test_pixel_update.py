@@ -16,15 +16,15 @@ from torch import Tensor, nn
 
 from rlbench.config import resolve
 from rlbench.envs.pixels import FramedEnv
-from rlbench.lanes.convolution import Conv
-from rlbench.lanes.exploration import Constant
-from rlbench.lanes.lane_state import final_weights
-from rlbench.lanes.losses import Huber
-from rlbench.lanes.observing import observed
-from rlbench.lanes.optimizers import RMSprop
+from rlbench.lanes.choices.convolution import Conv
+from rlbench.lanes.choices.exploration import Constant
+from rlbench.lanes.choices.losses import Huber
+from rlbench.lanes.choices.optimizers import RMSprop
+from rlbench.lanes.choices.variant import Environment, Evaluation, Run
+from rlbench.lanes.steps.observing import observed
 from rlbench.lanes.tensors import group
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.variant import Environment, Evaluation, Run
+from rlbench.lanes.training.lane_state import final_weights
+from rlbench.lanes.training.trainer import Trainer
 
 # The bias of a convolution ahead of a batch norm changes nothing, so that its gradient is rounding error, which the tutorial's own eps
 # would blow up to steps of full size; and its learning rate makes the two computations' rounding errors grow with each update.

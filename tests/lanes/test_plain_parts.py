@@ -11,17 +11,17 @@ from plain.n_step import Plain as PlainNStep
 from plain_dqn import REPLAY_STREAM
 from plain_philox import stream_words
 
-from rlbench.lanes.distributions import C51, QR
-from rlbench.lanes.estimators import Munchausen
-from rlbench.lanes.losses import CrossEntropy, Huber
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.prioritised import Prioritised
-from rlbench.lanes.replay import Uniform
-from rlbench.lanes.returns import NStep
-from rlbench.lanes.targets import Periodic
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.transitions import read
-from rlbench.lanes.variant import Environment, Variant
+from rlbench.lanes.choices.distributions import C51, QR
+from rlbench.lanes.choices.estimators import Munchausen
+from rlbench.lanes.choices.losses import CrossEntropy, Huber
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.prioritised import Prioritised
+from rlbench.lanes.choices.replay import Uniform
+from rlbench.lanes.choices.returns import NStep
+from rlbench.lanes.choices.targets import Periodic
+from rlbench.lanes.choices.variant import Environment, Variant
+from rlbench.lanes.steps.transitions import read
+from rlbench.lanes.training.trainer import Trainer
 
 
 def prioritised(**numbers: float) -> Prioritised:
@@ -119,7 +119,7 @@ def test_every_drawn_transition_is_three_steps_of_one_episode(replay: Any, monke
         small_run(with_fields(variant, discount=0.9 + 0.09 * lane), seed=lane, steps=1000, env=env) for lane in range(2)
     ]
     trainer, seen = Trainer([fresh(run) for run in runs]), []
-    monkeypatch.setattr("rlbench.lanes.update.read", lambda *given: seen.append(read(*given)) or seen[-1])
+    monkeypatch.setattr("rlbench.lanes.steps.update.read", lambda *given: seen.append(read(*given)) or seen[-1])
     steps: list[list[np.ndarray]] = [[], []]
     ends = {"terminated": 0, "cut": 0, "going on": 0}
     for step in range(120):

@@ -9,10 +9,10 @@ from lane_runs import SMALL, fresh, small_run, with_fields
 from plain.prioritised import Plain
 from scipy import stats
 
-from rlbench.lanes import sum_tree
-from rlbench.lanes.choice import stack
-from rlbench.lanes.noise import replay_words
-from rlbench.lanes.prioritised import Prioritised
+from rlbench.lanes.choices import sum_tree
+from rlbench.lanes.choices.choice import stack
+from rlbench.lanes.choices.prioritised import Prioritised
+from rlbench.lanes.steps.noise import replay_words
 from rlbench.lanes.tensors import Tensors, group
 
 MIDDLE = 2**31  # the word in the middle of a share

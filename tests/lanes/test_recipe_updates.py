@@ -18,9 +18,9 @@ from plain_philox import stream_words
 from torch import Tensor, nn
 
 from rlbench.config import resolve
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.variant import Run
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.variant import Run
+from rlbench.lanes.training.trainer import Trainer
 
 REPLAY_STREAM = 4
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from rlbench.lanes.choice import Choice, structural
-from rlbench.lanes.convolution import Conv
-from rlbench.lanes.losses import Huber, Squared
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.observations import Pixel, State
-from rlbench.lanes.optimizers import SGD
-from rlbench.lanes.registry import CLASSES, bases_of, every_variant, is_own, small_variant
-from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant, check_run
+from rlbench.lanes.choices.choice import Choice, structural
+from rlbench.lanes.choices.convolution import Conv
+from rlbench.lanes.choices.losses import Huber, Squared
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.observations import Pixel, State
+from rlbench.lanes.choices.optimizers import SGD
+from rlbench.lanes.choices.registry import CLASSES, bases_of, every_variant, is_own, small_variant
+from rlbench.lanes.choices.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant, check_run
 
 
 def flags_of(cls: Any) -> set[tuple[str, bool | str]]:

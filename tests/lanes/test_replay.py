@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from lane_runs import SMALL, fresh, small_run, with_fields
 from plain_dqn import minibatch
 
-from rlbench.lanes.noise import replay_words
-from rlbench.lanes.replay import Uniform
-from rlbench.lanes.trainer import Trainer
+from rlbench.lanes.choices.replay import Uniform
+from rlbench.lanes.steps.noise import replay_words
+from rlbench.lanes.training.trainer import Trainer
 
 WORD = st.integers(0, 2**32 - 1)
 EDGES = st.sampled_from([0, 1, 2**31, 2**32 - 2, 2**32 - 1])

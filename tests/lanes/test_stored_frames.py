@@ -11,18 +11,18 @@ from lane_runs import SMALL, Outcome, collect, finish, fresh, small_run, state_d
 
 from rlbench.envs.gymnasium_frames import describe_rendered, patch_of
 from rlbench.errors import ConfigError, RlbenchError
-from rlbench.lanes.convolution import Conv
-from rlbench.lanes.frame_memory import look_up
-from rlbench.lanes.lane import Lane
-from rlbench.lanes.networks import UniformPolicy
-from rlbench.lanes.observations import Pixel
-from rlbench.lanes.observing import observed, window_of
-from rlbench.lanes.replay import Uniform
-from rlbench.lanes.sight import sight_of
+from rlbench.lanes.choices.convolution import Conv
+from rlbench.lanes.choices.networks import UniformPolicy
+from rlbench.lanes.choices.observations import Pixel
+from rlbench.lanes.choices.replay import Uniform
+from rlbench.lanes.choices.validation import EpisodeValidation
+from rlbench.lanes.choices.variant import Environment, Run, Variant
+from rlbench.lanes.steps.frame_memory import look_up
+from rlbench.lanes.steps.observing import observed, window_of
 from rlbench.lanes.streams import reset_seed
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.validation import EpisodeValidation
-from rlbench.lanes.variant import Environment, Run, Variant
+from rlbench.lanes.training.lane import Lane
+from rlbench.lanes.training.sight import sight_of
+from rlbench.lanes.training.trainer import Trainer
 
 MIDWAY = 47
 PIXEL = Pixel(top=0.25, bottom=1.0, width=0.8, follow=False, rows=7, columns=10, combine="stack", frames=3,

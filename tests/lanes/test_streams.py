@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lane_runs import fresh, small_run
 
-from rlbench.lanes.choice import stack
-from rlbench.lanes.noise import acting_noise, replay_words
+from rlbench.lanes.choices.choice import stack
+from rlbench.lanes.steps.noise import acting_noise, replay_words
 from rlbench.lanes.streams import (
     EVALUATION,
     MAX_SEED,

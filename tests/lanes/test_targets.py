@@ -5,12 +5,12 @@ import torch
 from lane_runs import SMALL, fresh, small_run, with_fields
 
 from rlbench.errors import ConfigError
-from rlbench.lanes.choice import check
-from rlbench.lanes.lane_state import initial_state
-from rlbench.lanes.registry import CLASSES
-from rlbench.lanes.targets import NoTarget, Periodic, is_multiple
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.variant import Variant
+from rlbench.lanes.choices.choice import check
+from rlbench.lanes.choices.registry import CLASSES
+from rlbench.lanes.choices.targets import NoTarget, Periodic, is_multiple
+from rlbench.lanes.choices.variant import Variant
+from rlbench.lanes.training.lane_state import initial_state
+from rlbench.lanes.training.trainer import Trainer
 
 
 def moves(variants: list[Variant], steps: int) -> tuple[list[list[int]], Trainer]:

@@ -8,17 +8,17 @@ import torch
 from lane_runs import SMALL, fresh, small_run, train, weights_of, with_fields
 from plain_dqn import PlainDQN
 
-from rlbench.lanes.bases import Minibatch
-from rlbench.lanes.clipping import ClipNorm, ClipValue
-from rlbench.lanes.exploration import Constant
-from rlbench.lanes.learning import Passes, TakenAction
-from rlbench.lanes.losses import Huber
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.optimizers import SGD, Adam, AdamW, RMSprop
-from rlbench.lanes.replay import Uniform
-from rlbench.lanes.targets import NoTarget, Periodic
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.variant import Diagnostics, Environment, Variant
+from rlbench.lanes.choices.bases import Minibatch
+from rlbench.lanes.choices.clipping import ClipNorm, ClipValue
+from rlbench.lanes.choices.exploration import Constant
+from rlbench.lanes.choices.losses import Huber
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.optimizers import SGD, Adam, AdamW, RMSprop
+from rlbench.lanes.choices.replay import Uniform
+from rlbench.lanes.choices.targets import NoTarget, Periodic
+from rlbench.lanes.choices.variant import Diagnostics, Environment, Variant
+from rlbench.lanes.steps.learning import Passes, TakenAction
+from rlbench.lanes.training.trainer import Trainer
 
 NUM_STEPS = 60
 BASE = with_fields(SMALL, optimizer=Adam(lr=3e-3, eps=1e-4), target=Periodic(every=7))

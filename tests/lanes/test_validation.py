@@ -11,12 +11,12 @@ from plain_philox import stream_words
 
 from rlbench.envs.cartpole import CartPole
 from rlbench.errors import ConfigError
-from rlbench.lanes.exploration import Constant, Linear
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.targets import NoTarget, Periodic
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.validation import EpisodeValidation
-from rlbench.lanes.variant import Budget, Environment, Evaluation, Run, Variant, check_run
+from rlbench.lanes.choices.exploration import Constant, Linear
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.targets import NoTarget, Periodic
+from rlbench.lanes.choices.validation import EpisodeValidation
+from rlbench.lanes.choices.variant import Budget, Environment, Evaluation, Run, Variant, check_run
+from rlbench.lanes.training.trainer import Trainer
 
 WARMUP = 20
 RESET_STREAM, VALIDATION_STREAM = 2, 6

@@ -5,9 +5,9 @@ from pathlib import Path
 from rlbench.config import run_id, spec_of
 from rlbench.config.plan import PlannedRun
 from rlbench.config.specification import resolved
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.replay import Uniform
-from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.replay import Uniform
+from rlbench.lanes.choices.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
 from rlbench.store import Member, Store, load
 
 SMALL = Variant(network=MLP(units=(8, 8)), replay=Uniform(capacity=200, warmup=50), batch_size=8, update_period=4)

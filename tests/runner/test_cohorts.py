@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rlbench.config.plan import PlannedRun
-from rlbench.lanes.losses import Huber, Squared
+from rlbench.lanes.choices.losses import Huber, Squared
 from rlbench.runner import cohort
 from rlbench.runner.cohort import Cohort
 from rlbench.runner.cohorts import Cohorts

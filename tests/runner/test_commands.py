@@ -14,7 +14,7 @@ import torch
 
 import rlbench
 from rlbench.config import run_of
-from rlbench.lanes.networks import MLP
+from rlbench.lanes.choices.networks import MLP
 from rlbench.store import Checkpoint, Store, load
 from rlbench.store.checkpoints import read_header, write_checkpoint
 from rlbench.store.conditional import FolderStore

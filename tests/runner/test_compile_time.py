@@ -7,7 +7,7 @@ import torch
 
 from rlbench.exact import building, waiting
 from rlbench.exact.compiler import compiler
-from rlbench.lanes.compiling import Computation
+from rlbench.lanes.fast.compiling import Computation
 from rlbench.runner import compile_time
 from rlbench.runner.compile_time import NOTE, CompileTime, Compiling, watch_compiler
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rlbench.lanes.platform import ENGINE
+from rlbench.lanes.fast.platform import ENGINE
 from rlbench.store import Store, load
 from tests.runner.commands import kill, progress, wait_until
 

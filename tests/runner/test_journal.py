@@ -7,11 +7,11 @@ import torch
 
 from rlbench.config import spec_of
 from rlbench.config.plan import PlannedRun
-from rlbench.lanes.networks import MLP
-from rlbench.lanes.replay import Uniform
+from rlbench.lanes.choices.networks import MLP
+from rlbench.lanes.choices.replay import Uniform
+from rlbench.lanes.choices.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
 from rlbench.lanes.tensors import group
-from rlbench.lanes.trainer import Trainer
-from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
+from rlbench.lanes.training.trainer import Trainer
 from rlbench.runner.journal import Journal
 from rlbench.store import Finished
 

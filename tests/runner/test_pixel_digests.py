@@ -9,8 +9,8 @@ import pytest
 from safetensors.torch import load_file
 
 from rlbench.config import resolve
-from rlbench.lanes.convolution import Conv
-from rlbench.lanes.observing import observed
+from rlbench.lanes.choices.convolution import Conv
+from rlbench.lanes.steps.observing import observed
 from rlbench.store import load
 from tests.runner.commands import digests, kill, progress, run, start, wait_until
 

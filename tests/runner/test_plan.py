@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlbench.config.plan import PlannedRun
-from rlbench.lanes.chunks import chunks
-from rlbench.lanes.losses import Huber, Squared
-from rlbench.lanes.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
+from rlbench.lanes.choices.losses import Huber, Squared
+from rlbench.lanes.choices.variant import Budget, Diagnostics, Environment, Evaluation, Run, Variant
+from rlbench.lanes.fast.chunks import chunks
 from rlbench.runner.plan import cohorts, expected_seconds, forecast, share_out
 
 BASE = Run(Variant(), Environment(), Budget(), Evaluation(), Diagnostics(), seed=0)

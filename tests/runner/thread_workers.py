@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rlbench.config.launchers import LauncherSettings
 from rlbench.errors import LeaseLostError, StoreError
-from rlbench.lanes.compiling import prepare_process
+from rlbench.lanes.fast.compiling import prepare_process
 from rlbench.runner.cohorts import Cohorts, Stopped
 from rlbench.runner.local import num_cores
 from rlbench.runner.versions import versions

@@ -12,10 +12,10 @@ import torch
 from plain_dqn import torch_optimizer
 from torch import Tensor, nn
 
-from rlbench.lanes.clipping import ClipNorm, ClipValue
-from rlbench.lanes.layers import NoisyLinear
-from rlbench.lanes.losses import Huber
-from rlbench.lanes.variant import Variant
+from rlbench.lanes.choices.clipping import ClipNorm, ClipValue
+from rlbench.lanes.choices.layers import NoisyLinear
+from rlbench.lanes.choices.losses import Huber
+from rlbench.lanes.choices.variant import Variant
 
 Transition = tuple[np.ndarray, int, float, float, np.ndarray]
 """obs_tm1 [D], action, reward, discount of what comes after, obs_t [D]."""
