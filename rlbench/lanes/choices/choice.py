@@ -7,10 +7,10 @@ meaning and the values that are possible. `stack` turns the choices of many lane
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
-from rlbench.deferred import torch
+from rlbench.deferred import Tensor, torch
 from rlbench.errors import ConfigError
 
 
@@ -89,16 +89,24 @@ def is_left_out(part: Any, field: "dataclasses.Field[Any]") -> bool:
     return bool(field.metadata.get("later")) and getattr(part, field.name) == field.default
 
 
-def structure(choice: Any) -> tuple[Any, ...]:
-    """What must be equal for two choices to be lanes of one program: the class and every structural field, nested choices included."""
-    parts: list[Any] = [type(choice)]
+def _fields(choice: Any, role: str) -> Iterator[tuple[str, Any, bool]]:
+    """Name and value of the fields that are declared with this role or hold a choice, and whether they hold one."""
     for field in dataclasses.fields(choice):
         value = getattr(choice, field.name)
-        if isinstance(value, Choice):
-            parts.append((field.name, structure(value)))
-        elif field.metadata.get("role") == "structure":
-            parts.append((field.name, value))
-    return tuple(parts)
+        is_nested = isinstance(value, Choice)
+        if is_nested or field.metadata.get("role") == role:
+            yield field.name, value, is_nested
+
+
+def choices_of(choice: Any) -> list[Choice]:
+    """The choices that a choice holds."""
+    return [value for _, value, is_nested in _fields(choice, "") if is_nested]
+
+
+def structure(choice: Any) -> tuple[Any, ...]:
+    """What must be equal for two choices to be lanes of one program: the class and every structural field, nested choices included."""
+    parts = _fields(choice, "structure")
+    return type(choice), *((name, structure(value) if is_nested else value) for name, value, is_nested in parts)
 
 
 def stack(choices: Sequence[C]) -> C:
@@ -107,38 +115,31 @@ def stack(choices: Sequence[C]) -> C:
     if any(structure(choice) != structure(first) for choice in choices):
         raise ValueError("only choices of one structure can be stacked")
     changes: dict[str, Any] = {}
-    for field in dataclasses.fields(first):
-        values = [getattr(choice, field.name) for choice in choices]
-        if isinstance(values[0], Choice):
-            changes[field.name] = stack(values)
-        elif field.metadata.get("role") == "number":
-            filled = [math.nan if value is None else float(value) for value in values]
-            dtype = torch.float64 if first.precise else torch.float32
-            changes[field.name] = torch.tensor(filled, dtype=dtype)[:, None]
+    for name, _, is_nested in _fields(first, "number"):
+        values = [getattr(choice, name) for choice in choices]
+        changes[name] = stack(values) if is_nested else _per_lane(values, first.precise)
     return dataclasses.replace(first, **changes)
+
+
+def _per_lane(values: Sequence[float | None], precise: bool) -> Tensor:
+    filled = [math.nan if value is None else float(value) for value in values]
+    return torch.tensor(filled, dtype=torch.float64 if precise else torch.float32)[:, None]
 
 
 def numbers(choice: Any, prefix: str = "") -> dict[str, Any]:
     """The number fields of a choice and its nested choices, by dotted name."""
     found: dict[str, Any] = {}
-    for field in dataclasses.fields(choice):
-        value = getattr(choice, field.name)
-        if isinstance(value, Choice):
-            found |= numbers(value, f"{prefix}{field.name}.")
-        elif field.metadata.get("role") == "number":
-            found[prefix + field.name] = value
+    for name, value, is_nested in _fields(choice, "number"):
+        found |= numbers(value, f"{prefix}{name}.") if is_nested else {prefix + name: value}
     return found
 
 
 def with_numbers(choice: C, values: dict[str, Any], prefix: str = "") -> C:
     """The same structure with its numbers replaced: the inverse of `numbers`."""
-    changes: dict[str, Any] = {}
-    for field in dataclasses.fields(choice):
-        value = getattr(choice, field.name)
-        if isinstance(value, Choice):
-            changes[field.name] = with_numbers(value, values, f"{prefix}{field.name}.")
-        elif field.metadata.get("role") == "number":
-            changes[field.name] = values[prefix + field.name]
+    changes = {
+        name: with_numbers(value, values, f"{prefix}{name}.") if is_nested else values[prefix + name]
+        for name, value, is_nested in _fields(choice, "number")
+    }
     return dataclasses.replace(choice, **changes)
 
 
@@ -154,7 +155,7 @@ def check(choice: Any, prefix: str = "") -> None:
             raise ConfigError(f"{name} must be one of {', '.join(allowed)}; got {value!r}")
         bound = field.metadata.get("bound", "")
         for one in value if isinstance(value, tuple) else (value,):
-            if one is None or isinstance(one, (bool, str)):
+            if one is None or isinstance(one, str):
                 continue
             if not math.isfinite(one) or not _within(bound, one):
                 raise ConfigError(f"{name} must be {bound or 'finite'}; got {one!r}")

@@ -65,6 +65,10 @@ class Conv(Network):
             found.append((channels, (rows - kernel) // stride + 1, (columns - kernel) // stride + 1))
         return found
 
+    @property
+    def _head(self) -> heads.Head:
+        return heads.HEADS[self.head]
+
     def features(self, shape: tuple[int, ...]) -> int:
         """Numbers that leave the convolutions."""
         return math.prod(self.sizes(shape)[-1])
@@ -98,7 +102,7 @@ class Conv(Network):
     def _linear(self, obs_shape: tuple[int, ...], num_actions: int, width: int) -> list[tuple[int, int]]:
         """Inputs and outputs of the layers after the convolutions: hidden ones, and those of the head."""
         sizes = (self.features(obs_shape), *self.hidden)
-        return [*itertools.pairwise(sizes), *heads.HEADS[self.head].sizes(sizes[-1], num_actions, width)]
+        return [*itertools.pairwise(sizes), *self._head.sizes(sizes[-1], num_actions, width)]
 
     def init_params(
         self, *, seed: int, namespace: int, obs_shape: tuple[int, ...], num_actions: int, width: int = 1
@@ -178,7 +182,7 @@ class Conv(Network):
             exact.affine(x[None], weight.T[None], bias[None])[0]
             for weight, bias in zip(params[head::2], params[head + 1 :: 2], strict=True)
         ]
-        return heads.HEADS[self.head].outputs(ends), after
+        return self._head.outputs(ends), after
 
     def named_weights(self, params: Params, statistics: Params) -> dict[str, Tensor]:
         """Parameters and statistics of one lane ([1, ...] each) under the names of a plain nn.Sequential (see `module`)."""
@@ -198,7 +202,7 @@ class Conv(Network):
             at += 1  # ReLU
         at += 1  # flatten
         last = at + 2 * len(self.hidden)
-        places = [*map(str, range(at, last, 2)), *(f"{last}{layer}" for layer in heads.HEADS[self.head].layers)]
+        places = [*map(str, range(at, last, 2)), *(f"{last}{layer}" for layer in self._head.layers)]
         for place in places:
             named[f"{place}.weight"], named[f"{place}.bias"] = left.pop(0)[0].clone(), left.pop(0)[0, 0].clone()
         return named
@@ -216,4 +220,4 @@ class Conv(Network):
         linear = [nn.Linear(*size) for size in self._linear(obs_shape, num_actions, width)]
         for layer in linear[: len(self.hidden)]:
             layers += [layer, nn.ReLU()]
-        return nn.Sequential(*layers, heads.HEADS[self.head].module(linear[len(self.hidden) :], width))
+        return nn.Sequential(*layers, self._head.module(linear[len(self.hidden) :], width))

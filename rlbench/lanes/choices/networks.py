@@ -88,10 +88,14 @@ class MLP(Network):
     def _is_noisy(self) -> bool:
         return self.noise != "none"
 
+    @property
+    def _head(self) -> heads.Head:
+        return heads.HEADS[self.head]
+
     def _sizes(self, obs_shape: tuple[int, ...], num_actions: int, width: int) -> list[tuple[int, int]]:
         """Inputs and outputs of each linear layer: hidden ones, and those of the head."""
         sizes = (math.prod(obs_shape), *self.units)
-        return [*itertools.pairwise(sizes), *heads.HEADS[self.head].sizes(sizes[-1], num_actions, width)]
+        return [*itertools.pairwise(sizes), *self._head.sizes(sizes[-1], num_actions, width)]
 
     def init_params(
         self, *, seed: int, namespace: int, obs_shape: tuple[int, ...], num_actions: int, width: int = 1
@@ -181,7 +185,7 @@ class MLP(Network):
                 x = layer_norm(x, *layer[-2:]) if self.normalisation == "layer" else x
                 x = torch.relu(x) if self.activation == "relu" else exact.tanh(x)
             x = exact.affine(x, *weights[-1])
-        return heads.HEADS[self.head].outputs(x.split(widths, -1)), statistics
+        return self._head.outputs(x.split(widths, -1)), statistics
 
     def parameter_count(self, obs_shape: tuple[int, ...], num_actions: int, width: int = 1) -> int:
         """Weights and biases of one lane."""
@@ -202,7 +206,7 @@ class MLP(Network):
         apart = 3 if self.normalisation == "layer" else 2
         last = apart * len(self.units)
         places = [str(place) for place in range(0, last, apart)]
-        places += [f"{last}{layer}" for layer in heads.HEADS[self.head].layers]
+        places += [f"{last}{layer}" for layer in self._head.layers]
         named: dict[str, Tensor] = {}
         for depth, (place, layer) in enumerate(zip(places, self._layers(params), strict=True)):
             for name, at in (("", 0), *((("_sigma", 2),) if self._is_noisy else ())):
@@ -225,7 +229,7 @@ class MLP(Network):
         for layer, units in zip(linear, self.units, strict=False):
             norm = [torch.nn.LayerNorm(units)] if self.normalisation == "layer" else []
             layers += [layer, *norm, torch.nn.ReLU() if self.activation == "relu" else torch.nn.Tanh()]
-        layers.append(heads.HEADS[self.head].module(linear[len(self.units) :], width))
+        layers.append(self._head.module(linear[len(self.units) :], width))
         named = {str(place): layer for place, layer in enumerate(layers)}
         first: dict[str, torch.nn.Module] = {"flatten": torch.nn.Flatten()} if len(obs_shape) > 1 else {}
         first |= {"scaled": Scaled(self.obs_low, self.obs_high)} if self.obs_low else {}

@@ -51,6 +51,14 @@ class Pixel(Observation):
         later=True,
     )
 
+    def refused(self) -> str | None:
+        """A crop of nothing, or a difference of other than two patches."""
+        if self.top >= self.bottom:
+            return f"observation.top {self.top} must be above observation.bottom {self.bottom}: nothing would be left of the frame"
+        if self.combine != "stack" and self.frames != 2:
+            return f"observation.combine={self.combine} takes observation.frames=2; got {self.frames}"
+        return None
+
     @property
     def pixels(self) -> "Pixel":
         """This way to see."""

@@ -11,7 +11,7 @@ from rlbench.deferred import Tensor, torch
 from rlbench.lanes.choices import sum_tree
 from rlbench.lanes.choices.bases import Replay
 from rlbench.lanes.choices.choice import number, structural, with_length_in_steps
-from rlbench.lanes.tensors import Tensors, group
+from rlbench.lanes.tensors import Tensors, group, numbered
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Prioritised(Replay):
 
     def memory(self) -> Tensors:
         """The sum tree of the priorities, each already to the power alpha, and the largest of them that ever was, at first 1."""
-        tree = {f"priority.{i}": level for i, level in enumerate(sum_tree.empty(self.capacity))}
+        tree = numbered("priority", sum_tree.empty(self.capacity))
         return {**tree, "largest": torch.ones(1, dtype=torch.float64)}
 
     def stored(self, memory: Tensors, newest: Tensor, complete: Tensor, where: Tensor) -> None:

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from rlbench.lanes.choices.choice import Choice
+from rlbench.lanes.choices.choice import Choice, choices_of
 from rlbench.lanes.choices.clipping import ClipNorm, ClipValue, NoClip
 from rlbench.lanes.choices.convolution import Conv
 from rlbench.lanes.choices.distributions import C51, QR
@@ -85,14 +85,18 @@ def small_variant(**changes: Any) -> Variant:
         variant = dataclasses.replace(variant, network=small(Conv))
     if convolves and not sees_pixels:
         variant = dataclasses.replace(variant, observation=small(Pixel))
-    if isinstance(variant.loss, CrossEntropy) and "estimator" not in changes:
-        variant = dataclasses.replace(variant, estimator=small(C51))
-    elif variant.estimator.refused_beside(variant) is not None and "loss" not in changes:
-        variant = dataclasses.replace(variant, loss=CrossEntropy() if isinstance(variant.estimator, C51) else Huber())
+    for group in (one for one in ("estimator", "loss") if one not in changes):
+        others = (dataclasses.replace(variant, **{group: small(cls)}) for cls in CLASSES[group])
+        variant = next((one for one in (variant, *others) if _fits(one)), variant)
     optimizer = variant.optimizer
     if isinstance(optimizer, SGD) and optimizer.nesterov:
         variant = dataclasses.replace(variant, optimizer=dataclasses.replace(optimizer, momentum=0.9, dampening=0.0))
     return variant
+
+
+def _fits(variant: Variant) -> bool:
+    """Whether no choice of a variant refuses the others."""
+    return all(choice.refused_beside(variant) is None for choice in choices_of(variant))
 
 
 def small(cls: type[Choice]) -> Any:

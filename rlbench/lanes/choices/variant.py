@@ -19,7 +19,7 @@ from rlbench.lanes.choices.bases import (
     Target,
     Validation,
 )
-from rlbench.lanes.choices.choice import Choice, check, number, structural, structure
+from rlbench.lanes.choices.choice import Choice, check, choices_of, number, structural, structure
 from rlbench.lanes.choices.clipping import NoClip
 from rlbench.lanes.choices.estimators import Scalar
 from rlbench.lanes.choices.exploration import Linear
@@ -182,7 +182,7 @@ def check_run(run: Run) -> None:
         raise ConfigError("detach_target=false needs a target network: target=hard or target=soft")
     if not variant.network.learns and variant.validation.episodes is not None:
         raise ConfigError("validation=episode needs a network that learns")
-    for choice in _choices(variant):
+    for choice in choices_of(variant):
         refused = choice.refused() or choice.refused_beside(variant)
         if refused is not None:
             raise ConfigError(refused)
@@ -190,14 +190,8 @@ def check_run(run: Run) -> None:
 
 def doubts(run: Run) -> list[str]:
     """What of a run is possible and may not be meant, a line each."""
-    found = (choice.doubted(run) for choice in _choices(run.variant))
+    found = (choice.doubted(run) for choice in choices_of(run.variant))
     return [line for line in found if line is not None]
-
-
-def _choices(variant: Variant) -> list[Choice]:
-    """What was chosen of each group."""
-    values = (getattr(variant, field.name) for field in dataclasses.fields(variant))
-    return [value for value in values if isinstance(value, Choice)]
 
 
 def _check_sight(run: Run) -> None:
@@ -226,12 +220,6 @@ def _check_sight(run: Run) -> None:
             f"observation.follow=true is for {' and '.join(FOLLOWED)}, whose cart it follows; for the whole frame of '{run.env.id}' give"
             " observation.follow=false observation.top=0 observation.bottom=1 observation.width=1"
         )
-    if pixel.top >= pixel.bottom:
-        raise ConfigError(
-            f"observation.top {pixel.top} must be above observation.bottom {pixel.bottom}: nothing would be left of the frame"
-        )
-    if pixel.combine != "stack" and pixel.frames != 2:
-        raise ConfigError(f"observation.combine={pixel.combine} takes observation.frames=2; got {pixel.frames}")
     alone = run.variant.batch_size == run.variant.steps_per_minibatch
     refused = network.refused_shape(pixel.shape, alone)
     if refused is not None and alone and "minibatch" in refused:

@@ -184,28 +184,30 @@ def _lifted(graph: GraphModule) -> list[Tensor]:
 
 def tensors_of(value: Any) -> Iterator[Tensor]:
     """The tensors of a value made of dicts, lists, tuples and dataclasses, in order."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from tensors_of(part)
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            yield from tensors_of(part)
-    elif dataclasses.is_dataclass(value):
-        for field in dataclasses.fields(value):
-            yield from tensors_of(getattr(value, field.name))
+    match value:
+        case Tensor():
+            yield value
+        case dict():
+            for part in value.values():
+                yield from tensors_of(part)
+        case list() | tuple():
+            for part in value:
+                yield from tensors_of(part)
+        case _ if dataclasses.is_dataclass(value):
+            for field in dataclasses.fields(value):
+                yield from tensors_of(getattr(value, field.name))
 
 
 def with_tensors(value: Any, tensors: Iterator[Tensor]) -> Any:
     """The value with other tensors in place of its own, in the order of `tensors_of`."""
-    if isinstance(value, Tensor):
-        return next(tensors)
-    if isinstance(value, dict):
-        return {name: with_tensors(part, tensors) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(with_tensors(part, tensors) for part in value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type) and any(True for _ in tensors_of(value)):
-        changes = {field.name: with_tensors(getattr(value, field.name), tensors) for field in dataclasses.fields(value)}
-        return dataclasses.replace(value, **{name: part for name, part in changes.items()})
+    match value:
+        case Tensor():
+            return next(tensors)
+        case dict():
+            return {name: with_tensors(part, tensors) for name, part in value.items()}
+        case list() | tuple():
+            return type(value)(with_tensors(part, tensors) for part in value)
+        case _ if any(True for _ in tensors_of(value)):
+            names = [field.name for field in dataclasses.fields(value)]
+            return dataclasses.replace(value, **{name: with_tensors(getattr(value, name), tensors) for name in names})
     return value

@@ -70,17 +70,14 @@ def absorb(
     done = terminated | truncated
     length = lanes["length"] + 1
     episode_return = lanes["episode_return"] + reward
-    final_reward = torch.as_tensor(variant.final_reward)[:, 0]
-    stored_reward = torch.where(done & ~final_reward.isnan(), final_reward.double(), reward)
-    values = {
-        "obs_tm1": obs_tm1,
-        "obs_t": obs_t,
-        "action": action,
-        "reward": stored_reward,
-        "discount_t": _discount(variant, terminated, truncated),
-        "is_last": done,
-    }
-    rows = [] if columns is None else columns.packed(values)
+    rows: list[Tensor] = []
+    if columns is not None:
+        learned_from = {
+            "reward": _stored_reward(variant, reward, done),
+            "discount_t": _discount(variant, terminated, truncated),
+        }
+        seen = {"obs_tm1": obs_tm1, "obs_t": obs_t, "action": action, "is_last": done}
+        rows = columns.packed(seen | learned_from)
     capacity = variant.replay.capacity
     place = torch.arange(len(action)) * capacity + env_steps % capacity
     finished = done & active
@@ -91,6 +88,12 @@ def absorb(
     lanes["length"].copy_(torch.where(done, 0, length))
     lanes["episode_return"].copy_(torch.where(done, 0.0, episode_return))
     return rows, place, record
+
+
+def _stored_reward(variant: Variant, reward: Tensor, done: Tensor) -> Tensor:
+    """The reward that is learned from [L]: at an episode's end the variant's own, where it has one."""
+    final_reward = torch.as_tensor(variant.final_reward)[:, 0]
+    return torch.where(done & ~final_reward.isnan(), final_reward.double(), reward)
 
 
 def _discount(variant: Variant, terminated: Tensor, truncated: Tensor) -> Tensor:

@@ -71,7 +71,18 @@ def update(
     batch = Minibatch(obs_tm1, action.long(), reward, discount_t, obs_t)
     found = differentiation_of(variant)(lanes, variant, fit_of(variant), batch, lambda losses: _counts(losses, weights))
     due = due_lanes(lanes, variant)
-    loss, q_mean, q_max = _described(variant, batch, found)
+    described = _described(variant, batch, found)
+    finite = described["loss"].isfinite()
+    described["grad_norm"] = _take_step(lanes, variant, found, due & finite)
+    lanes["diverged_at"].copy_(torch.where(due & ~finite, lanes["env_steps"], lanes["diverged_at"]))
+    lanes["alive"].copy_(lanes["alive"] & ~(due & ~finite))
+    for name, value in described.items():
+        lanes[f"last.{name}"].copy_(torch.where(due, value, lanes[f"last.{name}"]))
+    return found.errors if variant.replay.remembers else None
+
+
+def _take_step(lanes: Tensors, variant: Variant, found: Found, takes: Tensor) -> Tensor:
+    """Clip the gradients, and step and count the lanes that take the step [L] bool; their gradients' global norms [L]."""
     together = [*found.gradients, *found.beside]
     norm = exact.sqrt(exact.square_sums(together))[:, None]
     clipped = variant.clip(together, norm)
@@ -80,16 +91,11 @@ def update(
     powers = {name: lanes[f"power.{name}"] for name in variant.optimizer.power_names}
     new_online, new_slots, new_powers = variant.optimizer.step(online, gradients, slots, powers)
 
-    finite = loss.isfinite()
-    takes = due & finite
     keep = exact.kept(takes)[:, None, None]
     updates = lanes["updates"] + takes
     if variant.target.moves_after_updates:
         moves = takes & variant.target.is_due(variant.target.count({**lanes, "updates": updates}))
-        weight = exact.kept(torch.where(moves[:, None], variant.target.tau, 0.0).float()[..., None])
-        targets = [*group(lanes, "target"), *group(lanes, "target_norm")]
-        for old, new in zip(targets, [*new_online, *found.statistics], strict=True):
-            old.copy_(exact.lerp(old, new, weight))
+        _move(lanes, variant, moves, [*new_online, *found.statistics])
     _write(online, new_online, keep)
     _write(group(lanes, "online_norm"), found.statistics, keep)
     _write(group(lanes, "target_gradient"), beside, keep)
@@ -97,13 +103,8 @@ def update(
         _write(slots[name], tensors, keep)
     for name, power in new_powers.items():
         powers[name].copy_(torch.where(takes[:, None], power, powers[name]))
-    env_steps = lanes["env_steps"]
     lanes["updates"].copy_(updates)
-    lanes["diverged_at"].copy_(torch.where(due & ~finite, env_steps, lanes["diverged_at"]))
-    lanes["alive"].copy_(lanes["alive"] & ~(due & ~finite))
-    for name, value in (("loss", loss), ("q_mean", q_mean), ("q_max", q_max), ("grad_norm", norm[:, 0])):
-        lanes[f"last.{name}"].copy_(torch.where(due, value, lanes[f"last.{name}"]))
-    return found.errors if variant.replay.remembers else None
+    return norm[:, 0]
 
 
 def _counts(losses: Tensor, weights: Sequence[Tensor]) -> Tensor:
@@ -112,12 +113,12 @@ def _counts(losses: Tensor, weights: Sequence[Tensor]) -> Tensor:
     return share * weights[0] if weights else share
 
 
-def _described(variant: Variant, batch: Minibatch, found: Found) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean loss, mean value of the taken actions, and largest value, [L] each."""
+def _described(variant: Variant, batch: Minibatch, found: Found) -> dict[str, Tensor]:
+    """Diagnostics: mean loss, mean value of the taken actions, and largest value, [L] each."""
     values = variant.estimator.values(found.outputs)
     sums = exact.sums(torch.stack([found.losses, exact.pick(values, batch.a_tm1)], 1))
     loss, q_mean = (sums / found.losses.shape[1]).unbind(1)
-    return loss, q_mean, values.amax((1, 2))
+    return {"loss": loss, "q_mean": q_mean, "q_max": values.amax((1, 2))}
 
 
 def _write(olds: list[Tensor], news: list[Tensor], keep: Tensor) -> None:
@@ -128,10 +129,14 @@ def _write(olds: list[Tensor], news: list[Tensor], keep: Tensor) -> None:
 
 def move_target(lanes: Tensors, variant: Variant, moves: Tensor) -> None:
     """Move the target networks of the lanes [L] bool by their tau: for rules that count environment steps or episodes."""
-    weight = torch.where(moves[:, None], torch.as_tensor(variant.target.tau), 0.0).float()[..., None]
-    for part in ("", "_norm"):
-        for old, new in zip(group(lanes, f"target{part}"), group(lanes, f"online{part}"), strict=True):
-            old.copy_(exact.lerp(old, new, weight))
+    _move(lanes, variant, moves, [*group(lanes, "online"), *group(lanes, "online_norm")])
+
+
+def _move(lanes: Tensors, variant: Variant, moves: Tensor, goals: Sequence[Tensor]) -> None:
+    """Move the target networks of the lanes [L] bool by their tau towards parameters and statistics."""
+    weight = exact.kept(torch.where(moves[:, None], torch.as_tensor(variant.target.tau), 0.0).float()[..., None])
+    for old, new in zip([*group(lanes, "target"), *group(lanes, "target_norm")], goals, strict=True):
+        old.copy_(exact.lerp(old, new, weight))
 
 
 def optimizer_slots(lanes: Tensors) -> Slots:

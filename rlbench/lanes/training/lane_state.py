@@ -16,7 +16,7 @@ from rlbench.lanes.steps.frame_memory import empty_memory
 from rlbench.lanes.steps.noise import first_states
 from rlbench.lanes.steps.observing import observed
 from rlbench.lanes.streams import Namespace
-from rlbench.lanes.tensors import Tensors, group
+from rlbench.lanes.tensors import Tensors, copies, group, numbered
 from rlbench.lanes.training.episodic import episodic_state
 from rlbench.rows import OF_UPDATE
 
@@ -34,17 +34,16 @@ def initial_state(run: Run) -> Tensors:
     info, env = seen.info, seen.env
     variant, namespace = run.variant, namespace_number(run)
     params, statistics = _initial_network(run)
-    state: Tensors = {f"online.{i}": p for i, p in enumerate(params)}
+    state = numbered("online", params)
     if variant.target.keeps_network:
-        state |= {f"target.{i}": p.clone() for i, p in enumerate(params)}
-        state |= {f"target_norm.{i}": s.clone() for i, s in enumerate(statistics)}
-    state |= {f"online_norm.{i}": s for i, s in enumerate(statistics)}
+        state |= numbered("target", copies(params)) | numbered("target_norm", copies(statistics))
+    state |= numbered("online_norm", statistics)
     if variant.network.learns:
         for name, slots in variant.optimizer.slots(params).items():
-            state |= {f"optimizer.{name}.{i}": tensor for i, tensor in enumerate(slots)}
+            state |= numbered(f"optimizer.{name}", slots)
         state |= {f"power.{name}": torch.ones(1, 1, dtype=torch.float64) for name in variant.optimizer.power_names}
         if not variant.detach_target:
-            state |= {f"target_gradient.{i}": torch.zeros_like(p) for i, p in enumerate(params)}
+            state |= numbered("target_gradient", [torch.zeros_like(p) for p in params])
         state |= stored_columns(run).empty(variant.replay.capacity)
         state |= {f"remembered.{name}": tensor for name, tensor in variant.replay.memory().items()}
         state |= {f"last.{name}": torch.full((1,), torch.nan) for name in OF_UPDATE}

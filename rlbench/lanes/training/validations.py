@@ -14,7 +14,7 @@ from rlbench.lanes.choices.variant import Variant
 from rlbench.lanes.steps.noise import by_step, draws_before, step_uniforms
 from rlbench.lanes.steps.player import Episodes
 from rlbench.lanes.streams import TWO32, Stream, words
-from rlbench.lanes.tensors import Tensors, group
+from rlbench.lanes.tensors import Tensors, copies, group, numbered
 
 RESET_INDEX = 1  # a validation episode begins elsewhere than the training episode of its number, whose index is 0
 
@@ -58,8 +58,7 @@ def validation_state(rule: EpisodeValidation | None, params: list[Tensor], stati
     state = {name: torch.zeros(1, dtype=torch.int64) for name in names}
     state["best_return"] = torch.full((1,), -torch.inf, dtype=torch.float64)
     if rule.keep_best:
-        state |= {f"best.{i}": p.clone() for i, p in enumerate(params)}
-        state |= {f"best_norm.{i}": s.clone() for i, s in enumerate(statistics)}
+        state |= numbered("best", copies(params)) | numbered("best_norm", copies(statistics))
     return state
 
 
