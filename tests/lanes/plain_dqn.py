@@ -23,11 +23,11 @@ from rlbench.lanes.choices.variant import Variant
 REPLAY_STREAM = 4
 
 
-def torch_optimizer(choice: Adam | AdamW | RMSprop | SGD, params: list[nn.Parameter]) -> torch.optim.Optimizer:
+def torch_optimizer(choice: Adam | RMSprop | SGD, params: list[nn.Parameter]) -> torch.optim.Optimizer:
     """The stock optimiser that a choice names."""
     match choice:
-        case Adam() | AdamW():
-            stock = torch.optim.Adam if isinstance(choice, Adam) else torch.optim.AdamW
+        case Adam():
+            stock = torch.optim.AdamW if isinstance(choice, AdamW) else torch.optim.Adam
             betas = (choice.beta1, choice.beta2)
             return stock(
                 params,

@@ -23,49 +23,13 @@ def _broad(value: float | Tensor) -> Tensor:
     return torch.as_tensor(value)[..., None]
 
 
-def _adam_step(
-    choice: "Adam | AdamW", params: list[Tensor], gradients: list[Tensor], slots: Slots, powers: Powers, decoupled: bool
-) -> tuple[list[Tensor], Slots, Powers]:
-    lr, beta1, beta2 = _broad(choice.lr), _broad(choice.beta1), _broad(choice.beta2)
-    decay, eps = _broad(choice.weight_decay), _broad(choice.eps)
-    powers = {"beta1": powers["beta1"] * choice.beta1, "beta2": powers["beta2"] * choice.beta2}
-    # One number a lane each: without `kept` the compiler computes all of them again for every eight weights.
-    step_size = exact.kept((lr / (1 - _broad(powers["beta1"]))).float())
-    root_correction = exact.kept((1 / exact.sqrt(1 - _broad(powers["beta2"]))).float())
-    lr, decay, eps = lr.float(), exact.kept(decay.float()), exact.kept(eps.float())
-    shrinking = exact.kept(1 - lr * decay)
-    rest1, rest2, beta2 = exact.kept((1 - beta1).float()), exact.kept((1 - beta2).float()), exact.kept(beta2.float())
-    new_params: list[Tensor] = []
-    new_slots: Slots = {name: [] for name in slots}
-    for index, (p, g) in enumerate(zip(params, gradients, strict=True)):
-        if decoupled:
-            p = p * shrinking
-        else:
-            g = g + decay * p
-        first = slots["first"][index]
-        first = first + rest1 * (g - first)
-        second = slots["second"][index] * beta2 + rest2 * (g * g)
-        new_slots["first"].append(first)
-        new_slots["second"].append(second)
-        if choice.amsgrad:
-            largest = torch.maximum(slots["largest"][index], second)
-            new_slots["largest"].append(largest)
-            second = largest
-        root = (
-            (exact.sqrt(second) + eps) * root_correction
-            if choice.eps_hat
-            else exact.sqrt(second) * root_correction + eps
-        )
-        new_params.append(p - step_size * (first / root))
-    return new_params, new_slots, powers
-
-
 @dataclasses.dataclass(frozen=True)
 class Adam(Optimizer):
     """Adam (Kingma & Ba, 2015) with torch.optim.Adam's options; weight decay is added to the gradient."""
 
     kind: ClassVar[str] = "adam"
     precise: ClassVar[bool] = True
+    decoupled: ClassVar[bool] = False
     lr: float = number(5e-4, "learning rate", "> 0")
     beta1: float = number(0.9, "decay of the first moment", "0 <= x < 1")
     beta2: float = number(0.999, "decay of the second moment", "0 <= x < 1")
@@ -85,35 +49,44 @@ class Adam(Optimizer):
         self, params: list[Tensor], gradients: list[Tensor], slots: Slots, powers: Powers
     ) -> tuple[list[Tensor], Slots, Powers]:
         """One step; all tensors [L, ...]."""
-        return _adam_step(self, params, gradients, slots, powers, decoupled=False)
+        lr, beta1, beta2 = _broad(self.lr), _broad(self.beta1), _broad(self.beta2)
+        decay, eps = _broad(self.weight_decay), _broad(self.eps)
+        powers = {"beta1": powers["beta1"] * self.beta1, "beta2": powers["beta2"] * self.beta2}
+        # One number a lane each: without `kept` the compiler computes all of them again for every eight weights.
+        step_size = exact.kept((lr / (1 - _broad(powers["beta1"]))).float())
+        root_correction = exact.kept((1 / exact.sqrt(1 - _broad(powers["beta2"]))).float())
+        lr, decay, eps = lr.float(), exact.kept(decay.float()), exact.kept(eps.float())
+        shrinking = exact.kept(1 - lr * decay)
+        rest1, rest2, beta2 = (exact.kept(each.float()) for each in (1 - beta1, 1 - beta2, beta2))
+        new_params: list[Tensor] = []
+        new_slots: Slots = {name: [] for name in slots}
+        for index, (p, g) in enumerate(zip(params, gradients, strict=True)):
+            if self.decoupled:
+                p = p * shrinking
+            else:
+                g = g + decay * p
+            first = slots["first"][index]
+            first = first + rest1 * (g - first)
+            second = slots["second"][index] * beta2 + rest2 * (g * g)
+            new_slots["first"].append(first)
+            new_slots["second"].append(second)
+            if self.amsgrad:
+                largest = torch.maximum(slots["largest"][index], second)
+                new_slots["largest"].append(largest)
+                second = largest
+            root = exact.sqrt(second)
+            root = (root + eps) * root_correction if self.eps_hat else root * root_correction + eps
+            new_params.append(p - step_size * (first / root))
+        return new_params, new_slots, powers
 
 
 @dataclasses.dataclass(frozen=True)
-class AdamW(Optimizer):
+class AdamW(Adam):
     """AdamW (Loshchilov & Hutter, 2019) with torch.optim.AdamW's options; weight decay is apart from the gradient."""
 
     kind: ClassVar[str] = "adamw"
-    precise: ClassVar[bool] = True
-    lr: float = number(5e-4, "learning rate", "> 0")
-    beta1: float = number(0.9, "decay of the first moment", "0 <= x < 1")
-    beta2: float = number(0.999, "decay of the second moment", "0 <= x < 1")
-    eps: float = number(1e-8, "added to the root of the second moment", ">= 0")
+    decoupled: ClassVar[bool] = True
     weight_decay: float = number(0.01, "decay of the weights, times the learning rate", ">= 0")
-    amsgrad: bool = structural(False, "divide by the largest second moment so far")
-    eps_hat: bool = structural(False, "add eps before the bias correction, as Keras does", later=True)
-
-    power_names: ClassVar[tuple[str, ...]] = ("beta1", "beta2")
-
-    def slots(self, params: list[Tensor]) -> Slots:
-        """Zero moments, shaped as the parameters."""
-        names = ("first", "second", "largest") if self.amsgrad else ("first", "second")
-        return {name: [p.new_zeros(p.shape) for p in params] for name in names}
-
-    def step(
-        self, params: list[Tensor], gradients: list[Tensor], slots: Slots, powers: Powers
-    ) -> tuple[list[Tensor], Slots, Powers]:
-        """One step; all tensors [L, ...]."""
-        return _adam_step(self, params, gradients, slots, powers, decoupled=True)
 
 
 @dataclasses.dataclass(frozen=True)
