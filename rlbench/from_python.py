@@ -98,7 +98,7 @@ def _refuse_settings_of_a_variant(given: Mapping[str, Any]) -> None:
 
 def _request(variant: "str | Variant", words: list[str], label: str | None) -> "Request":
     """The request of the words, for a variant by name or by value."""
-    from rlbench.config import Cell, planned_runs, resolve
+    from rlbench.config import PlannedCell, planned_runs, resolve
 
     if isinstance(variant, str):
         return resolve([f"variant={variant}", *words])
@@ -107,7 +107,7 @@ def _request(variant: "str | Variant", words: list[str], label: str | None) -> "
     request = resolve(words)
     call = _python_call(variant, words, label)
     first = request.planned[0].run
-    cell = Cell(label, variant, first.env, first.budget, first.evaluation, first.diagnostics)
+    cell = PlannedCell(label, variant, first.env, first.budget, first.evaluation, first.diagnostics)
     seeds = list(request.definition["seeds"])
     definition = request.definition | {
         "cells": [{"variant": label, "env": first.env.id, "overrides": {}}],

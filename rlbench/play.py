@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from rlbench.lanes.choices.observations import Pixel
-    from rlbench.playing.choosing import Choice
+    from rlbench.playing.choosing import ChosenRun
     from rlbench.playing.episodes import Moment
     from rlbench.store import Results
 
@@ -100,7 +100,7 @@ def _count(name: str, word: str) -> int:
     return int(word)
 
 
-def _chosen(results: Results, words: Mapping[str, str]) -> Choice:
+def _chosen(results: Results, words: Mapping[str, str]) -> ChosenRun:
     """The run that the words mean. Raises ConfigError where they mean none, or more than one."""
     from rlbench.playing.choosing import choose_by_return, choose_run
 

@@ -8,15 +8,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rlbench.config.plan import Cell, PlannedRun, check_cell, planned_runs
+    from rlbench.config.plan import PlannedCell, PlannedRun, check_cell, planned_runs
     from rlbench.config.request import HelpRequested, Request, resolve
     from rlbench.config.seeds import parse_seeds
     from rlbench.config.settings import Settings
     from rlbench.config.specification import run_id, run_id_of, run_of, spec_of
 
 __all__ = [
-    "Cell",
     "HelpRequested",
+    "PlannedCell",
     "PlannedRun",
     "Request",
     "Settings",
@@ -32,7 +32,7 @@ __all__ = [
 
 # Imported when first asked for: they need torch, and commands that only read results do not.
 _HOMES = {
-    "rlbench.config.plan": ("Cell", "PlannedRun", "check_cell", "planned_runs"),
+    "rlbench.config.plan": ("PlannedCell", "PlannedRun", "check_cell", "planned_runs"),
     "rlbench.config.request": ("HelpRequested", "Request", "resolve"),
     "rlbench.config.seeds": ("parse_seeds",),
     "rlbench.config.settings": ("Settings",),

@@ -16,7 +16,7 @@ from rlbench.config import groups
 from rlbench.config.cadence import convert_given, resolve_cadences
 from rlbench.config.composing import NAMED, Composer
 from rlbench.config.keys import ALTERNATIVES, command_keys, convert, find_choice_key, keys_of, show
-from rlbench.config.plan import Cell
+from rlbench.config.plan import PlannedCell
 from rlbench.config.sources import source_of
 from rlbench.config.specification import choice_of, part_of, variant_of
 from rlbench.config.words import Setting
@@ -30,7 +30,7 @@ LARGEST_GRID = 10_000
 Tree = dict[str, Any]  # every key of a cell: groups and parts as dicts of their own
 
 
-def expand(settings: Mapping[str, Setting], composer: Composer) -> tuple[list[Cell], dict[str, Any]]:
+def expand(settings: Mapping[str, Setting], composer: Composer) -> tuple[list[PlannedCell], dict[str, Any]]:
     """The cells, and the converted values of the command's keys. Raises ConfigError for a wrong name, key or type."""
     settings = dict(settings)
     if not any(name in settings for name in NAMED):
@@ -41,7 +41,7 @@ def expand(settings: Mapping[str, Setting], composer: Composer) -> tuple[list[Ce
     size = math.prod(len(settings[name].values) for name in swept)
     if size > LARGEST_GRID:
         raise ConfigError(f"{' x '.join(swept)} make {size} cells; at most {LARGEST_GRID}")
-    cells: list[Cell] = []
+    cells: list[PlannedCell] = []
     command: dict[str, Any] = {}
     for values in itertools.product(*(settings[name].values for name in order)):
         given = dict(zip(order, values, strict=True))
@@ -58,7 +58,7 @@ def expand(settings: Mapping[str, Setting], composer: Composer) -> tuple[list[Ce
     return _told_apart(cells), command
 
 
-def _told_apart(cells: list[Cell]) -> list[Cell]:
+def _told_apart(cells: list[PlannedCell]) -> list[PlannedCell]:
     """The cells, with the member of `env` in the label of those that share a label and a Gymnasium id."""
     counts = Counter((cell.label, cell.env.id) for cell in cells)
     return [
@@ -126,7 +126,7 @@ def _place(tree: Tree, name: str) -> tuple[Tree, str]:
     return (tree[part] if part else tree), field
 
 
-def _cell(tree: Tree, given: Mapping[str, Any], swept: list[str]) -> Cell:
+def _cell(tree: Tree, given: Mapping[str, Any], swept: list[str]) -> PlannedCell:
     named = next(name for name in NAMED if name in given)
     label = str(given[named])
     for name in swept:
@@ -134,7 +134,7 @@ def _cell(tree: Tree, given: Mapping[str, Any], swept: list[str]) -> Cell:
             label += f" {name}={show(given[name])}"
     scalars = {name: tree[name] for name in keys_of(Variant())}
     choices = {group: tree[group] for group in groups.CLASSES}
-    return Cell(
+    return PlannedCell(
         label=label,
         variant=variant_of({"kind": Variant.kind, **choices, **scalars}),
         env=part_of(Environment(), tree["env"], "env."),

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from rlbench.config.keys import is_of_command
-from rlbench.config.parts import Claim, Parts, is_pair, read_claims, read_parts
+from rlbench.config.parts import Claim, DeclaredParts, is_pair, read_claims, read_parts
 from rlbench.config.sequential import SequentialSpec, read_sequential
 from rlbench.config.yaml_files import checked_text
 from rlbench.errors import ConfigError, check_choice, did_you_mean
@@ -29,7 +29,7 @@ KEYS = (*_GRID_KEYS, "comparisons", "factors", "parts", "claims", *_PER_ENVIRONM
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class ComparisonFamily:
     """Comparisons declared before training: the name of the family, and pairs of cell labels, first against second."""
 
     family: str
@@ -37,7 +37,7 @@ class Comparison:
 
 
 @dataclasses.dataclass(frozen=True)
-class Factor:
+class DeclaredFactor:
     """A factor of the grid: its name, and its levels in their order, each with the labels of its cells."""
 
     name: str
@@ -52,9 +52,9 @@ class ExperimentFile:
     path: Path
     question: str
     words: tuple[str, ...]
-    comparisons: tuple[Comparison, ...]
-    factors: tuple[Factor, ...] = ()
-    parts: Parts | None = None  # whose comparisons are among `comparisons`
+    comparisons: tuple[ComparisonFamily, ...]
+    factors: tuple[DeclaredFactor, ...] = ()
+    parts: DeclaredParts | None = None  # whose comparisons are among `comparisons`
     claims: tuple[Claim, ...] = ()
     smallest_effect: Mapping[str, float] = dataclasses.field(default_factory=dict)  # "" stands for every environment
     threshold: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -122,7 +122,7 @@ def _read(name: str, path: Path) -> ExperimentFile:
     if not isinstance(question, str):
         raise ConfigError("question is one text")
     parts = read_parts(data["parts"]) if "parts" in data else None
-    of_parts = [Comparison(family, pairs) for family, pairs in (parts.families if parts else {}).items()]
+    of_parts = [ComparisonFamily(family, pairs) for family, pairs in (parts.families if parts else {}).items()]
     comparisons = _distinct([*of_parts, *_comparisons(data.get("comparisons", []))])
     declared = [pair for comparison in comparisons for pair in comparison.pairs]
     smallest_effect, threshold = (_per_environment(key, data.get(key, {})) for key in _PER_ENVIRONMENT)
@@ -197,7 +197,7 @@ def value_text(key: str, value: Any) -> str:
     return str(value)
 
 
-def _comparisons(data: Any) -> list[Comparison]:
+def _comparisons(data: Any) -> list[ComparisonFamily]:
     form = "comparisons is a list of {family: name, pairs: [[cell, other cell], ...]}"
     if not isinstance(data, list):
         raise ConfigError(form)
@@ -208,17 +208,17 @@ def _comparisons(data: Any) -> list[Comparison]:
         pairs = one["pairs"]
         if not isinstance(pairs, list) or not pairs or not all(is_pair(pair) for pair in pairs):
             raise ConfigError(f"{form}; the pairs of '{one['family']}' are not pairs of two different cells")
-        found.append(Comparison(one["family"], tuple((first, second) for first, second in pairs)))
+        found.append(ComparisonFamily(one["family"], tuple((first, second) for first, second in pairs)))
     return found
 
 
-def _distinct(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+def _distinct(comparisons: Sequence[ComparisonFamily]) -> tuple[ComparisonFamily, ...]:
     if len({comparison.family for comparison in comparisons}) < len(comparisons):
         raise ConfigError("comparisons has two families of one name")
     return tuple(comparisons)
 
 
-def _factors(data: Any) -> tuple[Factor, ...]:
+def _factors(data: Any) -> tuple[DeclaredFactor, ...]:
     form = "factors is a mapping {factor: {level: [cell, ...], other level: [cell, ...]}}"
     if not isinstance(data, dict):
         raise ConfigError(form)
@@ -234,7 +234,7 @@ def _factors(data: Any) -> tuple[Factor, ...]:
         twice = next((cell for cell in together if together.count(cell) > 1), None)
         if twice is not None:
             raise ConfigError(f"factors: '{twice}' is given twice under '{name}'")
-        found.append(Factor(name, tuple((level, tuple(cells)) for level, cells in levels.items())))
+        found.append(DeclaredFactor(name, tuple((level, tuple(cells)) for level, cells in levels.items())))
     return tuple(found)
 
 

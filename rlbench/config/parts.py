@@ -8,7 +8,7 @@
     claims:
       - {claim: Double DQN beats DQN, source: van Hasselt et al. (2016), pair: [double, soft_huber]}
 
-In: the two mappings as the file has them. Out: `Parts`, whose comparisons are two families, and `Claim`s. Composes nothing.
+In: the two mappings as the file has them. Out: `DeclaredParts`, whose comparisons are two families, and `Claim`s. Composes nothing.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ Pair = tuple[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
-class Parts:
+class DeclaredParts:
     """The base, the whole, and by part the cells that differ from them by it; either mapping may be empty, with its cell."""
 
     base: str
@@ -39,11 +39,11 @@ class Parts:
             found[f"parts of {self.whole}"] = tuple((self.whole, cell) for cell in self.left_out.values())
         return found
 
-    def among(self, labels: set[str]) -> "Parts":
+    def among(self, labels: set[str]) -> "DeclaredParts":
         """Those of which the cells are there."""
         added = {part: cell for part, cell in self.added.items() if {cell, self.base} <= labels}
         left_out = {part: cell for part, cell in self.left_out.items() if {cell, self.whole} <= labels}
-        return Parts(self.base, self.whole, added, left_out)
+        return DeclaredParts(self.base, self.whole, added, left_out)
 
     def as_json(self) -> dict[str, Any]:
         """As a store keeps it: lists, because a store sorts the keys of mappings."""
@@ -71,12 +71,12 @@ def is_pair(pair: Any) -> bool:
     )
 
 
-def read_parts(data: Any) -> Parts:
+def read_parts(data: Any) -> DeclaredParts:
     """What stands under `parts`. Raises ConfigError for anything else."""
     form = "parts is a mapping {base: cell, added: {part: cell}, whole: cell, left_out: {part: cell}}, of which either half may be missing"
     if not isinstance(data, dict) or not set(data) <= {"base", "whole", "added", "left_out"}:
         raise ConfigError(form)
-    found = Parts(data.get("base", ""), data.get("whole", ""), data.get("added", {}), data.get("left_out", {}))
+    found = DeclaredParts(data.get("base", ""), data.get("whole", ""), data.get("added", {}), data.get("left_out", {}))
     for cell, given in ((found.base, found.added), (found.whole, found.left_out)):
         if not isinstance(cell, str) or not isinstance(given, dict) or bool(cell) != bool(given):
             raise ConfigError(form)

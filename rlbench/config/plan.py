@@ -20,7 +20,7 @@ LARGEST_PLAN = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
+class PlannedCell:
     """Everything about a run but its seed. `overrides` are the settings that made it, as JSON."""
 
     label: str
@@ -48,7 +48,7 @@ class PlannedRun:
 
 
 def planned_runs(
-    cells: Sequence[Cell], seeds: Sequence[int], *, namespace: str = NAMESPACE, env_members: Collection[str] = ()
+    cells: Sequence[PlannedCell], seeds: Sequence[int], *, namespace: str = NAMESPACE, env_members: Collection[str] = ()
 ) -> tuple[PlannedRun, ...]:
     """The runs of all cells and seeds, resolved. Raises ConfigError for an impossible cell, or two cells that are one."""
     if len(cells) * len(seeds) > LARGEST_PLAN:
@@ -68,7 +68,7 @@ def planned_runs(
 
 
 def runs_of_cell(
-    cell: Cell, seeds: Sequence[int], *, namespace: str = NAMESPACE, env_members: Collection[str] = ()
+    cell: PlannedCell, seeds: Sequence[int], *, namespace: str = NAMESPACE, env_members: Collection[str] = ()
 ) -> list[PlannedRun]:
     """The runs of one cell, which differ in their seed alone: all else is checked and specified once. Raises as `check_cell`."""
     first = check_cell(cell, namespace=namespace, env_members=env_members)
@@ -80,7 +80,7 @@ def runs_of_cell(
 
 
 def check_cell(
-    cell: Cell,
+    cell: PlannedCell,
     *,
     namespace: str = NAMESPACE,
     env_members: Collection[str] = (),

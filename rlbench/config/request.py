@@ -17,7 +17,7 @@ from rlbench.config.experiment_file import ExperimentFile, check_labels, experim
 from rlbench.config.help import help_text
 from rlbench.config.keys import keys_of, launcher_of, show, trackers_of
 from rlbench.config.launchers import LauncherSettings
-from rlbench.config.plan import Cell, PlannedRun, planned_runs
+from rlbench.config.plan import PlannedCell, PlannedRun, planned_runs
 from rlbench.config.seeds import parse_seeds
 from rlbench.config.sequential import SequentialSpec, check_pairs
 from rlbench.config.settings import Settings
@@ -123,7 +123,7 @@ def _store(settings: Mapping[str, Setting]) -> Place:
     return user_store(str(settings["store"].values[0] if "store" in settings else Settings().store))
 
 
-def _sequential(options: Settings, file: ExperimentFile | None, cells: Sequence[Cell]) -> SequentialSpec:
+def _sequential(options: Settings, file: ExperimentFile | None, cells: Sequence[PlannedCell]) -> SequentialSpec:
     """The plan to follow. Raises ConfigError where there is none, or not all of its cells and seeds are part of this."""
     plan = file.sequential if file is not None else None
     if plan is None:
@@ -194,7 +194,7 @@ def _workers(value: Any) -> int | None:
 
 
 def _definition(
-    options: Settings, file: ExperimentFile | None, cells: Sequence[Cell], argv: Sequence[str]
+    options: Settings, file: ExperimentFile | None, cells: Sequence[PlannedCell], argv: Sequence[str]
 ) -> dict[str, Any]:
     """The experiment as JSON. Declared comparisons and factors stay as far as their cells are part of this command."""
     labels = {cell.label for cell in cells}

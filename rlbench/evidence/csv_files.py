@@ -15,7 +15,7 @@ import pandas as pd
 from rlbench.errors import ConfigError
 from rlbench.evidence.columns import our_names
 from rlbench.evidence.source import EVALUATION, Reading, SourceRun, env_name, quoted, shortened_list
-from rlbench.evidence.text_files import Columns, columns_of, read_text, rows_of
+from rlbench.evidence.text_files import TextColumns, columns_of, read_text, rows_of
 
 _LARGEST = 2.0**53
 _MAX_REPEATED = 5  # repeated rows of one run that are told one by one
@@ -88,7 +88,7 @@ def _texts(path: Path, columns: Mapping[str, str] | None, reading: Reading) -> p
     return pd.DataFrame({ours: pd.Series(own, dtype=str).str.strip() for ours, own in cells}).set_axis(found.numbers)
 
 
-def _end(path: Path, found: Columns, width: int, reading: Reading) -> None:
+def _end(path: Path, found: TextColumns, width: int, reading: Reading) -> None:
     """Say what is made of a last row without a line end: one that is too short is still being written."""
     if found.ends_oddly and len(found.odd[-1][1]) < width:
         number, row = found.odd.pop()

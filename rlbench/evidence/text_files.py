@@ -38,7 +38,7 @@ def rows_of(text: str, origin: str, first: int = 1) -> Iterator[tuple[int, list[
 
 
 @dataclass
-class Columns:
+class TextColumns:
     """The cells of some columns as texts, and which rows they are from; beside them the rows of another length."""
 
     cells: list[list[str]]  # [columns][rows]
@@ -57,9 +57,9 @@ class Columns:
         return (self.numbers.pop(), [column.pop() for column in self.cells]) if self.numbers else None
 
 
-def columns_of(rows: Iterable[tuple[int, list[str]]], width: int, places: Sequence[int]) -> Columns:
+def columns_of(rows: Iterable[tuple[int, list[str]]], width: int, places: Sequence[int]) -> TextColumns:
     """The columns at these places. Rows are taken apart one by one: a list of a million of them keeps the collector busy."""
-    found = Columns([[] for _ in places])
+    found = TextColumns([[] for _ in places])
     pairs = list(zip(found.cells, places, strict=True))
     for number, row in rows:
         if len(row) != width:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenRun:
     """A run to watch and what people call it."""
 
     run_id: str
@@ -33,7 +33,7 @@ class Choice:
     final_return: float
 
 
-def choose_run(results: Results, run_id: str) -> Choice:
+def choose_run(results: Results, run_id: str) -> ChosenRun:
     """The run of this id. Raises ConfigError where there is none, or it has not ended as it should."""
     runs = results.runs
     if run_id not in set(runs["run_id"]):
@@ -42,10 +42,10 @@ def choose_run(results: Results, run_id: str) -> Choice:
     row = runs[runs["run_id"] == run_id].iloc[0]
     if row["status"] != "done":
         raise ConfigError(f"run {run_id} is {row['status']}: only a run that is done can be watched")
-    return Choice(run_id, str(row["variant"]), int(row["seed"]), float(row["final_return"]))
+    return ChosenRun(run_id, str(row["variant"]), int(row["seed"]), float(row["final_return"]))
 
 
-def choose_by_return(results: Results, which: str, variant: str | None, env: str | None) -> Choice:
+def choose_by_return(results: Results, which: str, variant: str | None, env: str | None) -> ChosenRun:
     """The best, median or worst done run of one variant on one environment, by final return (of equals, the lowest seed).
 
     Raises ConfigError where there is no such run, or more than one variant or environment to choose from.

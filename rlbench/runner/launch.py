@@ -15,7 +15,7 @@ from rlbench.exact.compiler import compiler
 from rlbench.places import Place
 from rlbench.runner.compile_time import Compiling
 from rlbench.runner.plan import expected_seconds, pieces, share_out, total_steps
-from rlbench.runner.pool import Interrupted, News, Settled, WorkerDied, WorkerPool
+from rlbench.runner.pool import Interrupted, News, WorkerDied, WorkerPool, WorkerSettled
 from rlbench.runner.progress import Progress
 from rlbench.runner.updates import VariantProgress, WorkerUpdate
 from rlbench.runner.worker import THE_END, Launcher, Round, RunFailed, Said
@@ -51,7 +51,7 @@ def train_runs(store: Store, runs: Sequence[PlannedRun], pool: WorkerPool, progr
     return pool.interrupted
 
 
-class Asked(Protocol):
+class PoolRequest(Protocol):
     """What a command says of its workers: the store's folder, how many, and how they work."""
 
     @property
@@ -66,7 +66,7 @@ class Asked(Protocol):
     def lease_seconds(self) -> float: ...
 
 
-def pool_of(asked: Asked, launcher: Launcher) -> WorkerPool:
+def pool_of(asked: PoolRequest, launcher: Launcher) -> WorkerPool:
     """The workers that a command asks for. Says on stderr where they will be slow; raises ConfigError where `CXX` names no compiler."""
     if compiler() is None:
         print("no C++ compiler is used: the same numbers, many times slower", file=sys.stderr)
@@ -101,7 +101,7 @@ class _View:
     def _hear(self, news: News) -> None:
         if isinstance(news, WorkerUpdate):
             self.progress.update(news)
-        elif isinstance(news, Settled):
+        elif isinstance(news, WorkerSettled):
             self.progress.keep(news.worker)
         elif isinstance(news, RunFailed):
             self.failed.add(news.run_id)

@@ -21,7 +21,7 @@ LAUNCHERS: dict[str, tuple[str, str | None]] = {
 }
 
 
-class Asked(Protocol):
+class LauncherRequest(Protocol):
     """What a command says of where its workers run, and how many; None for as many as there is room for."""
 
     @property
@@ -30,7 +30,7 @@ class Asked(Protocol):
     def workers(self) -> int | None: ...
 
 
-def new_launcher(asked: Asked) -> Launcher:
+def new_launcher(asked: LauncherRequest) -> Launcher:
     """The launcher that a command asks for, not yet checked. Raises ConfigError where what it needs is not installed."""
     kind = asked.launcher.kind
     where, package = LAUNCHERS[kind]
@@ -42,7 +42,7 @@ def new_launcher(asked: Asked) -> Launcher:
 
 
 @contextmanager
-def launched(asked: Asked) -> Iterator[Launcher]:
+def launched(asked: LauncherRequest) -> Iterator[Launcher]:
     """The launcher that a command asks for, checked, for as long as it is needed. Raises ConfigError where there can be no workers."""
     launcher = new_launcher(asked)
     try:

@@ -54,13 +54,13 @@ class WorkerDied:
 
 
 @dataclass(frozen=True)
-class Settled:
+class WorkerSettled:
     """A worker has done a round: what it said of it last stays so."""
 
     worker: int
 
 
-News = WorkerUpdate | RunFailed | Said | Compiling | WorkerDied | Settled
+News = WorkerUpdate | RunFailed | Said | Compiling | WorkerDied | WorkerSettled
 Hear = Callable[[News], None]
 
 
@@ -166,7 +166,7 @@ class WorkerPool:
                 order = self._busy.pop(number)
                 self.homes.settle(number, order, message)
                 self._deaths.forgive(number, order)
-                hear(Settled(number))
+                hear(WorkerSettled(number))
                 return message
             if isinstance(message, WorkerFailed):
                 raise message.kind(message.message)

@@ -28,7 +28,7 @@ from pathlib import Path
 from rlbench.errors import EXIT_CANNOT_WRITE, EXIT_DIFFERENCE, EXIT_OK, RlbenchError
 from rlbench.places import Place, beside, is_remote, place_of
 from rlbench.store import Store
-from rlbench.tracking.ledger import Ledger, Lock, destination_folder, remember, remove_folder, tracker_folder
+from rlbench.tracking.ledger import Lock, MirrorLedger, destination_folder, remember, remove_folder, tracker_folder
 from rlbench.tracking.mirror import Mirror
 from rlbench.tracking.tracker import Tracker, TrackerSettings, TrackingError
 from rlbench.tracking.trackers import from_text, name_of, new_tracker
@@ -191,7 +191,7 @@ def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None], tel
     log = Log(tracker_folder(root, name) / "follower.log")
 
     def make_mirror() -> Mirror:
-        ledger = Ledger(folder)
+        ledger = MirrorLedger(folder)
         if ledger.num_bad_lines:
             tell(
                 f"{ledger.num_bad_lines} lines of {folder / 'mirrored.jsonl'} are not to be read; their runs are mirrored again"
@@ -206,7 +206,7 @@ def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None], tel
     remove_folder(folder / "scratch", tracker_folder(root, name))
     lock.unmark()
     addresses = [one.address for one in trackers if one.address]
-    say(settings.told(len(Ledger(folder).runs)) + "".join(f": {address}" for address in addresses[-1:]))
+    say(settings.told(len(MirrorLedger(folder).runs)) + "".join(f": {address}" for address in addresses[-1:]))
     return EXIT_DIFFERENCE if store.damage.lines else EXIT_OK
 
 

@@ -66,7 +66,7 @@ class Mirrored:
             raise ValueError(f"{self.folder!r} is no folder of run {self.run_id}")
 
 
-class Ledger:
+class MirrorLedger:
     """The runs that are complete at one destination."""
 
     def __init__(self, folder: Path) -> None:

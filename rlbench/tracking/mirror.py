@@ -16,7 +16,7 @@ from rlbench.store import Store
 from rlbench.store.labels import flattened
 from rlbench.store.records import FINAL_STATUSES
 from rlbench.store.results import Results
-from rlbench.tracking.ledger import Ledger, Mirrored, destination_folder, recall, tracker_folder
+from rlbench.tracking.ledger import Mirrored, MirrorLedger, destination_folder, recall, tracker_folder
 from rlbench.tracking.reading import PartReader
 from rlbench.tracking.rows import RunRows
 from rlbench.tracking.tracker import OpenRun, RunHeader, Tracker, TrackerSettings, TrackingError
@@ -31,7 +31,7 @@ class Mirror:
     def __init__(
         self,
         store: Store,
-        ledger: Ledger,
+        ledger: MirrorLedger,
         tracker: Tracker,
         told: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
@@ -189,7 +189,7 @@ def is_mirrored(store: Store, settings: TrackerSettings) -> bool:
     destination, name = settings.local_destination, name_of(settings)
     if destination is None or recall(store.root, name) != settings:
         return False
-    runs = Ledger(destination_folder(store.root, name, destination)).runs
+    runs = MirrorLedger(destination_folder(store.root, name, destination)).runs
     folder = tracker_folder(store.root, name)
     return all(
         run_id in runs and runs[run_id].outcome == stamp_of(outcome) and (folder / runs[run_id].folder).is_dir()

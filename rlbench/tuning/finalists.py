@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rlbench.config import Cell, PlannedRun
+from rlbench.config import PlannedCell, PlannedRun
 from rlbench.config.composing import Composer
 from rlbench.config.plan import runs_of_cell
 from rlbench.envs.scores import normalisation
@@ -32,7 +32,7 @@ class Finalists:
     """
 
     study: Study
-    cells: list[Cell]
+    cells: list[PlannedCell]
     tuning_scores: dict[str, float]
     values: dict[str, float]
     numbers: dict[str, int]
@@ -75,7 +75,7 @@ def tuning_score(study: Study, trial: FrozenTrial) -> float:
     return score([study.objective.of_seed(curve) for curve in trial.user_attrs[CURVES]], "mean")
 
 
-def fresh_runs(cells: Sequence[Cell], seeds: Sequence[int]) -> FreshRuns:
+def fresh_runs(cells: Sequence[PlannedCell], seeds: Sequence[int]) -> FreshRuns:
     """The runs of these cells on these seeds; one that two cells share has the label of the first."""
     planned: dict[str, PlannedRun] = {}
     run_ids: dict[str, list[str]] = {}

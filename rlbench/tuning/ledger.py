@@ -65,7 +65,7 @@ def _check(storage: BaseStorage, study_id: int, study: Study) -> None:
     check_same(study, json.loads(stored))
 
 
-class Ledger:
+class StudyLedger:
     """One study. Everything but reading is for the tuner whose turn it is."""
 
     def __init__(self, storage: BaseStorage, study: Study) -> None:

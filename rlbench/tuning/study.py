@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rlbench.config import Cell, PlannedRun, check_cell, spec_of
+from rlbench.config import PlannedCell, PlannedRun, check_cell, spec_of
 from rlbench.config.cells import expand
 from rlbench.config.composing import Composer
 from rlbench.config.keys import show
@@ -39,7 +39,7 @@ class Study:
     seed: int
     seeds: tuple[int, ...]
     trials: int
-    base: Cell
+    base: PlannedCell
 
     @property
     def period(self) -> int:
@@ -51,7 +51,7 @@ class Study:
         """The budget of a run in steps; None where it is in episodes."""
         return self.base.budget.steps
 
-    def cell(self, params: Mapping[str, Value], label: str, composer: Composer) -> Cell:
+    def cell(self, params: Mapping[str, Value], label: str, composer: Composer) -> PlannedCell:
         """The cell that these parameters stand for. Raises ConfigError for an impossible value or combination."""
         cells, _ = expand({**self.settings, **settings_of(params)}, composer)
         overrides = dict(params)

@@ -19,7 +19,7 @@ from rlbench.runner.pool import WorkerPool
 from rlbench.runner.sharing import study_rounds
 from rlbench.store import Member, Store
 from rlbench.tuning.asking import propose, pruner_of
-from rlbench.tuning.ledger import ASKED_AT, CURVES, OWNER, REASON, RUNS, STOPPED, TWIN, Ledger, told
+from rlbench.tuning.ledger import ASKED_AT, CURVES, OWNER, REASON, RUNS, STOPPED, TWIN, StudyLedger, told
 from rlbench.tuning.optuna_names import BaseStorage, FrozenTrial, TrialState
 from rlbench.tuning.past_runs import past_runs
 from rlbench.tuning.settling import settle
@@ -72,7 +72,7 @@ class Tuner:
         )
         self.name = f"tuner-{uuid.uuid4().hex[:12]}"
         self._storage = storage
-        self._ledger: Ledger | None = None
+        self._ledger: StudyLedger | None = None
         self._mine: dict[int, TrialLanes] = {}
         self._to_prune: dict[str, tuple[PlannedRun, int]] = {}
 
@@ -102,10 +102,10 @@ class Tuner:
         return trials
 
     @contextlib.contextmanager
-    def _turn(self) -> Iterator[Ledger]:
+    def _turn(self) -> Iterator[StudyLedger]:
         """Nobody else changes the study meanwhile, and what was left undone is done."""
         with answering(), self.locks.turn(lambda: self.pool.interrupted):
-            self._ledger = self._ledger or Ledger(self._storage, self.study)
+            self._ledger = self._ledger or StudyLedger(self._storage, self.study)
             self._ledger.recover()
             yield self._ledger
 
@@ -114,7 +114,7 @@ class Tuner:
             raise KeyboardInterrupt
         time.sleep(OTHERS_POLL_SECONDS)
 
-    def _take_up(self, ledger: Ledger) -> None:
+    def _take_up(self, ledger: StudyLedger) -> None:
         """Take over the trials of dead tuners, then ask for new ones, as many as there are lanes for."""
         trials = ledger.trials()
         running = [trial for trial in trials if trial.state == TrialState.RUNNING]
@@ -136,7 +136,7 @@ class Tuner:
             trials.append(self._ask(ledger, trials, now))
         self._record()
 
-    def _ask(self, ledger: Ledger, trials: Sequence[FrozenTrial], now: int) -> FrozenTrial:
+    def _ask(self, ledger: StudyLedger, trials: Sequence[FrozenTrial], now: int) -> FrozenTrial:
         """The next trial. One with the runs of an earlier one is its twin: it ends as that one does, and nothing is trained twice."""
         study, number = self.study, len(trials)
         pruner = pruner_of(study.pruner, study.period, study.steps)
@@ -201,7 +201,7 @@ class Tuner:
                     lanes.points[run_id] = {**own, **lanes.points[run_id]}
         return done.lane_steps, done.seconds
 
-    def _settle(self, ledger: Ledger) -> None:
+    def _settle(self, ledger: StudyLedger) -> None:
         """Decide what this round comes to, and write it down; runs that are left unfinished are ended in the next round."""
         settled = settle(self.study, ledger.trials(), self._mine, self.name)
         ledger.change(settled.operations)

@@ -70,11 +70,11 @@ def check_curves(path: str) -> None:
 def find_what_to_mirror(path: str) -> None:
     """A mirror's first look at a store of which all but a few runs are mirrored, and those handed to nobody."""
     from rlbench.store import Store
-    from rlbench.tracking.ledger import Ledger
+    from rlbench.tracking.ledger import MirrorLedger
     from rlbench.tracking.mirror import Mirror
     from tests.benchmarks.silent_tracker import SilentTracker
 
-    ledger = Ledger(_mirrored(Path(path)))
+    ledger = MirrorLedger(_mirrored(Path(path)))
     mirror = Mirror(Store.open(path, create=False), ledger, SilentTracker())
     mirror.advance()
     assert mirror.finish() == 0
@@ -83,14 +83,14 @@ def find_what_to_mirror(path: str) -> None:
 def write(path: str, num_runs: int, rows_a_run: int) -> None:
     """A store, and what a follower writes down that has mirrored all of its runs but `LEFT`."""
     from rlbench.store import Store
-    from rlbench.tracking.ledger import Ledger, Mirrored
+    from rlbench.tracking.ledger import Mirrored, MirrorLedger
     from rlbench.tracking.mirror import stamp_of
     from tests.benchmarks.growth_store import SHAPES, write_store
 
     write_store(Path(path), num_runs, SHAPES[rows_a_run])
     folder = _mirrored(Path(path))
     folder.mkdir()
-    ledger = Ledger(folder)
+    ledger = MirrorLedger(folder)
     outcomes = list(Store.open(path, create=False).outcomes().items())
     with mock.patch("os.fsync"):
         for run_id, outcome in outcomes[:-LEFT]:

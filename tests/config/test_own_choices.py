@@ -13,7 +13,7 @@ from rlbench.config.cadence import DEFAULT_STEPS
 from rlbench.config.changed_code import changed_code, changed_lines
 from rlbench.config.keys import keys_of_choice
 from rlbench.config.own_choices import class_of
-from rlbench.config.plan import Cell
+from rlbench.config.plan import PlannedCell
 from rlbench.config.sources import ChangedCodeError, source_digest
 from rlbench.errors import ConfigError
 from rlbench.lanes.choices.choice import Choice, structure
@@ -141,7 +141,7 @@ def test_files_name_it_as_they_name_a_member(write: Write, tmp_path: Path) -> No
 
 def test_python_takes_it_as_an_object(write: Write) -> None:
     cls: Any = class_of("loss", f"{write('own_loss')}:LogCosh")
-    (planned,) = planned_runs([Cell("smooth", Variant(loss=cls(scale=2)))], [0])
+    (planned,) = planned_runs([PlannedCell("smooth", Variant(loss=cls(scale=2)))], [0])
     assert planned.run_id == run_id(planned.run)
     assert (
         planned.run_id
@@ -154,14 +154,14 @@ def test_python_takes_it_as_an_object(write: Write) -> None:
         (cls(scale=-1), "loss.scale must be > 0; got -1"),
     ):
         with pytest.raises(ConfigError) as caught:
-            planned_runs([Cell("smooth", Variant(loss=wrong))], [0])
+            planned_runs([PlannedCell("smooth", Variant(loss=wrong))], [0])
         assert str(caught.value) == message
     with pytest.raises(
         ConfigError, match=r"optimizer=own_loss:LogCosh is no optimizer: it has to derive from rlbench\.Optimizer"
     ):
-        planned_runs([Cell("smooth", Variant(optimizer=cls()))], [0])
+        planned_runs([PlannedCell("smooth", Variant(optimizer=cls()))], [0])
     with pytest.raises(ConfigError, match=r"it is not what .* has as .*<locals>.*: define it at the top of a"):
-        planned_runs([Cell("local", Variant(loss=_local()))], [0])
+        planned_runs([PlannedCell("local", Variant(loss=_local()))], [0])
 
 
 def _local() -> Any:

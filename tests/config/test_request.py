@@ -13,7 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlbench.config import Cell, composing, parse_seeds, planned_runs, resolve, run_id
+from rlbench.config import PlannedCell, composing, parse_seeds, planned_runs, resolve, run_id
 from rlbench.config.launchers import LauncherSettings
 from rlbench.errors import ConfigError
 from rlbench.lanes.choices.exploration import Linear
@@ -220,7 +220,7 @@ def test_an_environment_of_a_module_is_imported(tmp_path: Path, monkeypatch: pyt
 
 
 def test_cells_of_python_objects_are_planned_and_checked_alike() -> None:
-    cell = Cell("mine", Variant(loss=Huber(2.0)))
+    cell = PlannedCell("mine", Variant(loss=Huber(2.0)))
     planned = planned_runs([cell], range(2))
     assert [(one.variant, one.run.seed, one.position) for one in planned] == [("mine", 0, 0), ("mine", 1, 1)]
     same = resolve(["variant=hard_huber", "loss.delta=2", "seeds=2"]).planned
@@ -228,7 +228,7 @@ def test_cells_of_python_objects_are_planned_and_checked_alike() -> None:
     with pytest.raises(ConfigError, match=r"the cells 'mine' and 'yours' on CartPole-v1 are the same runs"):
         planned_runs([cell, dataclasses.replace(cell, label="yours")], range(2))
     with pytest.raises(ConfigError, match=r"loss\.delta must be > 0; got -1"):
-        planned_runs([Cell("mine", Variant(loss=Huber(-1.0)))], range(2))
+        planned_runs([PlannedCell("mine", Variant(loss=Huber(-1.0)))], range(2))
     with pytest.raises(ConfigError, match=r"evaluation\.period must be >= 1; got 0"):
         planned_runs([dataclasses.replace(cell, evaluation=dataclasses.replace(cell.evaluation, period=0))], [0])
 

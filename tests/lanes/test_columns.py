@@ -3,7 +3,7 @@
 import torch
 from lane_runs import SMALL, fresh, small_run
 
-from rlbench.lanes.steps.columns import Column, Columns
+from rlbench.lanes.steps.columns import ReplayColumn, ReplayColumns
 from rlbench.lanes.training.lane_state import of_now
 from rlbench.lanes.training.trainer import Trainer
 
@@ -11,7 +11,9 @@ from rlbench.lanes.training.trainer import Trainer
 def test_values_come_back_and_truth_values_cost_a_bit() -> None:
     generator = torch.Generator().manual_seed(0)
     grid = (6, 3, 3)
-    columns = Columns((Column("seen", grid, "bool"), Column("reward"), Column("frame", (2, 5), "uint8")))
+    columns = ReplayColumns(
+        (ReplayColumn("seen", grid, "bool"), ReplayColumn("reward"), ReplayColumn("frame", (2, 5), "uint8"))
+    )
     assert columns.bytes == 7 + 4 + 10
     values = {
         "seen": torch.rand(4, *grid, generator=generator) < 0.5,

@@ -12,7 +12,7 @@ from torch import Tensor
 from rlbench.envs.frames import frame_renderer
 from rlbench.lanes.choices.observations import Pixel
 from rlbench.lanes.fast.compiling import Computation, can_compile
-from rlbench.lanes.fast.drawing import Drawing
+from rlbench.lanes.fast.drawing import MinibatchDrawing
 from rlbench.lanes.steps.observing import window_of
 
 pytestmark = pytest.mark.slow  # the compiler takes seconds to start
@@ -55,7 +55,7 @@ def test_minibatches_are_drawn_as_frames_are(bottom: float) -> None:
     renderer = frame_renderer("CartPole-v1", window_of(pixel))
     drawn = torch.rand(6, 3, 2, generator=torch.Generator().manual_seed(0)) * 2 - 1
     patches = renderer(drawn.flatten(0, 1)).unflatten(0, (6, 3))
-    for own, expected in zip(Drawing(renderer, pixel)(drawn), pixel.transition(patches), strict=True):
+    for own, expected in zip(MinibatchDrawing(renderer, pixel)(drawn), pixel.transition(patches), strict=True):
         wrong = (own - expected).abs() * 255
         assert float(wrong.max()) < 1.01
         assert float((wrong > 0.01).float().mean()) < 1e-3

@@ -11,7 +11,7 @@ from lane_runs import SMALL, fresh, small_run, train, with_fields
 from torch import Tensor, nn
 
 from rlbench import exact
-from rlbench.config.plan import Cell, check_cell
+from rlbench.config.plan import PlannedCell, check_cell
 from rlbench.errors import ConfigError
 from rlbench.exact.gaussian import emulated
 from rlbench.lanes.choices.choice import check
@@ -280,7 +280,7 @@ def test_impossible_values_are_refused(changes: dict[str, Any], line: str) -> No
 )
 def test_impossible_bounds_are_refused(low: Any, high: Any, line: str) -> None:
     run = small_run(with_fields(SMALL, network=MLP(obs_low=low, obs_high=high)))
-    cell = Cell("x", run.variant, run.env, run.budget, run.evaluation, run.diagnostics, {})
+    cell = PlannedCell("x", run.variant, run.env, run.budget, run.evaluation, run.diagnostics, {})
     with pytest.raises(ConfigError) as caught:
         check_cell(cell)
     assert str(caught.value) == line

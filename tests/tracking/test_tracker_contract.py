@@ -16,7 +16,7 @@ from trackers_under_test import KINDS, MemoryTracker
 from tracking_toy import ToyStore
 
 from rlbench.store import load
-from rlbench.tracking.ledger import Ledger
+from rlbench.tracking.ledger import MirrorLedger
 from rlbench.tracking.mirror import Mirror
 from rlbench.tracking.tracker import TrackingError
 
@@ -32,7 +32,7 @@ def kind(request: pytest.FixtureRequest) -> Iterator[Any]:
 def new_mirror(kind: Any, toy: ToyStore) -> Mirror:
     folder = toy.path.parent / "ledger"
     folder.mkdir(exist_ok=True)
-    return Mirror(toy.store, Ledger(folder), kind.tracker(toy.path))
+    return Mirror(toy.store, MirrorLedger(folder), kind.tracker(toy.path))
 
 
 def mirror(kind: Any, toy: ToyStore) -> int:
@@ -118,10 +118,10 @@ def test_a_run_that_somebody_removed_is_shown_again(kind: Any, toy: ToyStore) ->
 def test_what_could_not_be_shown_is_no_mirrored_run(toy: ToyStore, tmp_path: Path) -> None:
     toy.train([1000])
     tracker = MemoryTracker({})
-    lost = Mirror(toy.store, Ledger(tmp_path), tracker)
+    lost = Mirror(toy.store, MirrorLedger(tmp_path), tracker)
     tracker.is_lost = True
     with pytest.raises(TrackingError, match="the memory is gone"):
         lost.advance()
     lost.abandon()
     assert tracker.is_closed
-    assert Ledger(tmp_path).runs == {}
+    assert MirrorLedger(tmp_path).runs == {}

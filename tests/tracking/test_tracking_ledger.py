@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rlbench.tracking import TrackingSettings
-from rlbench.tracking.ledger import Ledger, Lock, Mirrored, destination_folder, recall, remember
+from rlbench.tracking.ledger import Lock, Mirrored, MirrorLedger, destination_folder, recall, remember
 
 ID_A, ID_B = "a" * 16, "b" * 16
 A = Mirrored(ID_A, "done 1", True, 470, f"offline-run-20260102_030405-{ID_A}")
@@ -20,32 +20,32 @@ B = Mirrored(ID_B, "failed 2", False, 3)
 
 
 def test_a_ledger_remembers(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = MirrorLedger(tmp_path)
     assert ledger.runs == {}
     ledger.add(A)
     ledger.add(B)
-    assert Ledger(tmp_path).runs == {ID_A: A, ID_B: B} == ledger.runs
+    assert MirrorLedger(tmp_path).runs == {ID_A: A, ID_B: B} == ledger.runs
 
 
 def test_the_latest_line_of_a_run_holds(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = MirrorLedger(tmp_path)
     ledger.add(B)
     later = Mirrored(ID_B, "done 3", True, 9)
     ledger.add(later)
-    assert Ledger(tmp_path).runs == {ID_B: later}
+    assert MirrorLedger(tmp_path).runs == {ID_B: later}
 
 
 @pytest.mark.parametrize("kept", range(0, 100, 7))
 def test_a_line_that_was_cut_off_does_not_count_and_harms_no_other(tmp_path: Path, kept: int) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = MirrorLedger(tmp_path)
     ledger.add(A)
     path = tmp_path / "mirrored.jsonl"
     whole = path.stat().st_size
     ledger.add(B)
     os.truncate(path, min(whole + kept, path.stat().st_size - 2))
-    assert Ledger(tmp_path).runs == {ID_A: A}
-    Ledger(tmp_path).add(B)
-    assert Ledger(tmp_path).runs == {ID_A: A, ID_B: B}
+    assert MirrorLedger(tmp_path).runs == {ID_A: A}
+    MirrorLedger(tmp_path).add(B)
+    assert MirrorLedger(tmp_path).runs == {ID_A: A, ID_B: B}
 
 
 def test_one_destination_has_one_folder(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from rlbench.errors import ConfigError
 from rlbench.tuning import ledger as log
 from rlbench.tuning.asking import propose
-from rlbench.tuning.ledger import Ledger, check_existing
+from rlbench.tuning.ledger import StudyLedger, check_existing
 from rlbench.tuning.study_file import SamplerSettings
 from tests.tuning.studies import TINY, request_of
 from tests.tuning.toy_study import LINE
@@ -52,9 +52,9 @@ def study(tmp_path: Path, **changes: Any) -> Any:
     return request_of(tmp_path, **changes).studies[0]
 
 
-def filled(storage: BaseStorage, tmp_path: Path) -> Ledger:
+def filled(storage: BaseStorage, tmp_path: Path) -> StudyLedger:
     """A study with three running trials."""
-    ledger = Ledger(storage, study(tmp_path))
+    ledger = StudyLedger(storage, study(tmp_path))
     for number in range(3):
         made = propose(ledger.trials(), LINE, SamplerSettings("random"), study_seed=0, name="toy")
         ledger.create(number, made, {log.OWNER: "me"})
@@ -72,7 +72,7 @@ OPERATIONS = [
 ]
 
 
-def state(ledger: Ledger) -> list[Any]:
+def state(ledger: StudyLedger) -> list[Any]:
     return [(t.number, t.state, t.values, t.intermediate_values, t.user_attrs, t.system_attrs) for t in ledger.trials()]
 
 
@@ -89,7 +89,7 @@ def test_whatever_was_done_before_the_kill_the_end_is_the_same(
         kill_after(storage, num_changes, patched)
         with pytest.raises(Killed):
             cut.change(OPERATIONS)
-    next_one = Ledger(storage, study(tmp_path))
+    next_one = StudyLedger(storage, study(tmp_path))
     next_one.recover()
     # Nothing was written down before the first change went through, so nothing was decided.
     assert state(next_one) == (before if num_changes == 0 else state(whole))
@@ -107,7 +107,7 @@ def test_every_storage_keeps_what_it_is_told(tmp_path: Path, kind: str) -> None:
     expected = filled(InMemoryStorage(), tmp_path)
     expected.change(OPERATIONS)
     filled(opened(), tmp_path).change(OPERATIONS)
-    assert state(Ledger(opened(), study(tmp_path))) == state(expected)
+    assert state(StudyLedger(opened(), study(tmp_path))) == state(expected)
 
 
 def test_a_study_with_another_space_or_objective_is_refused_and_nothing_changes(tmp_path: Path) -> None:
@@ -121,13 +121,13 @@ def test_a_study_with_another_space_or_objective_is_refused_and_nothing_changes(
         with pytest.raises(ConfigError, match=text):
             check_existing(storage, study(tmp_path, **changes))
         with pytest.raises(ConfigError, match=text):
-            Ledger(storage, study(tmp_path, **changes))
+            StudyLedger(storage, study(tmp_path, **changes))
     check_existing(storage, study(tmp_path, trials=99))
-    assert state(Ledger(storage, study(tmp_path))) == before
+    assert state(StudyLedger(storage, study(tmp_path))) == before
 
 
 def test_somebody_elses_study_of_the_same_name_is_refused(tmp_path: Path) -> None:
     storage = InMemoryStorage()
     optuna.create_study(storage=storage, study_name="tiny").ask()
     with pytest.raises(ConfigError, match="not of rlbench"):
-        Ledger(storage, study(tmp_path))
+        StudyLedger(storage, study(tmp_path))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rlbench.lanes.choices.observations import Pixel
 from rlbench.lanes.choices.variant import Run
-from rlbench.lanes.steps.columns import Columns
+from rlbench.lanes.steps.columns import ReplayColumns
 from rlbench.lanes.steps.observing import observed
 from rlbench.lanes.steps.transitions import columns_of
 
@@ -51,7 +51,7 @@ def bytes_per_lane(run: Run) -> int:
     return frames + remembered + 4 * weights * copies + capacity * stored_columns(run).bytes + 256
 
 
-def stored_columns(run: Run) -> Columns:
+def stored_columns(run: Run) -> ReplayColumns:
     """The columns of the run's stored steps."""
     info = observed(run).info
     return columns_of(run.variant, info.obs_shape, info.obs_dtype)

@@ -32,7 +32,7 @@ def observations(pixel: Pixel, shown: int, patches: Tensor) -> tuple[Tensor, Ten
     return before.contiguous(memory_format=torch.channels_last), after.contiguous(memory_format=torch.channels_last)
 
 
-class Drawing:
+class MinibatchDrawing:
     """Draws minibatches of one size: in compiled stages where the renderer has stages."""
 
     def __init__(self, renderer: FrameRenderer, pixel: Pixel) -> None:
@@ -53,6 +53,6 @@ class Drawing:
 
 
 @functools.cache
-def drawing(renderer: FrameRenderer, pixel: Pixel, size: Hashable) -> Drawing:
+def drawing(renderer: FrameRenderer, pixel: Pixel, size: Hashable) -> MinibatchDrawing:
     """One for each renderer, kind of observation, and size of a minibatch."""
-    return Drawing(renderer, pixel)
+    return MinibatchDrawing(renderer, pixel)

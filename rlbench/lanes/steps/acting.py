@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rlbench.envs.lane_env import LaneEnv
 from rlbench.lanes.choices.variant import Variant
-from rlbench.lanes.steps.columns import Columns
+from rlbench.lanes.steps.columns import ReplayColumns
 from rlbench.lanes.steps.weight_noise import drawn_in
 from rlbench.lanes.tensors import Tensors, group
 
@@ -47,7 +47,7 @@ def active_lanes(lanes: Tensors) -> Tensor:
 def absorb(
     lanes: Tensors,
     variant: Variant,
-    columns: Columns | None,
+    columns: ReplayColumns | None,
     obs_tm1: Tensor,
     action: Tensor,
     reward: Tensor,
@@ -108,7 +108,7 @@ def _discount(variant: Variant, terminated: Tensor, truncated: Tensor) -> Tensor
 def tick(
     lanes: Tensors,
     variant: Variant,
-    columns: Columns | None,
+    columns: ReplayColumns | None,
     env: LaneEnv,
     explores: Tensor,
     uniform_action: Tensor,
@@ -127,7 +127,7 @@ def tick(
 def decided_tick(
     lanes: Tensors,
     variant: Variant,
-    columns: Columns | None,
+    columns: ReplayColumns | None,
     env: LaneEnv,
     action: Tensor,
     first_states: Tensor,

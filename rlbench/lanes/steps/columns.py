@@ -16,7 +16,7 @@ BYTES_OF = {"float32": 4, "uint8": 1}
 
 
 @dataclasses.dataclass(frozen=True)
-class Column:
+class ReplayColumn:
     """One column: its name, the shape of its value in one transition, and its dtype: float32, uint8 or bool."""
 
     name: str
@@ -36,10 +36,10 @@ class Column:
 
 
 @dataclasses.dataclass(frozen=True)
-class Columns:
+class ReplayColumns:
     """The columns of a transition, in order."""
 
-    all: tuple[Column, ...]
+    all: tuple[ReplayColumn, ...]
 
     @functools.cached_property
     def widths(self) -> dict[str, int]:

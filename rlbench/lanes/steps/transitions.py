@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 from rlbench.deferred import Tensor, torch
 from rlbench.lanes.choices.variant import Variant
-from rlbench.lanes.steps.columns import Column, Columns
+from rlbench.lanes.steps.columns import ReplayColumn, ReplayColumns
 from rlbench.lanes.tensors import Tensors
 
 
-def columns_of(variant: Variant, obs_shape: tuple[int, ...], obs_dtype: str) -> Columns:
+def columns_of(variant: Variant, obs_shape: tuple[int, ...], obs_dtype: str) -> ReplayColumns:
     """The columns of a stored step of these observations."""
-    seen = (Column(name, obs_shape, obs_dtype) for name in ("obs_tm1", "obs_t"))
-    return Columns((*seen, *map(Column, ("action", "reward", "discount_t", *variant.returns.columns))))
+    seen = (ReplayColumn(name, obs_shape, obs_dtype) for name in ("obs_tm1", "obs_t"))
+    return ReplayColumns((*seen, *map(ReplayColumn, ("action", "reward", "discount_t", *variant.returns.columns))))
 
 
-def read(variant: Variant, columns: Columns, memory: Sequence[Tensor], places: Tensor) -> Tensors:
+def read(variant: Variant, columns: ReplayColumns, memory: Sequence[Tensor], places: Tensor) -> Tensors:
     """The transitions that begin at places [L, B] int64 of the memory, rows [N, width] of each dtype: columns [L, B, *shape] by name."""
     steps = [_rows(columns, memory, places)]
     capacity = variant.replay.capacity
@@ -26,6 +26,6 @@ def read(variant: Variant, columns: Columns, memory: Sequence[Tensor], places: T
     return variant.returns.transition(steps)
 
 
-def _rows(columns: Columns, memory: Sequence[Tensor], places: Tensor) -> Tensors:
+def _rows(columns: ReplayColumns, memory: Sequence[Tensor], places: Tensor) -> Tensors:
     at = places.reshape(-1)
     return columns.unpacked([rows.index_select(0, at).view(*places.shape, -1) for rows in memory])

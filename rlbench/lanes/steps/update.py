@@ -14,7 +14,7 @@ from rlbench import exact
 from rlbench.lanes.choices.bases import Minibatch
 from rlbench.lanes.choices.optimizers import Slots
 from rlbench.lanes.choices.variant import Variant
-from rlbench.lanes.steps.columns import Columns
+from rlbench.lanes.steps.columns import ReplayColumns
 from rlbench.lanes.steps.learning import Found
 from rlbench.lanes.steps.recipes.fitting import differentiation_of, fit_of
 from rlbench.lanes.steps.transitions import read
@@ -38,7 +38,7 @@ def due_lanes(lanes: Tensors, variant: Variant) -> Tensor:
 
 
 def sampled_update(
-    lanes: Tensors, variant: Variant, columns: Columns, memory: Sequence[Tensor], places: Tensor, *weights: Tensor
+    lanes: Tensors, variant: Variant, columns: ReplayColumns, memory: Sequence[Tensor], places: Tensor, *weights: Tensor
 ) -> Tensor | None:
     """`update` on the transitions that begin at these places [L, B] int64 of the memory's rows [N, width] of each dtype.
 
