@@ -29,6 +29,7 @@ from rlbench.stats import (
     simultaneous_band,
 )
 
+STATISTICS = {"mean": "mean", "iqm": "IQM"}  # what an interval is of, and what that is called
 STATUSES = ("done", "diverged", "failed", "running", "pending")
 MIN_RUNS_FOR_BAND = 3
 # Below, few runs are left between the cuts of an IQM, and its band over a whole curve leaves the range of possible returns.

@@ -57,6 +57,10 @@ class Summary:
         """The cells on one environment, in the order of the variants."""
         return tuple(cell for cell in self.cells if cell.env == env)
 
+    def heading_of(self, env: str) -> str:
+        """An environment above its rows of a table; nothing where there is no other."""
+        return env if len(self.envs) > 1 else ""
+
     def cell(self, variant: str, env: str) -> Cell | None:
         """The cell of this variant and environment, if there is one."""
         return next((cell for cell in self.cells if (cell.variant, cell.env) == (variant, env)), None)
