@@ -15,6 +15,7 @@ from rlbench.reports.differences import CurveDifference, curve_differences, draw
 from rlbench.reports.document import Block, Content, Figures, Part, Picture, line, strong, table
 from rlbench.reports.figures import most_runs, thinning
 from rlbench.reports.ledger import Ledger
+from rlbench.reports.sections.sentences import grey_band
 from rlbench.reports.summary import Summary
 
 MOST_PANELS = 12  # differences that are drawn; the table has all
@@ -129,7 +130,7 @@ def _differences_picture(
         strong("Differences along training. "),
         f"Line: difference of the mean {kind}s, {how}; band: 95 %, for the whole curve at once; dot: the band leaves 0 there. It"
         " describes; the verdicts are on final returns.",
-        " Grey: too small to matter, as declared." if margin is not None else "",
+        grey_band(margin),
         f" The first {MOST_PANELS} of {len(found)}." if len(shown) < len(found) else "",
     ]
     return Picture(

@@ -160,12 +160,13 @@ def training_section(summary: Summary, ledger: Ledger) -> Section:
     """Training returns, exploration included: an appendix, and never the headline."""
     metric, of = "train_return_last100", statistic_of([cell.metrics["train_return_last100"] for cell in summary.cells])
     groups: dict[str, list[list[Content]]] = {}
-    for env in summary.envs:
+    pictures = []
+    for place, env in enumerate(summary.envs):
+        if found := training_traces(summary, env):
+            pictures.append(_training_picture(summary, found, place))
         for cell in summary.cells_of(env):
             record_metric(cell, metric, ledger)
             groups.setdefault(summary.heading_of(env), []).append(metric_cells(summary, cell, metric, of, ledger))
-    found = {place: training_traces(summary, env) for place, env in enumerate(summary.envs)}
-    pictures = [_training_picture(summary, own, place) for place, own in found.items() if own]
     blocks: list[Block] = [Figures(tuple(pictures))] if pictures else []
     titles = metric_titles("Last 100 episodes", of)
     blocks += [table("Training returns", titles, groups, name="training_returns", texts=("Statistic",))]
