@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbench import text
-from rlbench.reports.cells import Cell
+from rlbench.reports.cells import STATISTICS, Cell
 from rlbench.reports.comparisons import Family
 from rlbench.reports.curves import MOST_TOGETHER, draw_curves, hover_of_curves
 from rlbench.reports.differences import CurveDifference, curve_differences, draw_differences, hover_of_differences
@@ -78,7 +78,7 @@ def _curves_caption(summary: Summary, cells: Sequence[Cell], baseline: float | N
 def _line_of(cells: Sequence[Cell]) -> str:
     """What the lines are: the IQM from 20 runs up, below the mean."""
     kinds = {cell.curve.band.statistic for cell in cells if cell.curve is not None}
-    return {"iqm": "IQM", "mean": "mean"}[kinds.pop()] if len(kinds) == 1 else "IQM (mean below 20 runs)"
+    return STATISTICS[kinds.pop()] if len(kinds) == 1 else "IQM (mean below 20 runs)"
 
 
 def _runs_a_line(cells: Sequence[Cell]) -> str:

@@ -123,13 +123,13 @@ def _environment(summary: Summary, parts: Parts, env: str, place: int, ledger: L
         rows.append([one.part, *_cells(one.added, ledger), *_cells(one.left_out, ledger), *cost])
     tested = ["95 % of all", "p", ""]
     titles = ["Part", f"Added to {parts.base}", *tested, f"In {parts.whole}", *tested, *columns]
-    columns["Updates a run"] = Shown("updates", "count")
+    cost_columns = columns | {"Updates a run": Shown("updates", "count")}
     known = {variant: key for variant, key in costs.items() if ledger.records[key]["seconds"] is not None}
-    cost_rows = [[variant, *ledger.cells(key, columns.values())] for variant, key in known.items()]
+    cost_rows = [[variant, *ledger.cells(key, cost_columns.values())] for variant, key in known.items()]
     return [
         *([Figures((_picture(summary, parts, env, place),))] if place >= MOST_BESIDE else []),
         table(f"Parts, {env}", titles, rows, name=f"parts-{place}", texts=("",)),
-        table(f"Cost, {env}", ["Variant", *columns], cost_rows, name=f"cost-{place}"),
+        table(f"Cost, {env}", ["Variant", *cost_columns], cost_rows, name=f"cost-{place}"),
     ]
 
 
