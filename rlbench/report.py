@@ -66,23 +66,32 @@ def _report(argv: Sequence[str]) -> int:
     allowed = {"experiment": None, "store": "results", "out": None, "from": None, "returns": None, "columns": None}
     allowed |= {"prefer": None, "lint": "false", "wandb": "false", "wandb.project": None, "wandb.entity": None}
     arguments = parse_arguments(argv, allowed, prog=PROG, doc=DOC, choices=CHOICES)
-    results: Results
     foreign = _foreign(argv, arguments)
     if foreign is not None:
-        results, experiment = cast(Results, foreign), foreign.name  # it has all that a report asks of results
-        default_out = report_folder(Path(), foreign.name)
-    else:
-        stores = _stores(arguments["store"])
-        results = load(stores if len(stores) > 1 else stores[0])
-        study = _unconfirmed(results, arguments)
-        if study is not None:
-            print(f"report: {study}")
-            return EXIT_OK
-        experiment = chosen(results, arguments.get("experiment"))
-        results = results.experiment(experiment)
-        default_out = report_folder(beside(stores[0]) if len(stores) == 1 else Path(), experiment)
-        if len(stores) > 1:
-            _check_joined(results, experiment, arguments)
+        results = cast(Results, foreign)  # it has all that a report asks of results
+        return _report_on(results, foreign.name, report_folder(Path(), foreign.name), arguments, foreign)
+    stores = _stores(arguments["store"])
+    results = load(stores if len(stores) > 1 else stores[0])
+    study = _unconfirmed(results, arguments)
+    if study is not None:
+        print(f"report: {study}")
+        return EXIT_OK
+    experiment = chosen(results, arguments.get("experiment"))
+    results = results.experiment(experiment)
+    if len(stores) > 1:
+        _check_joined(results, experiment, arguments)
+    out = report_folder(beside(stores[0]) if len(stores) == 1 else Path(), experiment)
+    return _report_on(results, experiment, out, arguments)
+
+
+def _report_on(
+    results: Results,
+    experiment: str,
+    default_out: Path,
+    arguments: Mapping[str, str],
+    foreign: "ForeignResults | None" = None,
+) -> int:
+    """List what is wrong with the evidence, or write the page and tell what is on it."""
     if arguments["lint"] == "true":
         from rlbench.evidence import lint, told
 
@@ -96,6 +105,16 @@ def _report(argv: Sequence[str]) -> int:
 
         require_workspaces()
         settings = _tracking(results.path, arguments)
+    out = Path(arguments.get("out", default_out))
+    _write(results, experiment, out, foreign.remarks if foreign else ())
+    if arguments["wandb"] == "true":
+        print(publish(results, experiment, out, settings))
+    if foreign is not None:  # what can be audited of other people's results is told by lint=true
+        return EXIT_OK
+    return EXIT_OK if passes_audit(results.experiment(experiment)) else EXIT_DIFFERENCE
+
+
+def _write(results: Results, experiment: str, out: Path, remarks: Sequence[str]) -> None:
     # Here and not above, so that a misspelt word is answered at once.
     from rich.console import Console
 
@@ -104,20 +123,14 @@ def _report(argv: Sequence[str]) -> int:
     from rlbench.reports.summary import summarise
     from rlbench.reports.terminal import print_summary
 
-    out = Path(arguments["out"]) if "out" in arguments else default_out
     summary = summarise(results, experiment)
     page = write_summary(summary, out)
     print_summary(Console(), summary)
-    for remark in foreign.remarks if foreign else ():
+    for remark in remarks:
         print(remark)
     for line in changed_lines(changed_code(summary.specs)):
         print(f"note: {line}; verify cannot train it again")
     print(f"report: {page}")
-    if arguments["wandb"] == "true":
-        print(publish(results, experiment, out, settings))
-    if foreign is not None:  # what can be audited of other people's results is told by lint=true
-        return EXIT_OK
-    return EXIT_OK if passes_audit(results.experiment(experiment)) else EXIT_DIFFERENCE
 
 
 def _stores(text: str) -> list[Place]:

@@ -126,3 +126,25 @@ TABLES = {
     "evaluations": RowTable(EVALUATIONS, ("env_steps", "episode"), "evaluation"),
     "diagnostics": RowTable(DIAGNOSTICS, ("env_steps",), "diagnostics"),
 }
+
+
+@dataclass(frozen=True)
+class Plot:
+    """How a column of the diagnostics is plotted. title: within a sentence. tracked: its title at a tracker, where that is another one."""
+
+    title: str
+    is_log: bool = field(default=False, kw_only=True)
+    tracked: str = field(default="", kw_only=True)
+
+    @property
+    def heading(self) -> str:
+        """The title where a sentence begins with it."""
+        return f"{self.title[0].upper()}{self.title[1:]}"
+
+
+# Column -> plot, in the order of the report's page.
+PLOTS = {
+    "q_mean": Plot("mean Q of the minibatch", tracked="Mean Q-value"),
+    "loss": Plot("loss", is_log=True),
+    "grad_norm": Plot("gradient norm", is_log=True),
+}

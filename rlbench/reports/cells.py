@@ -29,6 +29,8 @@ from rlbench.stats import (
     simultaneous_band,
 )
 
+Points = tuple[NDArray[np.int64], NDArray[np.float64]]  # of one run: env_steps, ascending, and the mean return at each
+STATISTICS = {"mean": "mean", "iqm": "IQM"}  # what an interval is of, and what that is called
 STATUSES = ("done", "diverged", "failed", "running", "pending")
 MIN_RUNS_FOR_BAND = 3
 # Below, few runs are left between the cuts of an IQM, and its band over a whole curve leaves the range of possible returns.
@@ -146,7 +148,7 @@ def summarise_cell(
     env: str,
     runs: pd.DataFrame,
     seeds: set[int],
-    points: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float64]]],
+    points: Mapping[str, Points],
     *,
     is_continued: bool,
     possible: Range | None = None,
@@ -183,7 +185,7 @@ def _summarise_metric(column: pd.Series, possible: Range | None) -> Metric:
     return Metric(len(values), iqm(values), aggregate(values, "mean"), run_interval(values, possible=possible))
 
 
-def _run_curve(row: Any, points: tuple[NDArray[np.int64], NDArray[np.float64]] | None) -> RunCurve:
+def _run_curve(row: Any, points: Points | None) -> RunCurve:
     env_steps, returns = points or (np.empty(0, np.int64), np.empty(0))
     final = float("nan") if pd.isna(row.final_return) else float(row.final_return)
     return RunCurve(str(row.run_id), int(row.seed), str(row.status), env_steps, returns, final)

@@ -124,6 +124,11 @@ class Picture:
     hover: Mapping[str, Any] | None = None
 
 
+def captioned(drawing: Drawing, stem: str, title: str, *words: str | Part, wide: Drawing | None = None) -> Picture:
+    """A figure whose caption begins with its title, which stands out."""
+    return Picture(drawing, stem, line([strong(f"{title}. "), *words]), wide)
+
+
 @dataclass(frozen=True)
 class Figures:
     """Figures side by side where there is room."""

@@ -7,7 +7,7 @@ environments.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -85,44 +85,53 @@ def effects_of(summary: Summary, design: Design) -> EffectsReport:
         many = ", ".join(f"{f.name} ({len(f.levels)} levels)" for f in design.factors if len(f.levels) > 2)
         return EffectsReport((), f"effects are contrasts of two levels, and there are more in {many}", ())
     frame = _frame(summary, design)
-    usable, left_out = [], []
-    for env in summary.envs:
-        seeds = [set(frame.loc[(frame["env"] == env) & (frame["variant"] == v), "seed"]) for v in design.variants]
-        num_complete = len(set.intersection(*seeds))
-        if num_complete >= 2:
-            usable.append(env)
-        else:
-            left_out.append(
-                f"{env}: {num_complete} seeds have a done run in every cell of the grid, and effects need 2"
-            )
+    complete = {env: _num_complete(frame[frame["env"] == env], design) for env in summary.envs}
+    left_out = [
+        f"{env}: {seeds} seeds have a done run in every cell of the grid, and effects need 2"
+        for env, seeds in complete.items()
+        if seeds < 2
+    ]
+    usable = [env for env, seeds in complete.items() if seeds >= 2]
     if not usable:
         return EffectsReport((), "no environment has two seeds with a done run in every cell", tuple(left_out))
-    analyses = []
-    scales = {env: _scale(env) for env in usable}
-    known = [env for env in usable if scales[env] is not None]
-    left_out += [
-        f"{env}: it has no entry in the normalisation table" for env in usable if env not in known and len(usable) > 1
-    ]
-    if len(known) > 1:
-        rows = frame[frame["env"].isin(known)].copy()
-        for env in known:
-            rows.loc[rows["env"] == env, "score"] = normalise(env, rows.loc[rows["env"] == env, "score"])
-        margins = [(summary.declared("smallest_effect", env), scales[env]) for env in known]
-        margin = float(np.mean([m / s for m, s in margins if m and s])) if all(m for m, _ in margins) else None
-        reaches = {env: reach / scale for env in known if (reach := summary.reach(env)) and (scale := scales[env])}
-        analyses.append(_analysis("all", "normalised return", tuple(known), rows, design, margin, reaches))
-    for env in usable:
-        rows, margin = frame[frame["env"] == env].copy(), summary.declared("smallest_effect", env)
-        analyses.append(_analysis(env, "return", (env,), rows, design, margin, {env: summary.reach(env)}))
-    if len(known) > 1 or len(analyses) == 1:
-        return EffectsReport(tuple(analyses), "", tuple(left_out))
-    # No common scale: every environment is a headline, and all their contrasts are one family.
+    alone = [_on_one(summary, design, env, frame) for env in usable]
+    scales = {env: scale for env in usable if (scale := _scale(env)) is not None}
+    if len(usable) > 1:
+        left_out += [f"{env}: it has no entry in the normalisation table" for env in usable if env not in scales]
+    if len(scales) > 1:
+        return EffectsReport((_averaged(summary, design, scales, frame), *alone), "", tuple(left_out))
+    return EffectsReport(tuple(alone) if len(alone) == 1 else _together(alone), "", tuple(left_out))
+
+
+def _num_complete(rows: pd.DataFrame, design: Design) -> int:
+    """Seeds of one environment that have a score in every cell of the grid."""
+    return len(set.intersection(*(set(rows.loc[rows["variant"] == v, "seed"]) for v in design.variants)))
+
+
+def _on_one(summary: Summary, design: Design, env: str, frame: pd.DataFrame) -> Effects:
+    rows, margin = frame[frame["env"] == env].copy(), summary.declared("smallest_effect", env)
+    return _analysis(env, "return", (env,), rows, design, margin, {env: summary.reach(env)})
+
+
+def _averaged(summary: Summary, design: Design, scales: Mapping[str, float], frame: pd.DataFrame) -> Effects:
+    """Over the environments of `scales`: environment -> returns from random actions to the reference."""
+    rows = frame[frame["env"].isin(list(scales))].copy()
+    for env in scales:
+        rows.loc[rows["env"] == env, "score"] = normalise(env, rows.loc[rows["env"] == env, "score"])
+    margins = [(summary.declared("smallest_effect", env), scale) for env, scale in scales.items()]
+    margin = float(np.mean([m / s for m, s in margins if m])) if all(m for m, _ in margins) else None
+    reaches = {env: reach / scale for env, scale in scales.items() if (reach := summary.reach(env))}
+    return _analysis("all", "normalised return", tuple(scales), rows, design, margin, reaches)
+
+
+def _together(analyses: Sequence[Effects]) -> tuple[Effects, ...]:
+    """Environments without a common scale: each is a headline, and all their contrasts are one family."""
     results = corrected_together([one.result for one in analyses])
     size = sum(len(result.effects) for result in results)
     judged = [(one.scope, name, p) for one in analyses for name, p in one.equivalence_p.items()]
     same = map(float, holm([p for *_, p in judged])) if judged else ()
     adjusted = {(scope, name): p for (scope, name, _), p in zip(judged, same, strict=True)}
-    together = [
+    return tuple(
         replace(
             one,
             result=result,
@@ -131,8 +140,7 @@ def effects_of(summary: Summary, design: Design) -> EffectsReport:
             num_together=size,
         )
         for one, result in zip(analyses, results, strict=True)
-    ]
-    return EffectsReport(tuple(together), "", tuple(left_out))
+    )
 
 
 def _analysis(

@@ -62,8 +62,8 @@ def traces(summary: Summary, env: str, quantity: str) -> list[Trace]:
     return found
 
 
-def training_traces(summary: Summary, env: str) -> list[tuple[Trace, Floats]]:
-    """Training returns of done runs on the evaluation grid: the last episode that had ended by each step, [runs, points]."""
+def training_traces(summary: Summary, env: str) -> list[Trace]:
+    """Training returns of done runs on the evaluation grid: the last episode that had ended by each step."""
     found = []
     for cell in summary.cells_of(env):
         if cell.curve is None:
@@ -80,14 +80,11 @@ def training_traces(summary: Summary, env: str) -> list[tuple[Trace, Floats]]:
         values = [
             align_previous(steps[start:end], returns[start:end], grid) for start, end in zip(starts, ends, strict=True)
         ]
-        if not values:
-            continue
         table = np.stack(values)
         # From the first step on by which every run has ended an episode.
         known = ~np.isnan(table).any(axis=0)
         if known.any():
-            kept = table[:, known]
-            found.append((Trace(cell, grid[known], np.median(kept, axis=0), len(kept)), kept))
+            found.append(Trace(cell, grid[known], np.median(table[:, known], axis=0), len(table)))
     return found
 
 

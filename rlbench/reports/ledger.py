@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from rlbench import text
-from rlbench.reports.document import Part
+from rlbench.reports.document import Content, Part
 
 _TO_A_PLACE: dict[str, Callable[[float | None, int | None], str]] = {"number": text.number, "signed": text.signed}
 
@@ -44,6 +44,16 @@ FORMATS = Formats(
 _ENDS = (("low", "high"), ("paired_low", "paired_high"))
 _BESIDE = ("estimate", "mean", "difference", "restricted_mean", "hodges_lehmann")
 _TO_THE_PLACE = {*itertools.chain(*_ENDS), *_BESIDE, "unpaired_low", "unpaired_high"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What a table's column shows of a record: a number, or the interval from `field` to `high`."""
+
+    field: str = "estimate"
+    how: str = "number"
+    kind: str = "text"
+    high: str = ""
 
 
 class Ledger:
@@ -80,6 +90,13 @@ class Ledger:
         if self.records[key].get(low) is None or self.records[key].get(high) is None:
             return [text.NOTHING]
         return ["[", self.show(key, low, how), ", ", self.show(key, high, how), "]"]
+
+    def cells(self, key: str, columns: Iterable[Shown]) -> list[Content]:
+        """One record in a table's row, a cell for each of the columns."""
+        return [
+            self.span(key, one.field, one.high, one.how) if one.high else self.show(key, one.field, one.how, one.kind)
+            for one in columns
+        ]
 
     def points(self, key: str, how: str = "number") -> list[str]:
         """A recorded curve as texts: at each point its estimate and its interval, to the place that the interval supports."""

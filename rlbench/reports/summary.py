@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rlbench.deciding.plan_state import PlanState
 from rlbench.envs.scores import possible_returns
 from rlbench.errors import ConfigError
 from rlbench.metrics import MEASURES, final_window
-from rlbench.reports.cells import Cell, summarise_cell
+from rlbench.reports.cells import Cell, Points, summarise_cell
 from rlbench.reports.rows import RowsByRun
 from rlbench.reports.study import read_study
 from rlbench.stats import Range
@@ -56,6 +55,10 @@ class Summary:
     def cells_of(self, env: str) -> tuple[Cell, ...]:
         """The cells on one environment, in the order of the variants."""
         return tuple(cell for cell in self.cells if cell.env == env)
+
+    def heading_of(self, env: str) -> str:
+        """An environment above its rows of a table; nothing where there is no other."""
+        return env if len(self.envs) > 1 else ""
 
     def cell(self, variant: str, env: str) -> Cell | None:
         """The cell of this variant and environment, if there is one."""
@@ -132,6 +135,37 @@ def summarise(results: Results, experiment: str) -> Summary:
     selected = results.experiment(experiment)
     definition = results.experiments[experiment]
     runs = selected.runs.reset_index(drop=True)
+    _check_seeds(experiment, runs, definition)
+    specs = results.specs(list(runs["run_id"]))
+    points, evaluation_episodes = _run_points(selected.evaluations)
+    _fail_without_numbers(runs, points)
+    seeds = _declared_seeds(definition, runs, getattr(selected, "recorded_names", {}))
+    envs = tuple(dict.fromkeys(env for _, env in seeds))
+    possible = {env: _possible(env, runs[runs["env"] == env], specs, points) for env in envs}
+    is_foreign = "source" in definition
+    return Summary(
+        experiment=experiment,
+        question=str(definition.get("question") or ""),
+        definition=definition,
+        final_window=final_window(definition),
+        variants=tuple(dict.fromkeys(variant for variant, _ in seeds)),
+        envs=envs,
+        cells=_cells(runs, seeds, points, possible, is_continued=not is_foreign),
+        runs=runs,
+        episodes=RowsByRun(selected.episodes, ["episode"]),
+        diagnostics=RowsByRun(selected.diagnostics, ["env_steps"]),
+        evaluations=RowsByRun(selected.evaluations, ["env_steps", "episode"]),
+        specs=specs,
+        evaluation_episodes=evaluation_episodes,
+        study=None if is_foreign else read_study(results.path, experiment),
+        plan=_plan_of(results, experiment),
+        films=None if is_foreign else results.path / "play",
+        folder=_folder(str(results.path) if is_foreign else results.address),
+    )
+
+
+def _check_seeds(experiment: str, runs: pd.DataFrame, definition: Mapping[str, Any]) -> None:
+    """Refuse a report on the seeds that configurations were chosen on."""
     if (runs["namespace"] == TUNING).any():
         confirmed = (
             f"; the report on fresh seeds is experiment={definition['tuning_of']}" if "tuning_of" in definition else ""
@@ -139,56 +173,49 @@ def summarise(results: Results, experiment: str) -> Summary:
         raise ConfigError(
             f"experiment '{experiment}' holds runs on tuning seeds, which choose and cannot report{confirmed}"
         )
-    specs = results.specs(list(runs["run_id"]))
-    points, evaluation_episodes = _run_points(selected.evaluations)
-    _fail_without_numbers(runs, points)
-    present = list(dict.fromkeys(zip(runs["variant"], runs["env"], strict=True)))
+
+
+def _declared_seeds(
+    definition: Mapping[str, Any], runs: pd.DataFrame, recorded: Mapping[str, str]
+) -> dict[tuple[str, str], set[int]]:
+    """(variant, environment) -> the seeds declared for it: of declared cells first, then, without any, of others that have runs.
+
+    recorded: run_id -> the variant's name in the store, of runs that had to be told apart.
+    """
+    present = dict.fromkeys(zip(runs["variant"], runs["env"], strict=True))
     # A pair whose runs had to be told apart is present under longer names only: it is not without runs.
-    recorded: Mapping[str, str] = getattr(selected, "recorded_names", {})
     told_apart = {(recorded.get(row.run_id, row.variant), row.env) for row in runs.itertuples()} - set(present)
-    declared = [(str(cell["variant"]), str(cell["env"])) for cell in definition.get("cells", [])]
-    declared = [pair for pair in declared if pair not in told_apart]
-    pairs = list(dict.fromkeys([*declared, *present]))
-    variants = tuple(dict.fromkeys(variant for variant, _ in pairs))
-    envs = tuple(dict.fromkeys(env for _, env in pairs))
-    seeds = {
+    declared = {
         (str(cell["variant"]), str(cell["env"])): {int(seed) for seed in cell.get("seeds", definition.get("seeds", []))}
         for cell in definition.get("cells", [])
     }
-    possible = {env: _possible(env, runs[runs["env"] == env], specs, points) for env in envs}
+    seeds = {pair: own for pair, own in declared.items() if pair not in told_apart}
+    return seeds | {pair: set() for pair in present if pair not in seeds}
+
+
+def _cells(
+    runs: pd.DataFrame,
+    seeds: Mapping[tuple[str, str], set[int]],
+    points: Mapping[str, Points],
+    possible: Mapping[str, Range | None],
+    *,
+    is_continued: bool,
+) -> tuple[Cell, ...]:
     by_pair = dict(iter(runs.groupby(["variant", "env"], sort=False)))
-    cells = tuple(
+    variants = dict.fromkeys(variant for variant, _ in seeds)
+    return tuple(
         summarise_cell(
             variant,
             env,
             by_pair.get((variant, env), runs.iloc[:0]),
-            seeds[variant, env] if (variant, env) in declared else set(),
+            seeds[variant, env],
             points,
-            is_continued="source" not in definition,
+            is_continued=is_continued,
             possible=possible[env],
         )
-        for env in envs
+        for env in possible
         for variant in variants
-        if (variant, env) in pairs
-    )
-    return Summary(
-        experiment=experiment,
-        question=str(definition.get("question") or ""),
-        definition=definition,
-        final_window=final_window(definition),
-        variants=variants,
-        envs=envs,
-        cells=cells,
-        runs=runs,
-        episodes=RowsByRun(selected.episodes, ["episode"]),
-        diagnostics=RowsByRun(selected.diagnostics, ["env_steps"]),
-        evaluations=RowsByRun(selected.evaluations, ["env_steps", "episode"]),
-        specs=specs,
-        evaluation_episodes=evaluation_episodes,
-        study=None if "source" in definition else read_study(results.path, experiment),
-        plan=_plan_of(results, experiment),
-        films=None if "source" in definition else results.path / "play",
-        folder=_folder(str(results.path) if "source" in definition else results.address),
+        if (variant, env) in seeds
     )
 
 
@@ -201,7 +228,7 @@ def _possible(
     env: str,
     runs: pd.DataFrame,
     specs: Mapping[str, Mapping[str, Any]],
-    points: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float64]]],
+    points: Mapping[str, Points],
 ) -> Range | None:
     """The returns that there can be on an environment; None where that is not known, or where these runs show otherwise."""
     limits: set[int | None] = {None} if runs.empty else set()
@@ -224,7 +251,7 @@ def _plan_of(results: Results, experiment: str) -> PlanState | None:
     return None if stored is None else PlanState.from_dict(stored)
 
 
-def _fail_without_numbers(runs: pd.DataFrame, points: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]) -> None:
+def _fail_without_numbers(runs: pd.DataFrame, points: dict[str, Points]) -> None:
     """Count a done run whose returns are not all finite as failed, with the step of the first: it has no score to compare."""
     for row, run_id, status in zip(runs.index, runs["run_id"], runs["status"], strict=True):
         steps, returns = points.get(run_id, (np.zeros(0, np.int64), np.zeros(0)))
@@ -236,10 +263,8 @@ def _fail_without_numbers(runs: pd.DataFrame, points: dict[str, tuple[NDArray[np
             del points[run_id]
 
 
-def _run_points(
-    evaluations: pd.DataFrame,
-) -> tuple[dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]], tuple[int, ...]]:
-    """run_id -> env_steps, ascending, and the mean episode return at each: the one value per run and grid step.
+def _run_points(evaluations: pd.DataFrame) -> tuple[dict[str, Points], tuple[int, ...]]:
+    """run_id -> its points: the one value per run and grid step.
 
     And the distinct numbers of episodes that are averaged.
     """

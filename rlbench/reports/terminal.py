@@ -5,6 +5,8 @@ In: an experiment's numbers. Out: a `rich` table and the answer, on a console. N
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -14,10 +16,10 @@ from rich.text import Text
 
 from rlbench.plain_text import one_line
 from rlbench.reports.answer import answers_to
-from rlbench.reports.cells import STATUSES, Cell
+from rlbench.reports.cells import STATISTICS, STATUSES, Cell
 from rlbench.reports.document import legend_of, plain
 from rlbench.reports.summary import Summary
-from rlbench.stats import ALL_EQUAL
+from rlbench.stats import ALL_EQUAL, Interval
 from rlbench.text import number, place_of, span
 
 if TYPE_CHECKING:
@@ -48,48 +50,64 @@ def print_summary(console: Console, summary: Summary) -> None:
 
 def table_of(summary: Summary, num_secondary: int = len(_SECONDARY)) -> Table:
     """A row per environment and variant: n, final return with interval, so many of the secondary measures, what is not done."""
-    several = len(summary.envs) > 1
-    named = {"mean": "mean", "iqm": "IQM"}
-    secondary = list(_SECONDARY.items())[:num_secondary]
-    kinds = {one.statistic for cell in summary.cells if (one := cell.metrics["final_return"]).statistic}
-    incomplete = any(cell.done < cell.planned for cell in summary.cells)
     # A Text: brackets in a name would be read as markup.
     table = Table(
         box=box.SIMPLE_HEAD,
         title=Text(one_line(summary.experiment), style="bold"),
         title_justify="left",
         pad_edge=False,
+        caption=Text(_caption(summary.cells)),
+        caption_justify="left",
     )
+    columns = _columns(summary, num_secondary)
     longest = max((len(one_line(cell.variant)) for cell in summary.cells), default=1)
-    table.add_column("variant", overflow="fold", min_width=min(longest, _WIDEST_NAME))
-    table.add_column("n", justify="right", no_wrap=True)
-    if len(kinds) > 1:
-        table.add_column("of", no_wrap=True)
-    table.add_column("final return", justify="right", no_wrap=True)
-    table.add_column("95 % interval", justify="right", no_wrap=True)
-    for label in dict(secondary):
-        table.add_column(label, justify="right", no_wrap=True)
-    if incomplete:
-        table.add_column("not done")
+    for title in columns:
+        if title == "variant":
+            table.add_column(title, overflow="fold", min_width=min(longest, _WIDEST_NAME))
+        elif title == "not done":
+            table.add_column(title)
+        else:
+            table.add_column(title, justify="left" if title == "of" else "right", no_wrap=True)
     for env in summary.envs:
-        if several:
+        if len(summary.envs) > 1:
             table.add_section()
             table.add_row(Text(one_line(env), style="bold cyan"))
         for cell in summary.cells_of(env):
-            final = cell.metrics["final_return"]
-            place = place_of(final.interval.low, final.interval.high, final.estimate) if final.interval else None
-            row: list[Text | str] = [
-                Text(one_line(cell.variant)),
-                Text(str(final.n), style="red" if cell.is_small else ""),
-                *([Text(named[str(final.statistic)] if final.statistic else "")] if len(kinds) > 1 else []),
-                Text(number(final.estimate, place), style="bold"),
-                span(final.interval.low, final.interval.high, place) if final.interval else number(None),
-                *(number(cell.metrics[metric].mean) for _, metric in secondary),
-            ]
-            table.add_row(*row, *([_not_done(cell)] if incomplete else []))
-    table.caption = Text(_caption(summary.cells))
-    table.caption_justify = "left"
+            table.add_row(*(told(cell) for told in columns.values()))
     return table
+
+
+def _columns(summary: Summary, num_secondary: int) -> dict[str, Callable[[Cell], Text | str]]:
+    """Title -> what a cell's row has there."""
+    columns: dict[str, Callable[[Cell], Text | str]] = {
+        "variant": lambda cell: Text(one_line(cell.variant)),
+        "n": lambda cell: Text(str(cell.metrics["final_return"].n), style="red" if cell.is_small else ""),
+    }
+    if len({one.statistic for cell in summary.cells if (one := cell.metrics["final_return"]).statistic}) > 1:
+        columns["of"] = lambda cell: Text(STATISTICS.get(cell.metrics["final_return"].statistic or "", ""))
+    columns |= {"final return": _final_return, "95 % interval": _interval}
+    columns |= {title: partial(_mean, metric) for title, metric in list(_SECONDARY.items())[:num_secondary]}
+    if any(cell.done < cell.planned for cell in summary.cells):
+        columns["not done"] = _not_done
+    return columns
+
+
+def _mean(metric: str, cell: Cell) -> str:
+    return number(cell.metrics[metric].mean)
+
+
+def _place(interval: Interval | None) -> int | None:
+    return place_of(interval.low, interval.high, interval.estimate) if interval else None
+
+
+def _final_return(cell: Cell) -> Text:
+    final = cell.metrics["final_return"]
+    return Text(number(final.estimate, _place(final.interval)), style="bold")
+
+
+def _interval(cell: Cell) -> str:
+    interval = cell.metrics["final_return"].interval
+    return span(interval.low, interval.high, _place(interval)) if interval else number(None)
 
 
 def answer_text(summary: Summary) -> Text:

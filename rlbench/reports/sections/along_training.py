@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbench import text
-from rlbench.reports.cells import Cell
+from rlbench.reports.cells import STATISTICS, Cell
 from rlbench.reports.comparisons import Family
 from rlbench.reports.curves import MOST_TOGETHER, draw_curves, hover_of_curves
 from rlbench.reports.differences import CurveDifference, curve_differences, draw_differences, hover_of_differences
 from rlbench.reports.document import Block, Content, Figures, Part, Picture, line, strong, table
 from rlbench.reports.figures import most_runs, thinning
 from rlbench.reports.ledger import Ledger
+from rlbench.reports.sections.sentences import grey_band
 from rlbench.reports.summary import Summary
 
 MOST_PANELS = 12  # differences that are drawn; the table has all
@@ -77,7 +78,7 @@ def _curves_caption(summary: Summary, cells: Sequence[Cell], baseline: float | N
 def _line_of(cells: Sequence[Cell]) -> str:
     """What the lines are: the IQM from 20 runs up, below the mean."""
     kinds = {cell.curve.band.statistic for cell in cells if cell.curve is not None}
-    return {"iqm": "IQM", "mean": "mean"}[kinds.pop()] if len(kinds) == 1 else "IQM (mean below 20 runs)"
+    return STATISTICS[kinds.pop()] if len(kinds) == 1 else "IQM (mean below 20 runs)"
 
 
 def _runs_a_line(cells: Sequence[Cell]) -> str:
@@ -129,7 +130,7 @@ def _differences_picture(
         strong("Differences along training. "),
         f"Line: difference of the mean {kind}s, {how}; band: 95 %, for the whole curve at once; dot: the band leaves 0 there. It"
         " describes; the verdicts are on final returns.",
-        " Grey: too small to matter, as declared." if margin is not None else "",
+        grey_band(margin),
         f" The first {MOST_PANELS} of {len(found)}." if len(shown) < len(found) else "",
     ]
     return Picture(

@@ -140,7 +140,7 @@ def _completeness(summary: Summary, ledger: Ledger) -> Block:
         if summary.missing:
             row.append(ledger.show(key, "missing", "count", "bad" if cell.missing else "zero"))
         row.append(_loss(cell, ledger))
-        groups.setdefault(cell.env if len(summary.envs) > 1 else "", []).append(row)
+        groups.setdefault(summary.heading_of(cell.env), []).append(row)
     return table("Runs by status", titles, groups, name="runs_by_status")
 
 

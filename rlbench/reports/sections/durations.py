@@ -22,13 +22,11 @@ from rlbench.reports.document import (
     Content,
     Figures,
     Part,
-    Picture,
     Section,
-    line,
+    captioned,
     link,
     note,
     paragraph,
-    strong,
 )
 from rlbench.reports.sections.design import name_of
 from rlbench.reports.summary import Summary
@@ -66,12 +64,11 @@ def durations_section(summary: Summary) -> Section | None:
         shown, style = found[:MOST_RUNS], summary.variants.index(cell.variant)
         drawing = _draw(shown, style, name=f"durations{place}", variant=cell.variant)
         which = f"the first {MOST_RUNS} of {len(found)} done runs" if len(shown) < len(found) else "every done run"
-        caption: list[str | Part] = [
-            strong(f"{cell.variant}, {cell.env}. "),
+        says = (
             f"Faint: the duration of each training episode of {which}; line: its mean over {WINDOW} episodes, from the "
-            f"{WINDOW}th on.",
-        ]
-        pictures.append(Picture(drawing, f"durations-{place}", line(caption)))
+            f"{WINDOW}th on."
+        )
+        pictures.append(captioned(drawing, f"durations-{place}", f"{cell.variant}, {cell.env}", says))
     blocks: list[Block] = [Figures(tuple(pictures))] if pictures else [note("No run is done yet.")]
     blocks.append(
         note("The picture that the published scripts draw while they train. It includes exploration: no headline.")

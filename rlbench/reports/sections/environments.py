@@ -5,7 +5,7 @@ from __future__ import annotations
 from rlbench import text
 from rlbench.envs.scores import normalisation
 from rlbench.reports.across import Across, Improvement
-from rlbench.reports.document import Block, Content, Figures, Part, Picture, Section, line, note, strong, table
+from rlbench.reports.document import Block, Content, Figures, Picture, Section, captioned, note, table
 from rlbench.reports.forests import Row, draw_forest
 from rlbench.reports.heat_map import MOST_ON_A_PHONE, draw_heat_map
 from rlbench.reports.ledger import Ledger
@@ -72,9 +72,7 @@ def _iqm_forest(summary: Summary, across: Across) -> Picture:
         summary=f"IQM of normalised scores: {told}",
         zero=None,
     )
-    return Picture(
-        drawing, "aggregates", line([strong("IQM over runs and environments. "), "Bar: 95 % stratified bootstrap."])
-    )
+    return captioned(drawing, "aggregates", "IQM over runs and environments", "Bar: 95 % stratified bootstrap.")
 
 
 def _profile(summary: Summary, across: Across) -> Picture:
@@ -89,16 +87,8 @@ def _profile(summary: Summary, across: Across) -> Picture:
         summary="Performance profile: the share of runs above each normalised score, by variant",
         ylim=(-0.02, 1.02),
     )
-    return Picture(
-        drawing,
-        "profile",
-        line(
-            [
-                strong("Performance profile. "),
-                "Share of runs that score above x, with a pointwise 95 % Wilson band; higher is better.",
-            ]
-        ),
-    )
+    says = "Share of runs that score above x, with a pointwise 95 % Wilson band; higher is better."
+    return captioned(drawing, "profile", "Performance profile", says)
 
 
 def _table(summary: Summary, across: Across, ledger: Ledger) -> Block:
@@ -148,12 +138,10 @@ def improvement_section(summary: Summary, improvement: Improvement, ledger: Ledg
 def _heat_map(summary: Summary, improvement: Improvement) -> Picture:
     variants = improvement.variants
     styles = [summary.variants.index(variant) for variant in variants]
-    drawn = [
+    narrow, *wide = [
         draw_heat_map(variants, styles, improvement.pairs, name="improvement", is_wide=is_wide)
         for is_wide in ((False, True) if len(variants) > MOST_ON_A_PHONE else (False,))
     ]
-    caption: list[str | Part] = [
-        strong("How often the row's run beats the column's. "),
-        "Blue: more often than not; orange: less often; bold: the 95 % interval leaves out 0.5.",
-    ]
-    return Picture(drawn[0], "improvement", line(caption), drawn[1] if len(drawn) > 1 else None)
+    says = "Blue: more often than not; orange: less often; bold: the 95 % interval leaves out 0.5."
+    title = "How often the row's run beats the column's"
+    return captioned(narrow, "improvement", title, says, wide=wide[0] if wide else None)

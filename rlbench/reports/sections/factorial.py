@@ -11,22 +11,36 @@ from rlbench.reports.document import (
     Content,
     Figures,
     Heading,
-    Part,
     Picture,
     Section,
     badge,
-    line,
+    captioned,
     note,
-    strong,
     table,
 )
 from rlbench.reports.effects import Effects, EffectsReport
 from rlbench.reports.figures import thinning
 from rlbench.reports.forests import Row, draw_forest
 from rlbench.reports.interaction_figure import draw_interaction
-from rlbench.reports.ledger import Ledger
-from rlbench.reports.sections.effect_sentences import TONES, effect_key
+from rlbench.reports.ledger import Ledger, Shown
+from rlbench.reports.sections.sentences import TONES, effect_key, grey_band
 from rlbench.reports.summary import Summary
+from rlbench.stats import Effect
+
+_INTERVALS = {
+    "Paired 95 %": Shown("paired_low", "signed", high="paired_high"),
+    "Unpaired 95 %": Shown("unpaired_low", "signed", high="unpaired_high"),
+}
+_EFFECT = {
+    "Estimate": Shown(how="signed", kind="strong"),
+    **_INTERVALS,
+    "p": Shown("p_value", "p"),
+    "p corrected": Shown("p_adjusted", "p"),
+    "Welch p, Holm": Shown("unpaired_p_adjusted", "p"),
+    "Pairing worth": Shown("variance_ratio", "factor"),
+}
+_HETEROGENEITY = {"Cochran Q": Shown("cochran_q"), "p of Q": Shown("cochran_p", "p")}
+_OF_ENVIRONMENT = {"Seeds": Shown("n", "count"), "Effect": Shown(how="signed"), **_INTERVALS}
 
 
 def record_effects(report: EffectsReport, ledger: Ledger, *, is_declared: bool) -> None:
@@ -35,45 +49,42 @@ def record_effects(report: EffectsReport, ledger: Ledger, *, is_declared: bool) 
     family = f"factors, {' and '.join(one.scope for one in report.headlines)}"
     for analysis in report.analyses:
         result = analysis.result
-        common = {
-            "family": family if is_declared and analysis in report.headlines else "exploratory",
-            "tests_in_family": analysis.num_together,
-            "unit": analysis.unit,
-            "method": result.test_method,
-            "correction": result.correction,
-            "interval_method": result.interval_method,
-            "n": result.n,
-            "blocks": result.num_blocks,
-            "blocks_left_out": result.num_dropped,
-            "smallest_p": result.smallest_p,
-            "level": result.level,
-            "resamples": result.resamples,
-            "seed": result.seed,
-        }
         for effect in result.effects:
-            word, detectable = analysis.word(effect), analysis.detectable[effect.name]
-            ledger.add(
-                effect_key(analysis, effect),
-                effect,
-                **common,
-                verdict=word,
-                detectable=detectable,
-                smallest_effect=analysis.margin,
-                equivalence_p=analysis.equivalence_p.get(effect.name),
-                equivalence_p_adjusted=analysis.equivalence_p_adjusted.get(effect.name),
-            )
-            for own in effect.environments:
-                if analysis.scope == "all":
-                    ledger.add(
-                        f"{effect_key(analysis, effect)}/{own.environment}",
-                        own,
-                        family="exploratory",
-                        interval_method="Student t",
-                        level=result.level,
-                    )
+            key = effect_key(analysis, effect)
+            is_of_family = is_declared and analysis in report.headlines
+            _record_effect(key, analysis, effect, family if is_of_family else "exploratory", ledger)
+            for own in effect.environments if analysis.scope == "all" else ():
+                how = {"family": "exploratory", "interval_method": "Student t", "level": result.level}
+                ledger.add(f"{key}/{own.environment}", own, **how)
         ledger.add(
             f"pairing/{analysis.scope}", correlation=result.correlation, n=result.n, blocks_left_out=result.num_dropped
         )
+
+
+def _record_effect(key: str, analysis: Effects, effect: Effect, family: str, ledger: Ledger) -> None:
+    result = analysis.result
+    ledger.add(
+        key,
+        effect,
+        family=family,
+        tests_in_family=analysis.num_together,
+        unit=analysis.unit,
+        method=result.test_method,
+        correction=result.correction,
+        interval_method=result.interval_method,
+        n=result.n,
+        blocks=result.num_blocks,
+        blocks_left_out=result.num_dropped,
+        smallest_p=result.smallest_p,
+        level=result.level,
+        resamples=result.resamples,
+        seed=result.seed,
+        verdict=analysis.word(effect),
+        detectable=analysis.detectable[effect.name],
+        smallest_effect=analysis.margin,
+        equivalence_p=analysis.equivalence_p.get(effect.name),
+        equivalence_p_adjusted=analysis.equivalence_p_adjusted.get(effect.name),
+    )
 
 
 def factorial_section(summary: Summary, design: Design, report: EffectsReport, ledger: Ledger) -> Section:
@@ -141,12 +152,8 @@ def _forest(analysis: Effects, place: int) -> Picture:
         summary=f"Effects: {told}",
         margin=analysis.margin,
     )
-    caption: list[str | Part] = [
-        strong("Effects. "),
-        f"Filled: paired over seeds; dashed: the same seeds taken as unpaired; 95 %, {analysis.result.interval_method}, each for itself.",
-        " Grey: too small to matter, as declared." if analysis.margin is not None else "",
-    ]
-    return Picture(drawing, f"effects-{place}", line(caption))
+    says = f"Filled: paired over seeds; dashed: the same seeds taken as unpaired; 95 %, {analysis.result.interval_method}, each for itself."
+    return captioned(drawing, f"effects-{place}", "Effects", says, grey_band(analysis.margin))
 
 
 def _interactions(summary: Summary, design: Design, analysis: Effects, place: int) -> list[Picture]:
@@ -160,49 +167,25 @@ def _interactions(summary: Summary, design: Design, analysis: Effects, place: in
             name=f"interaction{place}x{number}",
             possible=summary.possible(analysis.scope),
         )
-        caption: list[str | Part] = [
-            strong(f"{first.name} x {second.name}. "),
+        says = (
             "Line: mean over runs, with a 95 % interval of each mean alone; faint: a run. Parallel lines: one factor does the same "
-            "whatever the other is.",
-            thinning(int(analysis.frame.groupby([first.name, second.name]).size().max()), "runs.csv"),
-        ]
-        found.append(Picture(drawing, f"interaction-{place}-{number}", line(caption)))
+            "whatever the other is."
+        )
+        thinned = thinning(int(analysis.frame.groupby([first.name, second.name]).size().max()), "runs.csv")
+        title = f"{first.name} x {second.name}"
+        found.append(captioned(drawing, f"interaction-{place}-{number}", title, says, thinned))
     return found
 
 
 def _effects_table(analysis: Effects, place: int, ledger: Ledger) -> Block:
-    several = analysis.scope == "all"
-    titles = [
-        "Effect",
-        "Verdict",
-        "Estimate",
-        "Paired 95 %",
-        "Unpaired 95 %",
-        "p",
-        "p corrected",
-        "Welch p, Holm",
-        "Pairing worth",
-        "Could show",
-    ]
-    titles += ["Cochran Q", "p of Q"] if several else []
+    heterogeneity = _HETEROGENEITY if analysis.scope == "all" else {}
+    titles = ["Effect", "Verdict", *_EFFECT, "Could show", *heterogeneity]
     rows: list[list[Content]] = []
     for effect in analysis.result.effects:
         key, word = effect_key(analysis, effect), analysis.word(effect)
-        row: list[Content] = [
-            effect.name.replace(":", " x "),
-            badge(word, TONES[word]),
-            ledger.show(key, how="signed", kind="strong"),
-            ledger.span(key, "paired_low", "paired_high", "signed"),
-            ledger.span(key, "unpaired_low", "unpaired_high", "signed"),
-            ledger.show(key, "p_value", "p"),
-            ledger.show(key, "p_adjusted", "p"),
-            ledger.show(key, "unpaired_p_adjusted", "p"),
-            ledger.show(key, "variance_ratio", "factor"),
-            ledger.show(key, "detectable") if analysis.can_reject else "nothing",
-        ]
-        if several:
-            row += [ledger.show(key, "cochran_q"), ledger.show(key, "cochran_p", "p")]
-        rows.append(row)
+        row = [effect.name.replace(":", " x "), badge(word, TONES[word]), *ledger.cells(key, _EFFECT.values())]
+        row.append(ledger.show(key, "detectable") if analysis.can_reject else "nothing")
+        rows.append([*row, *ledger.cells(key, heterogeneity.values())])
     return table(f"Effects, {analysis.scope}", titles, rows, name=f"effects-{place}", texts=("Verdict",))
 
 
@@ -228,11 +211,10 @@ def _environments_forest(analysis: Effects) -> Picture:
         summary=f"Effects by environment: {told}",
         margin=analysis.margin,
     )
-    caption: list[str | Part] = [
-        strong("Each environment. "),
-        "The same effects by environment, Student t, 95 %; exploratory. Whether they differ is what Cochran's Q tests.",
-    ]
-    return Picture(drawing, "effects-by-environment", line(caption))
+    says = (
+        "The same effects by environment, Student t, 95 %; exploratory. Whether they differ is what Cochran's Q tests."
+    )
+    return captioned(drawing, "effects-by-environment", "Each environment", says)
 
 
 def _environments_table(analysis: Effects, ledger: Ledger) -> Block:
@@ -240,13 +222,9 @@ def _environments_table(analysis: Effects, ledger: Ledger) -> Block:
     for effect in analysis.result.effects:
         for own in effect.environments:
             key = f"{effect_key(analysis, effect)}/{own.environment}"
-            row: list[Content] = [own.environment, ledger.show(key, "n", "count"), ledger.show(key, how="signed")]
-            row += [
-                ledger.span(key, "paired_low", "paired_high", "signed"),
-                ledger.span(key, "unpaired_low", "unpaired_high", "signed"),
-            ]
+            row = [own.environment, *ledger.cells(key, _OF_ENVIRONMENT.values())]
             groups.setdefault(effect.name.replace(":", " x "), []).append(row)
-    titles = ["Environment", "Seeds", "Effect", "Paired 95 %", "Unpaired 95 %"]
+    titles = ["Environment", *_OF_ENVIRONMENT]
     return table("Effects by environment", titles, groups, name="effects_by_environment")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rlbench import text
 from rlbench.reports.comparisons import OPPOSITE, SUPPORTED, Family, Pairwise
@@ -11,16 +11,14 @@ from rlbench.reports.document import (
     Content,
     Figures,
     Heading,
-    Part,
     Picture,
     Section,
     badge,
-    line,
+    captioned,
     note,
-    strong,
     table,
 )
-from rlbench.reports.ledger import Ledger
+from rlbench.reports.ledger import Ledger, Shown
 from rlbench.reports.part_figure import Estimate, PartRow, draw_parts
 from rlbench.reports.parts import (
     HOLDS,
@@ -34,11 +32,11 @@ from rlbench.reports.parts import (
     parts_of,
     updates_a_run,
 )
-from rlbench.reports.sections.effect_sentences import TONES
 from rlbench.reports.sections.scoreboard import MOST_BESIDE
-from rlbench.reports.sections.verdicts import key_of
+from rlbench.reports.sections.sentences import TONES, grey_band, pair_key
 from rlbench.reports.summary import Summary, seconds_a_run
 
+_DIFFERENCE = (Shown(how="signed"), Shown("low", "signed", high="high"), Shown("p_adjusted", "p"))
 _CLAIMS = "What others claimed"
 _CLAIM_TONES = {HOLDS: "green", REVERSED: "red", SAME: "amber", UNKNOWN: ""}
 
@@ -88,13 +86,11 @@ def _picture(summary: Summary, parts: Parts, env: str, place: int) -> Picture:
         summary=f"What each part makes on {env}: {told}",
         margin=margin,
     )
-    caption: list[str | Part] = [
-        strong(f"Parts on {env}. "),
+    says = (
         f"Left: {parts.base} with the part against without. Right: {parts.whole} against itself without the part. To the right of 0 the"
-        " part helps. Filled: the direction is supported; bar: an interval so wide that all of its column hold together with 95 %.",
-        " Grey: too small to matter, as declared." if margin is not None else "",
-    ]
-    return Picture(drawing, f"parts-{place}", line(caption))
+        " part helps. Filled: the direction is supported; bar: an interval so wide that all of its column hold together with 95 %."
+    )
+    return captioned(drawing, f"parts-{place}", f"Parts on {env}", says, grey_band(margin))
 
 
 def _estimate(member: Pairwise | None) -> Estimate | None:
@@ -104,55 +100,36 @@ def _estimate(member: Pairwise | None) -> Estimate | None:
     return Estimate(one.estimate, one.low, one.high, member.word in (SUPPORTED, OPPOSITE))
 
 
-def _environment(summary: Summary, parts: Parts, env: str, place: int, ledger: Ledger) -> list[Block]:
+def _costs(summary: Summary, parts: Parts, env: str, ledger: Ledger) -> dict[str, str]:
+    """Variant -> the key of what a run of it takes; of those without a done run too, whose numbers are not known."""
     seconds, updates = seconds_a_run(summary, ("variant", "env")), updates_a_run(summary)
-    costs = {
-        variant: ledger.add(
-            f"cost/{env}/{variant}",
-            seconds=seconds.get((variant, env)),
-            updates=updates.get((variant, env)),
-            times=_ratio(seconds, variant, parts.base or parts.whole, env),
+    base, keys = seconds.get((parts.base or parts.whole, env)), {}
+    for variant in summary.variants:
+        own = seconds.get((variant, env))
+        times = own / base if own is not None and base else None
+        keys[variant] = ledger.add(
+            f"cost/{env}/{variant}", seconds=own, updates=updates.get((variant, env)), times=times
         )
-        for variant in summary.variants
-    }
-    titles = [
-        "Part",
-        f"Added to {parts.base}",
-        "95 % of all",
-        "p",
-        "",
-        f"In {parts.whole}",
-        "95 % of all",
-        "p",
-        "",
-        "Seconds a run",
-        f"Times {parts.base or parts.whole}'s",
-    ]
+    return keys
+
+
+def _environment(summary: Summary, parts: Parts, env: str, place: int, ledger: Ledger) -> list[Block]:
+    costs = _costs(summary, parts, env, ledger)
+    columns = {"Seconds a run": Shown("seconds"), f"Times {parts.base or parts.whole}'s": Shown("times", "factor")}
     rows = []
     for one in parts.effects[env]:
-        cost = costs.get(one.added.x) if one.added else None
-        row: list[Content] = [one.part, *_cells(one.added, ledger), *_cells(one.left_out, ledger)]
-        row += [ledger.show(cost, "seconds"), ledger.show(cost, "times", "factor")] if cost else [text.NOTHING] * 2
-        rows.append(row)
-    known = [variant for variant in summary.variants if (variant, env) in seconds]
-    cost_rows: list[list[Content]] = [
-        [
-            v,
-            ledger.show(costs[v], "seconds"),
-            ledger.show(costs[v], "times", "factor"),
-            ledger.show(costs[v], "updates", "count"),
-        ]
-        for v in known
-    ]
+        key = costs.get(one.added.x) if one.added else None
+        cost = ledger.cells(key, columns.values()) if key else [text.NOTHING] * len(columns)
+        rows.append([one.part, *_cells(one.added, ledger), *_cells(one.left_out, ledger), *cost])
+    tested = ["95 % of all", "p", ""]
+    titles = ["Part", f"Added to {parts.base}", *tested, f"In {parts.whole}", *tested, *columns]
+    cost_columns = columns | {"Updates a run": Shown("updates", "count")}
+    known = {variant: key for variant, key in costs.items() if ledger.records[key]["seconds"] is not None}
+    cost_rows = [[variant, *ledger.cells(key, cost_columns.values())] for variant, key in known.items()]
     return [
         *([Figures((_picture(summary, parts, env, place),))] if place >= MOST_BESIDE else []),
         table(f"Parts, {env}", titles, rows, name=f"parts-{place}", texts=("",)),
-        table(
-            f"Cost, {env}",
-            ["Variant", "Seconds a run", f"Times {parts.base or parts.whole}'s", "Updates a run"],
-            cost_rows,
-            name=f"cost-{place}",
-        ),
+        table(f"Cost, {env}", ["Variant", *cost_columns], cost_rows, name=f"cost-{place}"),
     ]
 
 
@@ -165,21 +142,11 @@ def _cells(member: Pairwise | None, ledger: Ledger) -> list[Content]:
         f"part/{member.family}/{member.env}/{member.x} against {member.y}", estimate=one.estimate, low=one.low, high=one.high,
         method=one.method, level=one.level, n=one.n, p_adjusted=member.p_adjusted,
     )  # fmt: skip
-    return [
-        ledger.show(key, how="signed"),
-        ledger.span(key, how="signed"),
-        ledger.show(key, "p_adjusted", "p"),
-        badge(_effect_word(member), TONES[member.word]),
-    ]
+    return [*ledger.cells(key, _DIFFERENCE), badge(_effect_word(member), TONES[member.word])]
 
 
 def _effect_word(member: Pairwise) -> str:
     return {SUPPORTED: "helps", OPPOSITE: "hurts"}.get(member.word, member.word)
-
-
-def _ratio(seconds: Mapping[tuple[str, ...], float], variant: str, base: str, env: str) -> float | None:
-    own, other = seconds.get((variant, env)), seconds.get((base, env))
-    return own / other if own is not None and other else None
 
 
 def _words(summary: Summary, parts: Parts) -> Block:
@@ -202,29 +169,16 @@ def _claims_table(summary: Summary, claims: Sequence[CheckedClaim], ledger: Ledg
     several = len(summary.envs) > 1
     rows: list[list[Content]] = []
     for one in claims:
-        key = key_of(one.member)
-        row: list[Content] = [
-            one.claim,
-            one.source,
-            *([one.member.env] if several else []),
-            badge(one.word, _CLAIM_TONES[one.word]),
-        ]
-        tested = one.member.test is not None
+        key = pair_key(one.member)
         pair = f"{one.member.x} − {one.member.y}"
-        row += [[pair, " ", ledger.show(key, how="signed")] if tested else pair]
-        row += [
-            ledger.span(key, how="signed") if tested else text.NOTHING,
-            ledger.show(key, "p_adjusted", "p") if tested else text.NOTHING,
-        ]
-        rows.append(row)
+        tested: list[Content] = [pair, text.NOTHING, text.NOTHING]
+        if one.member.test is not None:
+            tested = [[pair, " ", ledger.show(key, how="signed")], *ledger.cells(key, _DIFFERENCE[1:])]
+        where = [one.member.env] if several else []
+        rows.append([one.claim, one.source, *where, badge(one.word, _CLAIM_TONES[one.word]), *tested])
     titles = ["Claim", "Of", *(["Environment"] if several else []), "With these seeds", "Difference", "95 %", "p"]
-    return table(
-        _CLAIMS,
-        titles,
-        rows,
-        name="claims",
-        texts=("Of", "Environment", "With these seeds", "Difference"),
-    )
+    texts = ("Of", "Environment", "With these seeds", "Difference")
+    return table(_CLAIMS, titles, rows, name="claims", texts=texts)
 
 
 def _claims_words() -> Block:

@@ -30,7 +30,7 @@ def power_section(summary: Summary, families: Sequence[Family], ledger: Ledger) 
     is_declared = any(m.smallest_effect is not None for m in members)
     for m in members:
         row = _row(m, cost.get(m.env), ledger)
-        group = groups.setdefault(m.env if len(summary.envs) > 1 else "", [])
+        group = groups.setdefault(summary.heading_of(m.env), [])
         group.append(row if is_declared else row[:_NUM_WITHOUT_EFFECT])
     titles = ["Comparison", "Runs a side", "Spread", "Could show"]
     if is_declared:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from rlbench import text
 from rlbench.envs.scores import random_return
-from rlbench.reports.cells import STATUSES, Cell, Metric
+from rlbench.reports.cells import STATISTICS, STATUSES, Cell, Metric
 from rlbench.reports.comparisons import Family
 from rlbench.reports.distribution import draw_distribution
 from rlbench.reports.document import Block, Content, Figures, Part, Picture, Section, badge, line, note, strong, table
@@ -23,7 +23,6 @@ _SPREAD: tuple[str | Part, ...] = (
     strong("Distribution of final returns. "),
     "Share of done runs that end above x; every step down is a run. The line further to the right is better.",
 )
-STATISTICS = {"mean": "mean", "iqm": "IQM"}
 
 
 def scoreboard_section(
@@ -98,31 +97,38 @@ def statistic_of(metrics: Sequence[Metric]) -> str:
     return " or ".join(told for kind, told in STATISTICS.items() if kind in kinds) or "mean"
 
 
-def named_statistic(metric: Metric) -> str:
-    """The statistic of one row of a table whose rows have different ones."""
-    return STATISTICS[metric.statistic] if metric.statistic else text.NOTHING
+def metric_titles(what: str, of: str) -> list[str]:
+    """The columns of `metric_cells`; `of` as by `statistic_of`."""
+    statistic, mean = ["Statistic"] if " or " in of else [], ["Mean"] if "IQM" in of else []
+    return ["Variant", "n", *statistic, f"{what}, {of}", _interval_title(of), *mean]
+
+
+def metric_cells(summary: Summary, cell: Cell, name: str, of: str, ledger: Ledger, kind: str = "text") -> list[Content]:
+    """A recorded metric of a cell as a row: with its statistic where rows have different ones, and the mean beside an IQM."""
+    key, statistic = f"{name}/{cell.env}/{cell.variant}", cell.metrics[name].statistic
+    return [
+        name_of(summary, cell.variant),
+        ledger.show(key, "n", "count"),
+        *([STATISTICS[statistic] if statistic else text.NOTHING] if " or " in of else []),
+        ledger.show(key, kind=kind),
+        ledger.span(key),
+        *([ledger.show(key, "mean")] if "IQM" in of else []),
+    ]
+
+
+def _interval_title(of: str) -> str:
+    return "95 % interval" if " or " in of else f"95 % interval of the {of}"
 
 
 def _scores(summary: Summary, env: str, cells: Sequence[Cell], ledger: Ledger) -> Block:
     of = statistic_of([cell.metrics[name] for cell in cells for name in SCORES])
-    several, with_mean = " or " in of, "IQM" in of
-    interval = "95 % interval" if several else f"95 % interval of the {of}"
-    titles = ["Variant", "n", *(["Statistic"] if several else []), f"Final return, {of}", interval]
-    titles += [*(["Mean"] if with_mean else []), f"AUC, {of}", f"{interval} "]
+    titles = [*metric_titles("Final return", of), f"AUC, {of}", f"{_interval_title(of)} "]
     incomplete = any(cell.done < cell.planned for cell in cells)
     rows: list[list[Content]] = []
     for cell in cells:
-        final, auc = (f"{name}/{env}/{cell.variant}" for name in SCORES)
-        row: list[Content] = [
-            name_of(summary, cell.variant),
-            ledger.show(final, "n", "count"),
-            *([named_statistic(cell.metrics["final_return"])] if several else []),
-            ledger.show(final, kind="strong"),
-            ledger.span(final),
-            *([ledger.show(final, "mean")] if with_mean else []),
-            ledger.show(auc),
-            ledger.span(auc),
-        ]
+        auc = f"auc/{env}/{cell.variant}"
+        row = metric_cells(summary, cell, "final_return", of, ledger, "strong")
+        row += [ledger.show(auc), ledger.span(auc)]
         if incomplete:
             marks = [
                 badge(f"{cell.counts[s]} {s}", "red" if s in LOST else "amber")

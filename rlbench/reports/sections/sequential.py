@@ -6,8 +6,16 @@ from rlbench import text
 from rlbench.deciding.plan_state import PlanState, Watched, described, sentence
 from rlbench.reports.comparisons import INCONCLUSIVE, UNDECIDED
 from rlbench.reports.document import Block, Content, Paragraph, Section, badge, line, note, table
-from rlbench.reports.ledger import Ledger
-from rlbench.reports.sections.effect_sentences import TONES
+from rlbench.reports.ledger import Ledger, Shown
+from rlbench.reports.sections.sentences import TONES
+
+_LOOK = {
+    "Seeds": Shown("n", "count"),
+    "Difference": Shown(how="signed"),
+    "Needed": Shown("boundary"),
+    "p of this look alone": Shown("p_value", "p"),
+    "Level used up to here": Shown("level_spent", "p"),
+}
 
 
 def sequential_section(state: PlanState, ledger: Ledger) -> Section:
@@ -67,16 +75,5 @@ def _looks(state: PlanState, ledger: Ledger) -> Block:
                 said = badge("decided", "green") if taken.is_crossed else "goes on"
                 if not taken.is_crossed and word_of(one) == INCONCLUSIVE and number == len(one.plan.looks):
                     said = INCONCLUSIVE
-            own.append(
-                [
-                    str(number),
-                    ledger.show(key, "n", "count"),
-                    ledger.show(key, "estimate", "signed"),
-                    ledger.show(key, "boundary"),
-                    ledger.show(key, "p_value", "p"),
-                    ledger.show(key, "level_spent", "p"),
-                    said,
-                ]
-            )
-    titles = ["Look", "Seeds", "Difference", "Needed", "p of this look alone", "Level used up to here", "Outcome"]
-    return table("Looks of the plan", titles, rows, name="sequential", texts=("Outcome",))
+            own.append([str(number), *ledger.cells(key, _LOOK.values()), said])
+    return table("Looks of the plan", ["Look", *_LOOK, "Outcome"], rows, name="sequential", texts=("Outcome",))

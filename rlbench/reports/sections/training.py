@@ -2,104 +2,112 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rlbench import text
-from rlbench.reports.across import arrivals, threshold_of
-from rlbench.reports.document import Block, Content, Figures, Part, Picture, Section, line, note, strong, table
-from rlbench.reports.learning import LAST_ROWS, overestimations, traces, training_traces
-from rlbench.reports.ledger import Ledger
+from rlbench.reports.across import Arrival, arrivals, threshold_of
+from rlbench.reports.cells import Cell
+from rlbench.reports.document import Block, Content, Figures, Picture, Section, captioned, note, table
+from rlbench.reports.learning import LAST_ROWS, Trace, overestimations, traces, training_traces
+from rlbench.reports.ledger import Ledger, Shown
 from rlbench.reports.lines import Curve, draw_lines
 from rlbench.reports.sections.design import name_of
-from rlbench.reports.sections.scoreboard import named_statistic, record_metric, statistic_of
+from rlbench.reports.sections.scoreboard import metric_cells, metric_titles, record_metric, statistic_of
 from rlbench.reports.summary import Summary
+from rlbench.rows import PLOTS
 
-# quantity -> (title, on a logarithmic axis)
-_PANELS = {
-    "q_mean": ("mean Q of the minibatch", False),
-    "loss": ("loss", True),
-    "grad_norm": ("gradient norm", True),
+_AT_THE_END = {
+    "n": Shown("num_runs", "count"),
+    "Q, mean": Shown("q_mean"),
+    "Q, largest": Shown("q_max"),
+    "Discounted return": Shown("discounted"),
+    "Mean Q − return": Shown("mean_excess", "signed"),
+    "Largest Q − return": Shown("max_excess", "signed"),
+    "Loss": Shown("loss"),
+    "Gradient norm": Shown("grad_norm"),
 }
 
 
 def threshold_section(summary: Summary, ledger: Ledger) -> Section:
     """When the runs of each variant first get to the threshold."""
-    rows: dict[str, list[list[Content]]] = {}
-    pictures, says, default = [], [], False
-    for place, env in enumerate(summary.envs):
-        found = arrivals(summary, env)
-        threshold, is_declared = threshold_of(summary, env)
-        if threshold is None:
-            says.append(f"{env} has no declared threshold, and no entry in the normalisation table to take one from.")
-        if not found:
-            continue
-        assert threshold is not None
-        default = default or not is_declared
-        curves = []
-        for one in found:
-            result, key = one.result, f"threshold/{env}/{one.cell.variant}"
-            low, high = (float(np.clip(end, 0.0, result.horizon)) for end in (result.low, result.high))
-            ledger.add(
-                key,
-                result,
-                low=low,
-                high=high,
-                is_declared=is_declared,
-                event_steps=result.event_steps,
-                waiting=result.waiting,
-            )
-            row: list[Content] = [
-                name_of(summary, one.cell.variant),
-                [ledger.show(key, "num_reached", "count"), " of ", ledger.show(key, "n", "count")],
-                ledger.show(key, "median"),
-                ledger.show(key, "restricted_mean", kind="strong"),
-                ledger.span(key) if result.num_reached else text.NOTHING,
-            ]
-            rows.setdefault(f"{env}: {text.number(threshold)}, horizon {text.count(result.horizon)} steps", []).append(
-                row
-            )
-            x = np.concatenate([[0.0], result.event_steps, [max(result.horizon, *result.times)]])
-            y = np.concatenate(
-                [[0.0], 1.0 - result.waiting, [1.0 - result.waiting[-1] if len(result.waiting) else 0.0]]
-            )
-            curves.append(Curve(one.cell.variant, summary.variants.index(one.cell.variant), x, y))
-        told = "; ".join(f"{one.cell.variant} {one.result.num_reached} of {one.result.n}" for one in found)
-        drawing = draw_lines(
-            curves, xlabel="environment steps", ylabel=f"share at {text.number(threshold)} or above", name=f"threshold{place}",
-            summary=f"Share of runs that have reached {text.number(threshold)} on {env}: {told}", is_step=True, ylim=(-0.02, 1.02),
-        )  # fmt: skip
-        pictures.append(
-            Picture(
-                drawing,
-                f"threshold-{place}",
-                line(
-                    [
-                        strong(f"{env}. "),
-                        f"Share of runs whose evaluation has reached {text.number(threshold)} (Kaplan-Meier).",
-                    ]
-                ),
-            )
-        )
+    found = {env: arrivals(summary, env) for env in summary.envs}
+    rows = {
+        f"{env}: {text.number(own[0].threshold)}, horizon {text.count(own[0].result.horizon)} steps": [
+            _arrival_row(summary, one, ledger) for one in own
+        ]
+        for env, own in found.items()
+        if own
+    }
+    pictures = [_arrivals_picture(summary, own, place) for place, own in enumerate(found.values()) if own]
+    titles = ["Variant", "At least once", "Median step", "Mean step, restricted", "95 % interval"]
     blocks: list[Block] = []
     if pictures:
-        titles = ["Variant", "At least once", "Median step", "Mean step, restricted", "95 % interval"]
         blocks += [Figures(tuple(pictures)), table("Time to threshold", titles, rows, name="time_to_threshold")]
-        says.insert(
-            0,
+    blocks += [note(one) for one in _about_thresholds(summary, found)]
+    return Section("threshold", "Time to threshold", tuple(blocks), is_reference=True)
+
+
+def _arrival_row(summary: Summary, one: Arrival, ledger: Ledger) -> list[Content]:
+    result = one.result
+    low, high = (float(np.clip(end, 0.0, result.horizon)) for end in (result.low, result.high))
+    key = ledger.add(
+        f"threshold/{one.cell.env}/{one.cell.variant}",
+        result,
+        low=low,
+        high=high,
+        is_declared=one.is_declared,
+        event_steps=result.event_steps,
+        waiting=result.waiting,
+    )
+    return [
+        name_of(summary, one.cell.variant),
+        [ledger.show(key, "num_reached", "count"), " of ", ledger.show(key, "n", "count")],
+        ledger.show(key, "median"),
+        ledger.show(key, "restricted_mean", kind="strong"),
+        ledger.span(key) if result.num_reached else text.NOTHING,
+    ]
+
+
+def _arrivals_picture(summary: Summary, found: Sequence[Arrival], place: int) -> Picture:
+    """The share of each cell's runs that have got to the threshold, which stays as it is after the last that did."""
+    curves = []
+    for one in found:
+        shares = np.concatenate([[0.0], 1.0 - one.result.waiting])
+        last = max(one.result.horizon, *one.result.times)
+        steps = np.concatenate([[0.0], one.result.event_steps, [last]])
+        curves.append(_curve(summary, one.cell, steps, np.append(shares, shares[-1])))
+    env, threshold = found[0].cell.env, text.number(found[0].threshold)
+    told = "; ".join(f"{one.cell.variant} {one.result.num_reached} of {one.result.n}" for one in found)
+    drawing = draw_lines(
+        curves, xlabel="environment steps", ylabel=f"share at {threshold} or above", name=f"threshold{place}",
+        summary=f"Share of runs that have reached {threshold} on {env}: {told}", is_step=True, ylim=(-0.02, 1.02),
+    )  # fmt: skip
+    says = f"Share of runs whose evaluation has reached {threshold} (Kaplan-Meier)."
+    return captioned(drawing, f"threshold-{place}", env, says)
+
+
+def _about_thresholds(summary: Summary, found: Mapping[str, Sequence[Arrival]]) -> list[str]:
+    every = [one for own in found.values() for one in own]
+    says = []
+    if every:
+        says.append(
             "The first evaluation at the threshold counts, whatever comes after it: a run can fall back. A run that never got "
             "there is not dropped: the restricted mean counts it up to the common horizon (Greenwood, Student t, within 0 and the "
-            "horizon). A diverged run never gets there; a failed one is censored where it was last seen.",
+            "horizon). A diverged run never gets there; a failed one is censored where it was last seen."
         )
-    if default:
+    says += [
+        f"{env} has no declared threshold, and no entry in the normalisation table to take one from."
+        for env in summary.envs
+        if threshold_of(summary, env)[0] is None
+    ]
+    if not all(one.is_declared for one in every):
         says.append(
             "Not declared: 0.8 of the way from random actions to the reference. An experiment file declares threshold: RETURN."
         )
-    return Section(
-        "threshold",
-        "Time to threshold",
-        (*blocks, *(note(one) for one in says or ["No run has an evaluation."])),
-        is_reference=True,
-    )
+    return says or ["No run has an evaluation."]
 
 
 def diagnostics_section(summary: Summary, ledger: Ledger) -> Section:
@@ -109,53 +117,36 @@ def diagnostics_section(summary: Summary, ledger: Ledger) -> Section:
     for place, env in enumerate(summary.envs):
         for one in overestimations(summary, env):
             key = ledger.add(f"diagnostics/{env}/{one.cell.variant}", one, statistic="median over runs")
-            row: list[Content] = [name_of(summary, one.cell.variant), ledger.show(key, "num_runs", "count")]
-            row += [ledger.show(key, name) for name in ("q_mean", "q_max", "discounted")]
-            row += [
-                ledger.show(key, "mean_excess", "signed"),
-                ledger.show(key, "max_excess", "signed"),
-                ledger.show(key, "loss"),
-                ledger.show(key, "grad_norm"),
-            ]
-            groups.setdefault(env if len(summary.envs) > 1 else "", []).append(row)
-        for quantity, (title, is_log) in _PANELS.items():
-            found = traces(summary, env, quantity)
-            if not found:
-                continue
-            lowest = min(float(trace.medians.min()) for trace in found)
-            spans_decades = lowest > 0.0 and max(float(trace.medians.max()) for trace in found) > 10.0 * lowest
-            drawing = draw_lines(
-                [Curve(t.cell.variant, summary.variants.index(t.cell.variant), t.env_steps, t.medians) for t in found],
-                xlabel="environment steps",
-                ylabel=title,
-                name=f"{quantity}{place}",
-                summary=f"Median over runs of the {title} on {env}",
-                height=240.0,
-                is_log=is_log and spans_decades,
-            )
-            pictures.append(
-                Picture(
-                    drawing,
-                    f"{quantity}-{place}",
-                    line([strong(f"{title[0].upper()}{title[1:]}, {env}. "), "Median over done runs."]),
-                )
-            )
-    if not groups:
-        return Section(
-            "diagnostics", "Diagnostics", (note("There are no diagnostics of done runs."),), is_reference=True
-        )
-    titles = [
-        "Variant",
-        "n",
-        "Q, mean",
-        "Q, largest",
-        "Discounted return",
-        "Mean Q − return",
-        "Largest Q − return",
-        "Loss",
-        "Gradient norm",
-    ]
-    says = (
+            row = [name_of(summary, one.cell.variant), *ledger.cells(key, _AT_THE_END.values())]
+            groups.setdefault(summary.heading_of(env), []).append(row)
+        for quantity in PLOTS:
+            if found := traces(summary, env, quantity):
+                pictures.append(_diagnostics_picture(summary, found, quantity, place))
+    blocks: tuple[Block, ...] = (note("There are no diagnostics of done runs."),)
+    if groups:
+        at_the_end = table("Diagnostics at the end of training", ["Variant", *_AT_THE_END], groups, name="diagnostics")
+        blocks = (Figures(tuple(pictures)), at_the_end, _about_diagnostics())
+    return Section("diagnostics", "Diagnostics", blocks, is_reference=True)
+
+
+def _diagnostics_picture(summary: Summary, found: Sequence[Trace], quantity: str, place: int) -> Picture:
+    env, plot = found[0].cell.env, PLOTS[quantity]
+    lowest = min(float(trace.medians.min()) for trace in found)
+    spans_decades = lowest > 0.0 and max(float(trace.medians.max()) for trace in found) > 10.0 * lowest
+    drawing = draw_lines(
+        [_curve(summary, trace.cell, trace.env_steps, trace.medians) for trace in found],
+        xlabel="environment steps",
+        ylabel=plot.title,
+        name=f"{quantity}{place}",
+        summary=f"Median over runs of the {plot.title} on {env}",
+        height=240.0,
+        is_log=plot.is_log and spans_decades,
+    )
+    return captioned(drawing, f"{quantity}-{place}", f"{plot.heading}, {env}", "Median over done runs.")
+
+
+def _about_diagnostics() -> Block:
+    return note(
         f"End of training: each run's last {LAST_ROWS} diagnostics, the median over done runs. Mean Q: of the actions in "
         "the minibatch; largest: of all actions in it. The discounted return is that of the final window's greedy "
         "episodes from their first step, each reward taken to be its episode's mean. Compare variants with each other "
@@ -163,58 +154,21 @@ def diagnostics_section(summary: Summary, ledger: Ledger) -> Section:
         "where rewards are positive and above it where they are negative. "
         "Runs that diverged are listed under design and completeness."
     )
-    return Section(
-        "diagnostics",
-        "Diagnostics",
-        (
-            Figures(tuple(pictures)),
-            table("Diagnostics at the end of training", titles, groups, name="diagnostics"),
-            note(says),
-        ),
-        is_reference=True,
-    )
 
 
 def training_section(summary: Summary, ledger: Ledger) -> Section:
     """Training returns, exploration included: an appendix, and never the headline."""
+    metric, of = "train_return_last100", statistic_of([cell.metrics["train_return_last100"] for cell in summary.cells])
     groups: dict[str, list[list[Content]]] = {}
     pictures = []
-    of = statistic_of([cell.metrics["train_return_last100"] for cell in summary.cells])
-    several = " or " in of
     for place, env in enumerate(summary.envs):
-        found = training_traces(summary, env)
-        if found:
-            drawing = draw_lines(
-                [
-                    Curve(t.cell.variant, summary.variants.index(t.cell.variant), t.env_steps, t.medians)
-                    for t, _ in found
-                ],
-                xlabel="environment steps",
-                ylabel="training return",
-                name=f"training{place}",
-                summary=f"Training returns on {env}, median over runs of the last episode ended by each step",
-            )
-            caption: list[str | Part] = [
-                strong(f"{env}. "),
-                "Median over runs of the return of the last training episode that had ended by each evaluation "
-                "step (previous value, no interpolation, no smoothing).",
-            ]
-            pictures.append(Picture(drawing, f"training-{place}", line(caption)))
+        if found := training_traces(summary, env):
+            pictures.append(_training_picture(summary, found, place))
         for cell in summary.cells_of(env):
-            key = record_metric(cell, "train_return_last100", ledger)
-            row: list[Content] = [
-                name_of(summary, cell.variant),
-                ledger.show(key, "n", "count"),
-                *([named_statistic(cell.metrics["train_return_last100"])] if several else []),
-                ledger.show(key),
-                ledger.span(key),
-                *([ledger.show(key, "mean")] if "IQM" in of else []),
-            ]
-            groups.setdefault(env if len(summary.envs) > 1 else "", []).append(row)
-    titles = ["Variant", "n", *(["Statistic"] if several else []), f"Last 100 episodes, {of}"]
-    titles.append("95 % interval" if several else f"95 % interval of the {of}")
-    titles += ["Mean"] if "IQM" in of else []
+            record_metric(cell, metric, ledger)
+            groups.setdefault(summary.heading_of(env), []).append(metric_cells(summary, cell, metric, of, ledger))
     blocks: list[Block] = [Figures(tuple(pictures))] if pictures else []
+    titles = metric_titles("Last 100 episodes", of)
     blocks += [table("Training returns", titles, groups, name="training_returns", texts=("Statistic",))]
     blocks.append(
         note(
@@ -223,3 +177,23 @@ def training_section(summary: Summary, ledger: Ledger) -> Section:
         )
     )
     return Section("training", "Appendix: training returns", tuple(blocks), is_reference=True)
+
+
+def _training_picture(summary: Summary, found: Sequence[Trace], place: int) -> Picture:
+    env = found[0].cell.env
+    drawing = draw_lines(
+        [_curve(summary, trace.cell, trace.env_steps, trace.medians) for trace in found],
+        xlabel="environment steps",
+        ylabel="training return",
+        name=f"training{place}",
+        summary=f"Training returns on {env}, median over runs of the last episode ended by each step",
+    )
+    says = (
+        "Median over runs of the return of the last training episode that had ended by each evaluation "
+        "step (previous value, no interpolation, no smoothing)."
+    )
+    return captioned(drawing, f"training-{place}", env, says)
+
+
+def _curve(summary: Summary, cell: Cell, x: ArrayLike, y: ArrayLike) -> Curve:
+    return Curve(cell.variant, summary.variants.index(cell.variant), x, y)

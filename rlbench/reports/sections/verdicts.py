@@ -6,15 +6,7 @@ import math
 from collections.abc import Sequence
 
 from rlbench import text
-from rlbench.reports.comparisons import (
-    EQUIVALENT,
-    INCONCLUSIVE,
-    LEVEL,
-    SUPPORTED,
-    Family,
-    Pairwise,
-    seeds_that_could_reject,
-)
+from rlbench.reports.comparisons import INCONCLUSIVE, LEVEL, Family, Pairwise, seeds_that_could_reject
 from rlbench.reports.document import (
     Block,
     Content,
@@ -25,19 +17,28 @@ from rlbench.reports.document import (
     Picture,
     Section,
     badge,
+    captioned,
     line,
     note,
-    strong,
     table,
 )
 from rlbench.reports.effects import EffectsReport
 from rlbench.reports.forests import Row, draw_forest
-from rlbench.reports.ledger import Ledger
-from rlbench.reports.sections.effect_sentences import TONES, effect_sentence
+from rlbench.reports.ledger import Ledger, Shown
+from rlbench.reports.sections.sentences import TONES, effect_sentence, grey_band, pair_key, pair_sentence
 from rlbench.reports.summary import Summary
 from rlbench.stats import ALL_EQUAL
 
 _MAX_EXPLORATORY_SENTENCES = 6
+_COLUMNS = {
+    "Difference": Shown(how="signed"),
+    "95 % interval": Shown("low", "signed", high="high"),
+    "Hodges-Lehmann": Shown("hodges_lehmann", "signed"),
+    "A12": Shown("a12", "share"),
+    "p": Shown("p_value", "p"),
+    "p corrected": Shown("p_adjusted", "p"),
+    "Welch p": Shown("welch_p", "p"),
+}
 
 
 def verdicts_section(
@@ -52,7 +53,7 @@ def verdicts_section(
     for family in declared:
         tested = sum(member.test is not None for member in family.members)
         blocks.append(Heading(f"{family.name}: declared, {text.plural(tested, 'test')} corrected together"))
-        blocks += [_sentence(member, ledger) for member in family.members]
+        blocks += [pair_sentence(member, ledger) for member in family.members]
     if any(member.test for family in declared for member in family.members):
         blocks.append(_intervals_note())
     for headline in effects.headlines:
@@ -95,14 +96,9 @@ def _cut_note(summary: Summary, members: Sequence[Pairwise]) -> list[Block]:
     return [note(" ".join(says))] if says else []
 
 
-def key_of(member: Pairwise) -> str:
-    """Where a comparison stands in stats.json."""
-    return f"comparison/{member.family or 'exploratory'}/{member.env}/{member.x} against {member.y}"
-
-
 def _record(family: Family, ledger: Ledger) -> None:
     for m in family.members:
-        key = key_of(m)
+        key = pair_key(m)
         common = {
             "family": family.name or "exploratory",
             "claim": f"{m.x} is better than {m.y}",
@@ -140,68 +136,11 @@ def _record(family: Family, ledger: Ledger) -> None:
         )
 
 
-def _sentence(m: Pairwise, ledger: Ledger, exploratory: bool = False) -> Paragraph:
-    key = key_of(m)
-    claim = f"{m.x} is better than {m.y}"
-    claimed: str | Part = strong(claim) if m.word == SUPPORTED else claim
-    head: list[str | Part] = [badge(m.word, TONES[m.word]), " "]
-    if exploratory:
-        head += [badge("exploratory"), " "]
-    head += [claimed, f" on {m.env}: "]
-    if m.planned is not None:
-        seen = f"after {m.planned.plan.history[-1].n} seeds" if m.planned.plan.history else "before its first look"
-        return Paragraph(line([*head, f"by the sequential plan, {seen}; see its looks."]), "verdict")
-    if m.test is None:
-        return Paragraph(
-            line([*head, f"not tested, with {m.n_x} and {m.n_y} done runs; a test needs 2 a side."]), "verdict"
-        )
-    body: list[str | Part] = [
-        "difference ",
-        ledger.show(key, "estimate", "signed", "text" if m.word == INCONCLUSIVE else "strong"),
-        " ",
-        *ledger.span(key, how="signed"),
-        f" ({m.n_x} paired seeds), corrected p " if m.is_paired else f" ({m.n_x} + {m.n_y} runs), corrected p ",
-        ledger.show(key, "p_adjusted", "p"),
-    ]
-    return Paragraph(line([*head, *body, *_tail(m, key, ledger), *_lost(m)]), "verdict")
-
-
-def _lost(m: Pairwise) -> list[str | Part]:
-    """The runs that did not finish well, and what is made of them."""
-    told: list[str | Part] = []
-    if m.num_unscored:
-        told += [" ", badge(f"{m.num_unscored} diverged", "red"), " without a number to count them by: no verdict."]
-    elif m.num_diverged:
-        told += [" ", badge(f"{m.num_diverged} diverged", "red"), " counted as random play."]
-    if m.num_failed:
-        told += [" ", badge(f"{m.num_failed} failed", "red"), " not counted."]
-    return told
-
-
 def _intervals_note() -> Paragraph:
     return note(
         "Differences are of means, with the 95 % interval of each alone: it can leave out 0 where the p, corrected for all tests"
         " of the family, does not decide."
     )
-
-
-def _tail(m: Pairwise, key: str, ledger: Ledger) -> list[str | Part]:
-    """What the word needs beside it: what could have been shown, or how small the difference is."""
-    if m.word == EQUIVALENT:
-        return [" and inside ±", ledger.show(key, "smallest_effect"), ", the smallest effect of interest (p ",
-                ledger.show(key, "equivalence_p_adjusted", "p"), ")."]  # fmt: skip
-    if m.word != INCONCLUSIVE:
-        inside = m.equivalence_p_adjusted is not None and m.equivalence_p_adjusted <= LEVEL
-        if inside:
-            return [", but inside ±", ledger.show(key, "smallest_effect"), ", the smallest effect of interest."]
-        return ["."]
-    if not m.can_reject:
-        assert m.test is not None
-        needed = seeds_that_could_reject(m.num_tests) if m.is_paired else None
-        more: list[str | Part] = [f"; it takes {needed} shared seeds"] if needed else ["; it takes more runs a side"]
-        return [f". No result of {m.n_x} runs a side could reject: the smallest possible corrected p is ",
-                ledger.show(key, "smallest_p_corrected", "p"), *more, "."]  # fmt: skip
-    return [" (smallest effect these seeds could show: ", ledger.show(key, "detectable"), ")."]
 
 
 def _exploratory(family: Family, ledger: Ledger, *, with_sentences: bool) -> list[Block]:
@@ -221,18 +160,13 @@ def _exploratory(family: Family, ledger: Ledger, *, with_sentences: bool) -> lis
         ]
     tested = [member for member in family.members if member.test is not None]
     if len(tested) > 1 and not any(member.can_reject for member in tested):
-        key = key_of(max(tested, key=lambda member: min(member.n_x, member.n_y)))
-        least: list[str | Part] = [badge(INCONCLUSIVE), " ", badge("exploratory"), " "]
-        least += [
-            f"None of {text.plural(len(tested), 'comparison')} could be decided: whatever the results, the smallest possible "
-        ]
-        least += ["corrected p is ", ledger.show(key, "smallest_p_corrected", "p")]
-        needed = seeds_that_could_reject(len(tested))
-        return [
-            Paragraph(line([*least, f". It takes {needed} shared seeds, or fewer comparisons, declared."]), "verdict")
-        ]
+        key = pair_key(max(tested, key=lambda member: min(member.n_x, member.n_y)))
+        told = f"None of {text.plural(len(tested), 'comparison')} could be decided: whatever the results, the smallest possible"
+        least: list[str | Part] = [f"{told} corrected p is ", ledger.show(key, "smallest_p_corrected", "p")]
+        needed = f". It takes {seeds_that_could_reject(len(tested))} shared seeds, or fewer comparisons, declared."
+        return [Paragraph(line([badge(INCONCLUSIVE), " ", badge("exploratory"), " ", *least, needed]), "verdict")]
     blocks: list[Block] = [
-        _sentence(member, ledger, exploratory=True) for member in family.members[:_MAX_EXPLORATORY_SENTENCES]
+        pair_sentence(member, ledger, exploratory=True) for member in family.members[:_MAX_EXPLORATORY_SENTENCES]
     ]
     if len(family.members) > _MAX_EXPLORATORY_SENTENCES:
         blocks.append(note(f"{len(family.members) - _MAX_EXPLORATORY_SENTENCES} more are in the table."))
@@ -246,64 +180,46 @@ def _pictures(summary: Summary, members: Sequence[Pairwise]) -> list[Picture]:
         declared = [m for m in own if m.family]
         # Of many that nobody asked for, the table is enough: they would bury those that somebody did.
         is_cut = bool(declared) and len(own) - len(declared) > _MAX_EXPLORATORY_SENTENCES
-        own = declared if is_cut else own
-        if not own:
-            continue
-        rows = [
-            Row(
-                f"{m.x} − {m.y}",
-                m.word + ("" if m.family else ", exploratory"),
-                m.difference.estimate,
-                m.difference.low,
-                m.difference.high,
-                style=0 if m.family else 7,
-                variants=(summary.variants.index(m.x), summary.variants.index(m.y)),
+        rows = [_row(summary, m) for m in (declared if is_cut else own)]
+        if rows:
+            margin = summary.declared("smallest_effect", env)
+            told = "; ".join(f"{row.label} {text.signed(row.estimate, row.place)}, {row.note}" for row in rows)
+            drawing = draw_forest(
+                rows,
+                xlabel="difference of mean final return",
+                name=f"verdict{place}",
+                summary=f"Differences on {env}: {told}",
+                margin=margin,
             )
-            for m in own
-            if m.difference is not None
-        ]
-        margin = summary.declared("smallest_effect", env)
-        told = "; ".join(f"{row.label} {text.signed(row.estimate, row.place)}, {row.note}" for row in rows)
-        drawing = draw_forest(
-            rows,
-            xlabel="difference of mean final return",
-            name=f"verdict{place}",
-            summary=f"Differences on {env}: {told}",
-            margin=margin,
-        )
-        caption: list[str | Part] = [
-            strong(f"Differences on {env}. "),
-            "Diamond: difference of means; bar: 95 % interval, for this comparison alone.",
-        ]
-        if margin is not None:
-            caption.append(" Grey: too small to matter, as declared.")
-        if is_cut:
-            caption.append(" The exploratory ones are in the table.")
-        found.append(Picture(drawing, f"differences-{place}", line(caption)))
+            says = "Diamond: difference of means; bar: 95 % interval, for this comparison alone." + grey_band(margin)
+            says += " The exploratory ones are in the table." if is_cut else ""
+            found.append(captioned(drawing, f"differences-{place}", f"Differences on {env}", says))
     return found
+
+
+def _row(summary: Summary, m: Pairwise) -> Row:
+    assert m.difference is not None
+    return Row(
+        f"{m.x} − {m.y}",
+        m.word + ("" if m.family else ", exploratory"),
+        m.difference.estimate,
+        m.difference.low,
+        m.difference.high,
+        style=0 if m.family else 7,
+        variants=(summary.variants.index(m.x), summary.variants.index(m.y)),
+    )
 
 
 def _table(members: Sequence[Pairwise], ledger: Ledger) -> Block:
     rows: dict[str, list[list[Content]]] = {}
     several = len({m.env for m in members}) > 1
     for m in members:
-        key = key_of(m)
-        cells: list[Content] = [
-            f"{m.x} − {m.y}",
-            *([m.env] if several else []),
-            badge(m.word, TONES[m.word]),
-            f"{m.n_x} paired" if m.is_paired else f"{m.n_x} + {m.n_y}",
-            ledger.show(key, "estimate", "signed"),
-            ledger.span(key, how="signed"),
-            ledger.show(key, "hodges_lehmann", "signed"),
-            ledger.show(key, "a12", "share"),
-            ledger.show(key, "p_value", "p"),
-            ledger.show(key, "p_adjusted", "p"),
-            ledger.show(key, "welch_p", "p"),
-        ]
-        rows.setdefault(m.family or "exploratory", []).append(cells)
-    titles = ["Comparison", *(["Environment"] if several else []), "Verdict", "Runs", "Difference", "95 % interval"]
-    titles += ["Hodges-Lehmann", "A12", "p", "p corrected", "Welch p"]
+        where = [m.env] if several else []
+        runs = f"{m.n_x} paired" if m.is_paired else f"{m.n_x} + {m.n_y}"
+        cells: list[Content] = [f"{m.x} − {m.y}", *where, badge(m.word, TONES[m.word]), runs]
+        own = rows.setdefault(m.family or "exploratory", [])
+        own.append([*cells, *ledger.cells(pair_key(m), _COLUMNS.values())])
+    titles = ["Comparison", *(["Environment"] if several else []), "Verdict", "Runs", *_COLUMNS]
     return table("All comparisons", titles, rows, name="comparisons", texts=("Environment", "Verdict"))
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlbench.errors import ConfigError, RlbenchError, StoreError, WriteError
+from rlbench.rows import PLOTS, TABLES
 from rlbench.tracking.ledger import tracker_folder
 from rlbench.tracking.tracker import TrackingError
 from rlbench.tracking.wandb.environment import client_environment, scratch_environment
@@ -36,9 +37,11 @@ _LONGEST_TITLE = 128
 _PANELS = (
     ("Evaluation return", "evaluation/return", _WIDTH, 10),
     ("Training return", "episode/return", _WIDTH // 2, 8),
-    ("Loss", "diagnostics/loss", _WIDTH // 2, 8),
-    ("Mean Q-value", "diagnostics/q_mean", _WIDTH // 2, 8),
-    ("Gradient norm", "diagnostics/grad_norm", _WIDTH // 2, 8),
+    *(
+        (PLOTS[column].tracked or PLOTS[column].heading, key, _WIDTH // 2, 8)
+        for column, key in TABLES["diagnostics"].tracked_keys().items()
+        if column in PLOTS
+    ),
 )
 _ABOUT_PANELS = (
     "Live from the mirrored runs: a line is the mean over seeds, the area goes from the lowest to the highest run. The"
