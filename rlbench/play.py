@@ -64,6 +64,11 @@ def _play(argv: Sequence[str]) -> int:
     missing = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
     if missing:
         raise ConfigError(f"{' and '.join(missing)} not installed: pip install 'rlbench[play]'")
+    return _watch(words, counts)
+
+
+def _watch(words: Mapping[str, str], counts: Mapping[str, int]) -> int:
+    """Play what the words mean, and write the film, or the sheet, and say so."""
     from rlbench.config import run_of
     from rlbench.config.changed_code import changed_code, changed_lines
     from rlbench.playing.choosing import load_policy
@@ -82,9 +87,8 @@ def _play(argv: Sequence[str]) -> int:
     title = f"{choice.variant}, seed {choice.seed}"
     out = Path(words["out"]) if "out" in words else results.path / "play"
     if "frames" in counts:
-        paths = [
-            _write_sheet(moments, counts["frames"], title, stage.eyes.seen.pixel, out / f"{choice.run_id}_frames.png")
-        ]
+        sheet = out / f"{choice.run_id}_frames.png"
+        paths = [_write_sheet(moments, counts["frames"], title, stage.eyes.seen.pixel, sheet)]
     else:
         paths = _write_film(moments, title, stage.fps, out / choice.run_id)
     returns = [list(own)[-1].episode_return for _, own in groupby(moments, lambda one: one.episode)]

@@ -17,7 +17,7 @@ import yaml
 from rlbench.config.keys import is_of_command
 from rlbench.config.parts import Claim, DeclaredParts, is_pair, read_claims, read_parts
 from rlbench.config.sequential import SequentialSpec, read_sequential
-from rlbench.config.yaml_files import checked_text
+from rlbench.config.yaml_files import checked_text, errors_of
 from rlbench.errors import ConfigError, check_choice, did_you_mean
 
 _LISTS = ("variant", "recipe", "env")  # groups: one member, or several that make a factor
@@ -94,10 +94,8 @@ def read_experiment(name: str, config_dir: Path | None) -> ExperimentFile:
     """The experiment file of this name. Raises ConfigError for an unknown name and for anything wrong in the file."""
     paths = experiment_paths(config_dir)
     path = paths[check_choice("experiment", name, paths)]
-    try:
+    with errors_of(path):
         return _read(name, path)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
 
 
 def read_mapping(path: Path, kind: str, keys: Sequence[str]) -> dict[str, Any]:

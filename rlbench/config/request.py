@@ -22,6 +22,7 @@ from rlbench.config.seeds import parse_seeds
 from rlbench.config.sequential import SequentialSpec, check_pairs
 from rlbench.config.settings import Settings
 from rlbench.config.words import Setting, merged, parse_words, split_flags
+from rlbench.config.yaml_files import errors_of
 from rlbench.errors import ConfigError, did_you_mean
 from rlbench.lanes.choices.choice import check
 from rlbench.places import Place, beside
@@ -145,15 +146,13 @@ def _file_settings(
     file: ExperimentFile, names: Mapping[str, Collection[str]], composer: Composer
 ) -> dict[str, Setting]:
     """The settings of an experiment file, its comparisons checked against the cells that the file has by itself."""
-    try:
+    with errors_of(file.path):
         settings = parse_words(file.words, names)
         cells, _ = expand(settings, composer)
         check_labels(file, list(dict.fromkeys(cell.label for cell in cells)))
         _check_environments(file, list(dict.fromkeys(cell.env.id for cell in cells)))
         if file.sequential is not None:
             check_pairs(file.sequential, [cell.label for cell in cells])
-    except ConfigError as error:
-        raise ConfigError(f"{file.path}: {error}") from None
     return settings
 
 

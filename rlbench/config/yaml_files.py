@@ -5,7 +5,9 @@ of the rest. A few hundred bytes of nested aliases stand for billions of values,
 whoever builds it, so the size of the whole is counted from the parser's events, which build nothing. Knows nothing of what a file means.
 """
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -16,6 +18,15 @@ MOST_BYTES = 300_000
 MOST_VALUES = 100_000
 MOST_LEVELS = 40
 _CHECKSUM = "# sha256: "
+
+
+@contextlib.contextmanager
+def errors_of(path: Path) -> Iterator[None]:
+    """What is raised as a ConfigError meanwhile says which file is wrong."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def checked_text(path: Path) -> str:

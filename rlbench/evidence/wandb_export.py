@@ -99,18 +99,9 @@ def _read_column(reading: Reading, frame: pd.DataFrame, file: str, place: int, n
         reading.note(f"{file}: '{name}' has averages, since its {' and '.join(_ENDS)} differ")
     axis = pd.to_numeric(frame.loc[texts.index, 0]).to_numpy(np.float64)
     order = np.argsort(axis, kind="stable")
-    again = axis[order][1:][np.diff(axis[order]) == 0]
-    steps = axis.astype(np.int64)  # a sample has averages of steps
-    reading.runs.append(
-        SourceRun(
-            "__".join(parts[1:-2]),
-            parts[0],
-            seed,
-            steps[order],
-            values.to_numpy()[order],
-            np.zeros(len(steps), np.int64),
-            np.zeros(len(steps), np.int64),
-            f"{file} column {place + 1}",
-            (f"{file}: '{name}' has step {again[0]:.0f} again",) if len(again) else (),
-        )
-    )
+    axis, zeros = axis[order], np.zeros(len(axis), np.int64)
+    again = axis[1:][np.diff(axis) == 0]
+    notes = (f"{file}: '{name}' has step {again[0]:.0f} again",) if len(again) else ()
+    steps, returns = axis.astype(np.int64), values.to_numpy()[order]  # a sample has averages of steps
+    variant, column = "__".join(parts[1:-2]), f"{file} column {place + 1}"
+    reading.runs.append(SourceRun(variant, parts[0], seed, steps, returns, zeros, zeros, column, notes))

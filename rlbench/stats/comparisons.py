@@ -105,12 +105,10 @@ def welch_test(x: ArrayLike, y: ArrayLike, *, alternative: str = "two-sided", le
     values_x, values_y = one_column(x), one_column(y)
     bounds = tails(level)
     scale = scale_of(values_x, values_y)
-    if scale != 1.0:
-        return rescaled(welch_test(values_x / scale, values_y / scale, alternative=alternative, level=level), scale)
-    difference, error, freedom = welch_difference(values_x, values_y)
+    difference, error, freedom = welch_difference(values_x / scale, values_y / scale)
     p_value = t_p_value(difference, error, freedom, alternative)
-    half = float(special.stdtrit(freedom, bounds[1])) * error
-    return Comparison(
+    half = t_half_width(error, freedom, bounds[1])
+    result = Comparison(
         difference,
         p_value,
         "mean",
@@ -123,6 +121,7 @@ def welch_test(x: ArrayLike, y: ArrayLike, *, alternative: str = "two-sided", le
         high=difference + half,
         level=level,
     )
+    return rescaled(result, scale)
 
 
 def welch_difference(x: Floats, y: Floats) -> tuple[float, float, float]:
@@ -158,6 +157,11 @@ def t_p_value(difference: float, error: float, freedom: float, alternative: str)
     if alternative == "less":
         return float(special.stdtr(freedom, t))
     raise ValueError(f"unknown alternative {alternative!r}; one of two-sided, greater, less")
+
+
+def t_half_width(error: float, freedom: float, upper: float) -> float:
+    """Half of the width of Student's t interval whose upper end is the quantile `upper`."""
+    return float(special.stdtrit(freedom, upper)) * error
 
 
 def _mean_and_its_variance(values: Floats) -> tuple[float, float]:

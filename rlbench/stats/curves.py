@@ -71,6 +71,15 @@ def simultaneous_band(
     scale = scale_of(*sides)
     sides = [side / scale for side in sides]
     estimate, errors = _difference(sides, trim)
+    half = float(np.quantile(_largest_t(sides, trim, resamples, seed), level)) * errors
+    ends = estimate - half, estimate + half
+    band = rescaled(Band(estimate, *ends, statistic, "simultaneous sup-t", fewest, level, resamples, seed), scale)
+    low, high, is_cut = within(band.low, band.high, possible)
+    return replace(band, low=low, high=high, is_cut=is_cut)
+
+
+def _largest_t(sides: Sequence[Floats], trim: bool, resamples: int, seed: int) -> Floats:
+    """The largest of the points' t statistics for each of so many draws [resamples] of normal curves without a difference."""
     rng = np.random.default_rng(seed)
     roots = [_noise_root(side, trim) for side in sides]
     chunk = max(1, _CHUNK_VALUES // sum(side.size for side in sides))
@@ -80,12 +89,7 @@ def simultaneous_band(
         noise = [rng.standard_normal((size, *side.shape)) @ root.T for side, root in zip(sides, roots, strict=True)]
         off, around = _difference(noise, trim)
         largest[start : start + size] = (np.abs(off) / np.where(around > 0.0, around, 1.0)).max(axis=-1)
-    half = float(np.quantile(largest, level)) * errors
-    method = "simultaneous sup-t"
-    band = Band(estimate, estimate - half, estimate + half, statistic, method, fewest, level, resamples, seed)
-    band = band if scale == 1.0 else rescaled(band, scale)
-    low, high, is_cut = within(band.low, band.high, possible)
-    return replace(band, low=low, high=high, is_cut=is_cut)
+    return largest
 
 
 def _difference(sides: Sequence[Floats], trim: bool) -> tuple[Floats, Floats]:

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
-from rlbench.stats.comparisons import t_p_value, welch_difference
+from rlbench.stats.comparisons import t_half_width, t_p_value, welch_difference
 from rlbench.stats.scores import check_fraction, checked_scores, one_column, scale_of, seed_differences
 
 
@@ -56,38 +55,36 @@ def equivalence_test(
     if not margin > 0.0:
         raise ValueError(f"margin must be above 0, the smallest difference that would matter, not {margin}")
     n_x, n_y = len(checked_scores(x)), len(checked_scores(y))
-    if paired:
-        differences = seed_differences(x, y)
-        if differences.size < 2:
-            raise ValueError("a spread needs at least 2 shared seeds")
-        scale = scale_of(differences)
-        difference = float((differences / scale).mean())
-        error, freedom = float((differences / scale).std(ddof=1) / np.sqrt(differences.size)), differences.size - 1.0
-    else:
-        values_x, values_y = one_column(x), one_column(y)
-        scale = scale_of(values_x, values_y)
-        difference, error, freedom = welch_difference(values_x / scale, values_y / scale)
-    difference, error = difference * scale, error * scale
+    difference, error, freedom = _paired_difference(x, y) if paired else _unpaired_difference(x, y)
     p_value = two_one_sided_p(difference, error, freedom, margin)
     if error == 0.0 and reach is not None and margin > abs(difference):
         # Of mean differences beyond the margin, those whose runs differ as much as they can, and rarely, are missed most easily.
         share = (margin - abs(difference)) / (reach - abs(difference))
         missed = (1.0 - min(share, 1.0)) ** n_x if paired else math.exp(-share * min(n_x, n_y))
         p_value = max(p_value, missed)
-    half = float(special.stdtrit(freedom, 1.0 - level)) * error
+    half = t_half_width(error, freedom, 1.0 - level)
     method = f"two one-sided {'paired' if paired else 'Welch'} t tests"
-    return Equivalence(
-        difference,
-        difference - half,
-        difference + half,
-        margin,
-        p_value,
-        p_value <= level,
-        method,
-        n_x,
-        n_y,
-        level,
-    )
+    low, high = difference - half, difference + half
+    return Equivalence(difference, low, high, margin, p_value, p_value <= level, method, n_x, n_y, level)
+
+
+def _paired_difference(x: ArrayLike, y: ArrayLike) -> tuple[float, float, float]:
+    """Mean of x - y over shared seeds, its standard error and degrees of freedom. Raises ValueError below 2 seeds."""
+    differences = seed_differences(x, y)
+    if differences.size < 2:
+        raise ValueError("a spread needs at least 2 shared seeds")
+    scale = scale_of(differences)
+    scaled = differences / scale
+    error = float(scaled.std(ddof=1) / np.sqrt(scaled.size))
+    return float(scaled.mean()) * scale, error * scale, scaled.size - 1.0
+
+
+def _unpaired_difference(x: ArrayLike, y: ArrayLike) -> tuple[float, float, float]:
+    """As `_paired_difference`, of independent runs by Welch."""
+    values_x, values_y = one_column(x), one_column(y)
+    scale = scale_of(values_x, values_y)
+    difference, error, freedom = welch_difference(values_x / scale, values_y / scale)
+    return difference * scale, error * scale, freedom
 
 
 def two_one_sided_p(difference: float, error: float, freedom: float, margin: float) -> float:

@@ -21,22 +21,14 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from rlbench.stats.comparisons import satterthwaite, t_p_value
-from rlbench.stats.contrast_intervals import (
-    cochran,
-    paired_resamples,
-    paired_variances,
-    student,
-    unpaired_resamples,
-    unpaired_variances,
-)
+from rlbench.stats.contrast_intervals import Sample, cochran, sample_of, sample_on
 from rlbench.stats.grid import Grid, across, contrasts, read_grid
-from rlbench.stats.multiplicity import holm, joint_blocks, sign_flip_family
-from rlbench.stats.permutation import smallest_sign_flip_p
-from rlbench.stats.scores import Floats, check_name, check_resamples, rounding_of, scale_of, tails
+from rlbench.stats.multiplicity import SignFlips, holm, joint_blocks, sign_flip_family
+from rlbench.stats.scores import Floats, check_name, check_resamples, scale_of, tails
 
-CORRECTIONS = ("max-T", "holm")
-INTERVALS = ("student", "bootstrap")
+# By name: what results call it.
+CORRECTIONS = {"max-T": "max-T (step-down)", "holm": "Holm"}
+INTERVALS = {"student": "Student t (Satterthwaite)", "bootstrap": "percentile bootstrap"}
 
 
 @dataclass(frozen=True)
@@ -143,8 +135,8 @@ def factorial_effects(
     without a run in some cell, or on some environment if across them (unless `incomplete` is "drop"), and factors without
     two levels.
     """
-    check_name("correction", correction, CORRECTIONS)
-    check_name("interval", interval, INTERVALS)
+    check_name("correction", correction, tuple(CORRECTIONS))
+    check_name("interval", interval, tuple(INTERVALS))
     check_resamples(resamples)
     bounds = tails(level)
     scale = scale_of(frame[value].to_numpy(np.float64)) if value in frame and len(frame) else 1.0
@@ -152,83 +144,34 @@ def factorial_effects(
     grid = read_grid(frame, factors, block, value, environment, duplicates, incomplete)
     if across_environments:
         grid = across(grid, block, incomplete)
-    named = contrasts(list(grid.levels))
-    weights = np.array(list(named.values()))  # [effects, cells]
-    by_environment = [weights @ scores for scores in grid.scores]  # [effects, blocks] each
-    # What rounding leaves of equal scores is nothing, rather than the whole evidence of an effect without any.
-    rounding = rounding_of(grid.scores)
-    by_environment = [np.where(np.abs(part) <= rounding, 0.0, part) for part in by_environment]
-    strata, cells = by_environment, list(grid.scores)
-    if across_environments:
-        strata, cells = [np.mean(by_environment, axis=0)], [np.mean(grid.scores, axis=0)]
-    n = min(part.shape[1] for part in strata)
-    estimates = np.mean([part.mean(axis=1) for part in by_environment], axis=0)
-    paired_parts, paired_freedoms = paired_variances(strata)
-    unpaired_parts, unpaired_freedoms = unpaired_variances(cells, weights)
-    errors = [satterthwaite(parts, paired_freedoms) for parts in paired_parts]
-    if interval == "bootstrap":
-        rng = np.random.default_rng(seed)
-        paired = np.quantile(paired_resamples(strata, resamples, rng), bounds, axis=0)
-        unpaired = np.quantile(unpaired_resamples(cells, weights, resamples, rng), bounds, axis=0)
-    else:
-        paired = student(estimates, paired_parts, paired_freedoms, bounds[1])
-        unpaired = student(estimates, unpaired_parts, unpaired_freedoms, bounds[1])
-    shares = [part / (part.shape[1] * len(strata)) for part in strata]  # whose sums over blocks are the effects
-    contributions = np.concatenate(shares, axis=1)
-    p_values, p_max_t, is_exact = sign_flip_family(contributions, resamples, seed)
-    p_adjusted = p_max_t if correction == "max-T" else holm(p_values)
-    unpaired_p = np.array(
-        [
-            t_p_value(float(estimate), *satterthwaite(parts, unpaired_freedoms), "two-sided")
-            for estimate, parts in zip(estimates, unpaired_parts, strict=True)
-        ]
-    )
-    unpaired_adjusted = holm(unpaired_p)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = unpaired_parts.sum(axis=1) / paired_parts.sum(axis=1)
-    spread = cochran(by_environment)
+    weights = contrasts(list(grid.levels))
+    sample = sample_of(grid, np.array(list(weights.values())))
+    tests = sign_flip_family(sample.contributions, resamples, seed)
+    in_units = sample.bootstrap(bounds, resamples, seed) if interval == "bootstrap" else sample.student(bounds[1])
+    in_units["paired_error"] = np.array([error for error, _ in sample.paired.errors()])
+    unitless = _unitless(sample, tests, correction)
+    by_environment = [_by_environment(grid, weight, bounds[1], scale) for weight in weights.values()]
     effects = tuple(
-        Effect(
-            name=name,
-            estimate=float(estimates[place]),
-            paired_low=float(paired[0, place]),
-            paired_high=float(paired[1, place]),
-            paired_error=errors[place][0],
-            paired_freedom=errors[place][1],
-            unpaired_low=float(unpaired[0, place]),
-            unpaired_high=float(unpaired[1, place]),
-            p_value=float(p_values[place]),
-            p_adjusted=float(p_adjusted[place]),
-            unpaired_p_value=float(unpaired_p[place]),
-            unpaired_p_adjusted=float(unpaired_adjusted[place]),
-            variance_ratio=float(ratios[place]),
-            cochran_q=spread[place][0],
-            cochran_p=spread[place][1],
-            environments=_by_environment(grid.environments, grid.scores, weights[place], bounds[1]),
-        )
-        for place, name in enumerate(named)
+        Effect(name=name, **_at(place, in_units, scale) | _at(place, unitless), environments=by_environment[place])
+        for place, name in enumerate(weights)
     )
-    effects = tuple(_rescaled(effect, scale) for effect in effects)
-    num_blocks = sum(part.shape[1] for part in strata)
-    smallest = smallest_sign_flip_p(num_blocks) if is_exact else 1.0 / (1 + resamples)
     return FactorialEffects(
         effects,
         grid.levels,
-        n,
-        num_blocks,
+        min(part.shape[1] for part in sample.strata),
+        sample.contributions.shape[1],
         grid.num_dropped,
-        _correlation(grid.scores),
-        smallest,
-        min(1.0, smallest * len(effects)),
-        "percentile bootstrap" if interval == "bootstrap" else "Student t (Satterthwaite)",
-        f"sign-flip test of {_blocks_told(block, grid.environments, across_environments)} "
-        f"({'exact' if is_exact else 'Monte Carlo'})",
-        "max-T (step-down)" if correction == "max-T" else "Holm",
+        grid.correlation,
+        tests.smallest_p,
+        min(1.0, tests.smallest_p * len(effects)),
+        INTERVALS[interval],
+        f"sign-flip test of {_blocks_told(block, grid)} ({'exact' if tests.is_exact else 'Monte Carlo'})",
+        CORRECTIONS[correction],
         level,
         resamples,
         seed,
-        _names(grid, across_environments),
-        contributions * scale,
+        grid.block_names,
+        sample.contributions * scale,
     )
 
 
@@ -241,70 +184,47 @@ def corrected_together(results: Sequence[FactorialEffects]) -> list[FactorialEff
     # Each contrast is judged by a ratio of its own, which has no scale.
     parts = [one.contributions / scale_of(one.contributions) for one in results]
     joint = joint_blocks(parts, [one.blocks for one in results])
-    _, adjusted, _ = sign_flip_family(joint, results[0].resamples, results[0].seed)
-    of_effect = iter(adjusted)
+    of_effect = iter(sign_flip_family(joint, results[0].resamples, results[0].seed).max_t)
     return [
         replace(
             result,
             effects=tuple(replace(effect, p_adjusted=float(next(of_effect))) for effect in result.effects),
-            correction=f"max-T (step-down) over {len(joint)} contrasts of {len(results)} analyses",
+            correction=f"{CORRECTIONS['max-T']} over {len(joint)} contrasts of {len(results)} analyses",
         )
         for result in results
     ]
 
 
-def _rescaled(effect: Effect, scale: float) -> Effect:
-    """An effect in the units of scores that were divided by `scale`."""
-    ends = ("paired_low", "paired_high", "unpaired_low", "unpaired_high")
-
-    def of(one: Effect | EnvironmentEffect, *names: str) -> dict[str, float]:
-        return {name: getattr(one, name) * scale for name in ("estimate", *ends, *names)}
-
-    parts = tuple(replace(one, **of(one)) for one in effect.environments)  # type: ignore[arg-type]
-    return replace(effect, environments=parts, **of(effect, "paired_error"))  # type: ignore[arg-type]
-
-
-def _names(grid: Grid, is_across: bool) -> tuple[Hashable, ...]:
-    if is_across or len(grid.blocks) == 1:
-        return grid.blocks[0]
-    return tuple((name, one) for name, part in zip(grid.environments, grid.blocks, strict=True) for one in part)
-
-
-def _blocks_told(block: str, environments: Sequence[str], is_across: bool) -> str:
-    if len(environments) == 1:
-        return f"{block}s"
-    return f"{block}s over all environments" if is_across else f"{block}s within environments"
+def _unitless(sample: Sample, tests: SignFlips, correction: str) -> dict[str, Floats]:
+    """What is known of the effects beside their intervals [effects], by the names in an `Effect`."""
+    unpaired_p = sample.unpaired.p_values(sample.estimates)
+    spread = np.array(cochran(sample.by_environment))
+    return {
+        "paired_freedom": np.array([freedom for _, freedom in sample.paired.errors()]),
+        "p_value": tests.p_values,
+        "p_adjusted": tests.max_t if correction == "max-T" else holm(tests.p_values),
+        "unpaired_p_value": unpaired_p,
+        "unpaired_p_adjusted": holm(unpaired_p),
+        "variance_ratio": sample.variance_ratios,
+        "cochran_q": spread[:, 0],
+        "cochran_p": spread[:, 1],
+    }
 
 
-def _by_environment(
-    names: Sequence[str], scores: Sequence[Floats], weight: Floats, upper: float
-) -> tuple[EnvironmentEffect, ...]:
+def _at(place: int, columns: Mapping[str, Floats], scale: float = 1.0) -> dict[str, float]:
+    """The values of one effect, in the units of scores that were divided by `scale`."""
+    return {name: float(column[place]) * scale for name, column in columns.items()}
+
+
+def _by_environment(grid: Grid, weight: Floats, upper: float, scale: float) -> tuple[EnvironmentEffect, ...]:
     """One effect on each environment by itself; weight [cells]."""
-    found = []
-    for name, table in zip(names, scores, strict=True):
-        contrast = [weight[np.newaxis] @ table]
-        estimate = contrast[0].mean(axis=1)
-        paired = student(estimate, *paired_variances(contrast), upper)[:, 0]
-        unpaired = student(estimate, *unpaired_variances([table], weight[np.newaxis]), upper)[:, 0]
-        found.append(
-            EnvironmentEffect(
-                environment=name,
-                estimate=float(estimate[0]),
-                paired_low=float(paired[0]),
-                paired_high=float(paired[1]),
-                unpaired_low=float(unpaired[0]),
-                unpaired_high=float(unpaired[1]),
-                n=table.shape[1],
-            )
-        )
-    return tuple(found)
+    return tuple(
+        EnvironmentEffect(name, **_at(0, sample_on(table, weight).student(upper), scale), n=table.shape[1])
+        for name, table in zip(grid.environments, grid.scores, strict=True)
+    )
 
 
-def _correlation(scores: Sequence[Floats]) -> float:
-    """Mean correlation over blocks between two cells of an environment, of all pairs that vary; NaN without any."""
-    found: list[float] = []
-    for table in scores:
-        varying = table[table.std(axis=1) > 0.0]
-        if len(varying) > 1:
-            found.extend(np.corrcoef(varying)[np.triu_indices(len(varying), 1)])
-    return float(np.mean(found)) if found else float("nan")
+def _blocks_told(block: str, grid: Grid) -> str:
+    if len(grid.environments) == 1:
+        return f"{block}s"
+    return f"{block}s over all environments" if grid.is_across else f"{block}s within environments"

@@ -5,7 +5,7 @@ counts a run twice.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,9 +21,27 @@ class Grid:
     levels: Mapping[str, tuple[object, object]]  # factor -> (level coded -0.5, level coded +0.5)
     environments: tuple[str, ...]
     scores: tuple[Floats, ...]  # one [cells, blocks] per environment, the last factor running fastest
-    blocks: tuple[tuple[object, ...], ...]  # per environment
+    blocks: tuple[tuple[Hashable, ...], ...]  # per environment
     num_dropped: int  # blocks left out because a cell lacks them
     num_values: int  # different values of the block, complete or not
+    is_across: bool = False  # whether a block lies across all environments, rather than on one
+
+    @property
+    def block_names(self) -> tuple[Hashable, ...]:
+        """The blocks, or (environment, block) where each lies on one of several environments."""
+        if self.is_across or len(self.blocks) == 1:
+            return self.blocks[0]
+        return tuple((name, one) for name, part in zip(self.environments, self.blocks, strict=True) for one in part)
+
+    @property
+    def correlation(self) -> float:
+        """Mean correlation over blocks between two cells of an environment, of all pairs that vary; NaN without any."""
+        found: list[float] = []
+        for table in self.scores:
+            varying = table[table.std(axis=1) > 0.0]
+            if len(varying) > 1:
+                found.extend(np.corrcoef(varying)[np.triu_indices(len(varying), 1)])
+        return float(np.mean(found)) if found else float("nan")
 
 
 def read_grid(
@@ -44,33 +62,34 @@ def read_grid(
     kept = without_duplicates(frame, value, [*places, *names, block], duplicates)
     check_finite(kept[value].to_numpy(np.float64))
     levels = {name: _levels(kept[name], factors[name] if isinstance(factors, Mapping) else None) for name in names}
-    cells = list(itertools.product(*levels.values()))
-    environments = ["all"] if environment is None else list(dict.fromkeys(kept[environment]))
-    scores, blocks, num_dropped = [], [], 0
-    for name in environments:
-        rows = kept if environment is None else kept[kept[environment] == name]
-        table = rows.pivot(index=names, columns=block, values=value).reindex(_cell_index(cells, names))
-        is_complete = table.notna().all(axis=0)
-        if not is_complete.all() and incomplete == "error":
-            lacking = list(table.columns[~is_complete])
-            raise ValueError(
-                f"{name}: {len(lacking)} of {len(is_complete)} values of {block!r} lack a run in some cell, as "
-                f"{lacking[0]}; complete them, or leave them out of every cell with incomplete='drop'"
-            )
-        num_dropped += int((~is_complete).sum())
-        complete = table.loc[:, is_complete]
-        if complete.shape[1] < 2:
-            raise ValueError(f"{name}: effects need at least 2 values of {block!r} with a run in every cell")
-        scores.append(complete.to_numpy(np.float64))
-        blocks.append(tuple(complete.columns))
+    runs = {"all": kept}
+    if environment is not None:
+        runs = {name: kept[kept[environment] == name] for name in dict.fromkeys(kept[environment])}
+    cells = _cell_index(list(itertools.product(*levels.values())), names)
+    tables = [rows.pivot(index=names, columns=block, values=value).reindex(cells) for rows in runs.values()]
+    complete = [_complete(table, f"{name}", block, incomplete) for name, table in zip(runs, tables, strict=True)]
     return Grid(
         levels,
-        tuple(str(name) for name in environments),
-        tuple(scores),
-        tuple(blocks),
-        num_dropped,
+        tuple(str(name) for name in runs),
+        tuple(table.to_numpy(np.float64) for table in complete),
+        tuple(tuple(table.columns) for table in complete),
+        sum(table.shape[1] for table in tables) - sum(table.shape[1] for table in complete),
         kept[block].nunique(),
     )
+
+
+def _complete(table: pd.DataFrame, name: str, block: str, incomplete: str) -> pd.DataFrame:
+    """The blocks of an environment's table [cells, blocks] that have a run in every cell."""
+    is_complete = table.notna().all(axis=0)
+    lacking = list(table.columns[~is_complete])
+    if lacking and incomplete == "error":
+        raise ValueError(
+            f"{name}: {len(lacking)} of {len(is_complete)} values of {block!r} lack a run in some cell, as "
+            f"{lacking[0]}; complete them, or leave them out of every cell with incomplete='drop'"
+        )
+    if len(is_complete) - len(lacking) < 2:
+        raise ValueError(f"{name}: effects need at least 2 values of {block!r} with a run in every cell")
+    return table.loc[:, is_complete]
 
 
 def across(grid: Grid, block: str, incomplete: str) -> Grid:
@@ -83,11 +102,11 @@ def across(grid: Grid, block: str, incomplete: str) -> Grid:
         raise ValueError(f"blocks across environments need the same values of {block!r} on all of them")
     if len(shared) < 2:
         raise ValueError(f"effects need at least 2 values of {block!r} with a run in every cell of every environment")
-    scores = [
+    scores = tuple(
         table[:, [part.index(value) for value in shared]] for table, part in zip(grid.scores, grid.blocks, strict=True)
-    ]
-    num_dropped = grid.num_values - len(shared)
-    return replace(grid, scores=tuple(scores), blocks=(tuple(shared),) * len(scores), num_dropped=num_dropped)
+    )
+    blocks, num_dropped = (tuple(shared),) * len(scores), grid.num_values - len(shared)
+    return replace(grid, scores=scores, blocks=blocks, num_dropped=num_dropped, is_across=True)
 
 
 def contrasts(factors: Sequence[str]) -> dict[str, Floats]:

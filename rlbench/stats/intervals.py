@@ -107,10 +107,6 @@ def run_interval(
 def _student_bounds(scores: Floats, bounds: tuple[float, float]) -> tuple[Floats, Floats]:
     """Ends [columns] of the t interval of each column's mean; scores [runs, columns], at least 2 runs."""
     num_runs = scores.shape[0]
-    scale = scale_of(scores)
-    if scale != 1.0:
-        low, high = _student_bounds(scores / scale, bounds)
-        return low * scale, high * scale
     mean = scores.mean(axis=0)
     half = special.stdtrit(num_runs - 1, bounds[1]) * scores.std(axis=0, ddof=1) / np.sqrt(num_runs)
     return mean - half, mean + half

@@ -6,11 +6,12 @@ what lies outside every family is exploratory. Never: chooses which tests belong
 
 import itertools
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rlbench.stats.permutation import MAX_EXACT, sign_flips_in_parts
+from rlbench.stats.permutation import MAX_EXACT, sign_flips_in_parts, smallest_sign_flip_p
 from rlbench.stats.scores import Floats
 
 
@@ -31,8 +32,18 @@ def holm(p_values: ArrayLike) -> Floats:
     return adjusted
 
 
-def sign_flip_family(contributions: Floats, resamples: int, seed: int) -> tuple[Floats, Floats, bool]:
-    """Sign-flip p-values [effects] of sums over blocks, alone and by step-down max-T; whether all flips were counted.
+@dataclass(frozen=True)
+class SignFlips:
+    """Sign-flip tests of a family of effects."""
+
+    p_values: Floats  # [effects], of each alone
+    max_t: Floats  # [effects], corrected by step-down max-T
+    is_exact: bool  # all flips were counted
+    smallest_p: float  # no data of this size could give a p-value below
+
+
+def sign_flip_family(contributions: Floats, resamples: int, seed: int) -> SignFlips:
+    """Sign-flip tests of sums over blocks, alone and as one family.
 
     `contributions` [effects, blocks]: a block's sign flips in all effects at once, which is how max-T knows of their
     dependence (Westfall and Young 1993, algorithm 2.8). Exact up to 16 blocks.
@@ -52,7 +63,8 @@ def sign_flip_family(contributions: Floats, resamples: int, seed: int) -> tuple[
     stepped = (extra + (largest >= observed[order]).sum(axis=0)) / (extra + len(drawn))
     adjusted = np.empty_like(alone)
     adjusted[order] = np.maximum.accumulate(stepped)
-    return alone, adjusted, is_exact
+    smallest = smallest_sign_flip_p(parts.shape[1]) if is_exact else 1.0 / (1 + resamples)
+    return SignFlips(alone, adjusted, is_exact, smallest)
 
 
 def joint_blocks(parts: Sequence[Floats], blocks: Sequence[Sequence[Hashable]]) -> Floats:

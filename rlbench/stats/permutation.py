@@ -16,8 +16,8 @@ import itertools
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,7 +33,7 @@ from rlbench.stats.scores import (
     matching_columns,
     rounding_of,
     scale_of,
-    seed_differences,
+    scaled_differences,
 )
 
 ALTERNATIVES = ("two-sided", "greater", "less")
@@ -66,53 +66,29 @@ def permutation_test(
     check_name("statistic", statistic, STATISTICS)
     check_name("alternative", alternative, ALTERNATIVES)
     check_resamples(resamples)
-    pooled = [np.concatenate(pair) for pair in zip(columns_x, columns_y, strict=True)]
-    splits = [column.size for column in columns_x]
-    centre = 0.0
-    aggregate = statistic_named("iqm" if statistic == "iqm" else "mean")
-    if statistic == "probability_of_improvement":
-        # The difference of mean ranks over the number of runs is P(x > y) + half the ties - 1/2.
-        pooled = [_ranks(values) / values.size for values in pooled]
-        centre = 0.5
-    else:
-        check_finite(*pooled)
-        scale = scale_of(*pooled)
-        if scale != 1.0:
-            ones, others = ([column / scale for column in side] for side in (columns_x, columns_y))
-            given: dict[str, Any] = {"alternative": alternative, "resamples": resamples, "seed": seed}
-            return rescaled(permutation_test(_named(ones), _named(others), statistic=statistic, **given), scale)
-    num_exact = math.prod(math.comb(values.size, split) for values, split in zip(pooled, splits, strict=True))
-    tolerance = rounding_of(pooled)
-    measure: Measure = partial(_difference, splits=splits, aggregate=aggregate)
-    estimate = observed = float(measure([values[np.newaxis] for values in pooled])[0])
-    if statistic == "welch_t":
-        if min(*splits, *(column.size for column in columns_y)) < 2:
+    sizes_x, sizes_y = ([column.size for column in side] for side in (columns_x, columns_y))
+    has_ranks, has_t = statistic == "probability_of_improvement", statistic == "welch_t"
+    pooled, scale = _pooled(columns_x, columns_y, has_ranks)
+    measure: Measure = partial(
+        _difference, splits=sizes_x, aggregate=statistic_named("iqm" if statistic == "iqm" else "mean")
+    )
+    observed, tolerance = _of_data(pooled, measure), rounding_of(pooled)
+    estimate = observed + (0.5 if has_ranks else 0.0)
+    if has_t:
+        if min(*sizes_x, *sizes_y) < 2:
             raise ValueError("Welch's t needs at least 2 runs on each side of each environment")
         # Differences of close numbers are exact: what is left has no rounding but that of its own size.
         pooled = [values - values[0] for values in pooled]
-        measure = partial(_welch_t, splits=splits, rounding=rounding_of(pooled))
-        observed = float(measure([values[np.newaxis] for values in pooled])[0])
+        measure = partial(_welch_t, splits=sizes_x, rounding=rounding_of(pooled))
+        observed = _of_data(pooled, measure)
         tolerance = 1e-9 * (1.0 + abs(observed)) if math.isfinite(observed) else 0.0
-    if num_exact <= MAX_EXACT:
-        drawn = _all_measured(pooled, splits, measure)
-    else:
-        drawn = _random_measured(pooled, measure, resamples, np.random.default_rng(seed))
-    p_value, smallest = _p_value(drawn, observed, alternative, tolerance, exact=num_exact <= MAX_EXACT)
-    mirrored = alternative == "two-sided" and splits == [column.size for column in columns_y]
-    smallest = max(smallest, (2.0 if mirrored else 1.0) / num_exact)
-    return Comparison(
-        estimate + centre,
-        p_value,
-        "mean" if statistic == "welch_t" else statistic,
-        f"permutation test{' of Welch t' if statistic == 'welch_t' else ''} "
-        f"({'exact' if num_exact <= MAX_EXACT else 'Monte Carlo'})",
-        alternative,
-        min(splits),
-        min(column.size for column in columns_y),
-        smallest,
-        resamples=None if num_exact <= MAX_EXACT else resamples,
-        seed=None if num_exact <= MAX_EXACT else seed,
-    )
+    num_exact = math.prod(math.comb(values.size, split) for values, split in zip(pooled, sizes_x, strict=True))
+    draws = None if num_exact <= MAX_EXACT else (resamples, seed)
+    arranged = _random_measured(pooled, measure, *draws) if draws else _all_measured(pooled, sizes_x, measure)
+    test, sizes = f"permutation test{' of Welch t' if has_t else ''}", (min(sizes_x), min(sizes_y))
+    smallest = (2.0 if alternative == "two-sided" and sizes_x == sizes_y else 1.0) / num_exact
+    drawn = _Drawn(arranged, observed, tolerance, draws)
+    return rescaled(drawn.compared(estimate, "mean" if has_t else statistic, test, alternative, sizes, smallest), scale)
 
 
 def paired_permutation_test(
@@ -124,38 +100,16 @@ def paired_permutation_test(
     that x - y would be symmetric about 0 if x and y were equally good. Raises ValueError on NaN and where the shapes
     differ.
     """
-    differences = seed_differences(x, y)
+    differences, scale = scaled_differences(x, y)
     check_name("alternative", alternative, ALTERNATIVES)
-    scale = scale_of(np.asarray(x, np.float64), np.asarray(y, np.float64))
-    if scale != 1.0:
-        one, other = np.asarray(x, np.float64) / scale, np.asarray(y, np.float64) / scale
-        scaled = paired_permutation_test(one, other, alternative=alternative, resamples=resamples, seed=seed)
-        return rescaled(scaled, scale)
     check_resamples(resamples)
-    n = differences.size
-    is_exact = 2**n <= MAX_EXACT
-    drawn = np.concatenate([signs @ differences for signs in sign_flips_in_parts(n, resamples, seed)]) / n
+    n, mean = differences.size, float(differences.mean())
+    arranged = np.concatenate([signs @ differences for signs in sign_flips_in_parts(n, resamples, seed)]) / n
     # Rounding is relative to the scores, which may be large where their differences are small.
-    tolerance = rounding_of([np.asarray(x, np.float64), np.asarray(y, np.float64)])
-    p_value, smallest = _p_value(drawn, float(differences.mean()), alternative, tolerance, exact=is_exact)
-    smallest = max(smallest, smallest_sign_flip_p(n) / (1.0 if alternative == "two-sided" else 2.0))
-    return Comparison(
-        float(differences.mean()),
-        p_value,
-        "mean",
-        f"sign-flip test ({'exact' if is_exact else 'Monte Carlo'})",
-        alternative,
-        n,
-        n,
-        smallest,
-        resamples=None if is_exact else resamples,
-        seed=None if is_exact else seed,
-    )
-
-
-def _named(columns: Sequence[Floats]) -> dict[str, Floats]:
-    """Columns as scores that cannot be taken for anything else."""
-    return {str(place): column for place, column in enumerate(columns)}
+    tolerance = rounding_of([np.asarray(side, np.float64) / scale for side in (x, y)])
+    drawn = _Drawn(arranged, mean, tolerance, None if 2**n <= MAX_EXACT else (resamples, seed))
+    smallest = smallest_sign_flip_p(n) / (1.0 if alternative == "two-sided" else 2.0)
+    return rescaled(drawn.compared(mean, "mean", "sign-flip test", alternative, (n, n), smallest), scale)
 
 
 def sign_flips_in_parts(num_blocks: int, resamples: int, seed: int) -> Iterator[Floats]:
@@ -186,17 +140,49 @@ def smallest_sign_flip_p(num_blocks: int) -> float:
     return max(min(1.0, 2.0 ** (1 - num_blocks)), sys.float_info.min)
 
 
-def _p_value(drawn: Floats, observed: float, alternative: str, tolerance: float, *, exact: bool) -> tuple[float, float]:
-    """The p-value of `observed` among `drawn`, and the smallest that this many draws can give."""
-    if alternative == "two-sided":
-        hits = int((np.abs(drawn) >= abs(observed) - tolerance).sum())
-    elif alternative == "greater":
-        hits = int((drawn >= observed - tolerance).sum())
-    else:
-        hits = int((drawn <= observed + tolerance).sum())
-    if exact:
-        return hits / drawn.size, 1.0 / drawn.size
-    return (1 + hits) / (1 + drawn.size), 1.0 / (1 + drawn.size)
+@dataclass(frozen=True)
+class _Drawn:
+    """A statistic over arrangements of the scores, and of the scores as they are."""
+
+    arranged: Floats
+    observed: float
+    tolerance: float  # what differs by less is equal
+    draws: tuple[int, int] | None  # how many arrangements were drawn, and the seed; None: every one is there
+
+    def compared(
+        self, estimate: float, statistic: str, test: str, alternative: str, sizes: tuple[int, int], smallest_p: float
+    ) -> Comparison:
+        """The result of the test; `smallest_p` is what all arrangements could give."""
+        if alternative == "two-sided":
+            hits = np.abs(self.arranged) >= abs(self.observed) - self.tolerance
+        elif alternative == "greater":
+            hits = self.arranged >= self.observed - self.tolerance
+        else:
+            hits = self.arranged <= self.observed + self.tolerance
+        extra = 0 if self.draws is None else 1
+        total = extra + hits.size
+        resamples, seed = self.draws or (None, None)
+        p_value, smallest_p = (extra + int(hits.sum())) / total, max(1.0 / total, smallest_p)
+        method = f"{test} ({'Monte Carlo' if self.draws else 'exact'})"
+        return Comparison(
+            estimate, p_value, statistic, method, alternative, *sizes, smallest_p, resamples=resamples, seed=seed
+        )
+
+
+def _pooled(columns_x: Sequence[Floats], columns_y: Sequence[Floats], has_ranks: bool) -> tuple[list[Floats], float]:
+    """What is exchanged, ranks or scores, x's first; and the scale by which scores were divided."""
+    pooled = [np.concatenate(pair) for pair in zip(columns_x, columns_y, strict=True)]
+    if has_ranks:
+        # The difference of mean ranks over the number of runs is P(x > y) + half the ties - 1/2.
+        return [_ranks(values) / values.size for values in pooled], 1.0
+    check_finite(*pooled)
+    scale = scale_of(*pooled)
+    return [values / scale for values in pooled], scale
+
+
+def _of_data(pooled: Sequence[Floats], measure: Measure) -> float:
+    """The statistic of the runs as they are."""
+    return float(measure([values[np.newaxis] for values in pooled])[0])
 
 
 def _difference(resampled: Sequence[Floats], splits: Sequence[int], aggregate: Statistic) -> Floats:
@@ -234,12 +220,14 @@ def _all_arrangements(values: Floats, split: int) -> Floats:
     return values[np.concatenate([chosen, others], axis=1)]
 
 
-def _random_measured(pooled: Sequence[Floats], measure: Measure, resamples: int, rng: np.random.Generator) -> Floats:
+def _random_measured(pooled: Sequence[Floats], measure: Measure, resamples: int, seed: int) -> Floats:
+    rng = np.random.default_rng(seed)
     chunk = max(1, _CHUNK_VALUES // sum(values.size for values in pooled))
     parts = []
     for start in range(0, resamples, chunk):
         size = min(chunk, resamples - start)
-        parts.append(measure([rng.permuted(np.broadcast_to(values, (size, values.size)), axis=1) for values in pooled]))
+        shuffled = [rng.permuted(np.broadcast_to(values, (size, values.size)), axis=1) for values in pooled]
+        parts.append(measure(shuffled))
     return np.concatenate(parts)
 
 

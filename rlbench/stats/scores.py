@@ -87,6 +87,13 @@ def matching_columns(x: Scores, y: Scores) -> tuple[list[Floats], list[Floats]]:
 
 def seed_differences(x: ArrayLike, y: ArrayLike) -> Floats:
     """Return x - y per seed [seeds], averaged over environments; row i of both [seeds, environments] is one seed."""
+    differences, scale = scaled_differences(x, y)
+    with np.errstate(over="ignore"):  # two of the largest floats are further apart than there are floats
+        return differences * scale
+
+
+def scaled_differences(x: ArrayLike, y: ArrayLike) -> tuple[Floats, float]:
+    """Return `seed_differences` of scores that were divided by their scale, and that scale."""
     check_unambiguous(x)
     check_unambiguous(y)
     checked_x, checked_y = checked_scores(x), checked_scores(y)
@@ -96,8 +103,7 @@ def seed_differences(x: ArrayLike, y: ArrayLike) -> Floats:
         )
     check_finite(checked_x, checked_y)
     scale = scale_of(checked_x, checked_y)
-    with np.errstate(over="ignore"):  # two of the largest floats are further apart than there are floats
-        return np.asarray((checked_x / scale - checked_y / scale).mean(axis=1) * scale)
+    return np.asarray((checked_x / scale - checked_y / scale).mean(axis=1)), scale
 
 
 def check_finite(*parts: Floats) -> None:

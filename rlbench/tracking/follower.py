@@ -108,6 +108,24 @@ def follow(
             failures += 1
 
 
+class Trackers:
+    """A tracker after the other, all of the same settings: a new mirror has a new one. `lost` is set where one takes nothing more."""
+
+    def __init__(self, settings: TrackerSettings, root: Path) -> None:
+        self.settings, self.root = settings, root
+        self.lost = threading.Event()
+        self._made: list[Tracker] = []
+
+    def make(self) -> Tracker:
+        self._made.append(new_tracker(self.settings, self.root, on_lost=self.lost.set))
+        return self._made[-1]
+
+    @property
+    def address(self) -> str:
+        """Where the latest that knows it has put runs; empty where none does."""
+        return next((one.address for one in reversed(self._made) if one.address), "")
+
+
 class Ticker:
     """Says from time to time how far the work is: the first time after a while, for those who wait."""
 
@@ -121,7 +139,7 @@ class Ticker:
 
 
 def _take(lock: Lock, stop: Stop, handover_seconds: float, tell: Callable[[str], None]) -> bool:
-    """Wait for the lock; when told to stop, only for as long as another follower may need to end."""
+    """Wait for the lock, and hold it; when told to stop, only for as long as another follower may need to end."""
     deadline, is_told = None, False
     while not lock.try_take():
         if not is_told:
@@ -132,6 +150,7 @@ def _take(lock: Lock, stop: Stop, handover_seconds: float, tell: Callable[[str],
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.2)
+    lock.hand_to_children()
     return True
 
 
@@ -155,7 +174,6 @@ def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None], tel
     if given.background:
         os.nice(19)  # a tracker's own processes inherit it
     place: Place = given.store.absolute()
-    root, name = beside(place).absolute(), name_of(settings)
 
     def open_store() -> Store:
         return Store.open(place, create=False, say=lambda line: tell(f"damage: {line}"))
@@ -165,30 +183,38 @@ def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None], tel
     environment = settings.variables(os.environ)
     os.environ.clear()
     os.environ.update(environment)
-    lost = threading.Event()
-
-    def make_tracker() -> Tracker:
-        return new_tracker(settings, root, on_lost=lost.set)
-
-    tracker = make_tracker()
-    trackers = [tracker]
+    trackers = Trackers(settings, beside(place).absolute())
+    tracker = trackers.make()
     if given.check:
         return EXIT_OK
     store = store or open_store()
     store.note_strays()
-    folder = destination_folder(root, name, tracker.destination)
+    folder = destination_folder(trackers.root, name_of(settings), tracker.destination)
     lock = Lock(folder)
     if not _take(lock, stop, given.handover_seconds, tell):
         say(
             f"nothing was mirrored: another follower, {lock.holder}, is mirroring this store; try again when it has ended"
         )
         return EXIT_LEFT
-    lock.hand_to_children()
     if lock.mark() and tracker.is_remote:
         time.sleep(_SETTLE_SECONDS)
-    remove_folder(folder / "scratch", tracker_folder(root, name))
-    remember(root, settings)
-    log = Log(tracker_folder(root, name) / "follower.log")
+    left = _follow(store, trackers, folder, stop, tell, given.poll_seconds)
+    if left:
+        say(f"not everything has been mirrored: {left}; the same command goes on where this one stopped")
+        return EXIT_LEFT
+    lock.unmark()
+    told, address = settings.told(len(MirrorLedger(folder).runs)), trackers.address
+    say(f"{told}: {address}" if address else told)
+    return EXIT_DIFFERENCE if store.damage.lines else EXIT_OK
+
+
+def _follow(
+    store: Store, trackers: Trackers, folder: Path, stop: Stop, tell: Callable[[str], None], poll_seconds: float
+) -> str:
+    """Mirror a store with the ledger of a folder, which is locked; returns what was left undone, in words."""
+    own = tracker_folder(trackers.root, name_of(trackers.settings))
+    remove_folder(folder / "scratch", own)
+    remember(trackers.root, trackers.settings)
 
     def make_mirror() -> Mirror:
         ledger = MirrorLedger(folder)
@@ -196,18 +222,13 @@ def _run(argv: Sequence[str] | None, stop: Stop, say: Callable[[str], None], tel
             tell(
                 f"{ledger.num_bad_lines} lines of {folder / 'mirrored.jsonl'} are not to be read; their runs are mirrored again"
             )
-        trackers.append(make_tracker())
-        return Mirror(store, ledger, trackers[-1], Ticker(tell))
+        return Mirror(store, ledger, trackers.make(), Ticker(tell))
 
-    left = follow(make_mirror, stop=stop, lost=lost, log=log, poll_seconds=given.poll_seconds)
-    if left:
-        say(f"not everything has been mirrored: {left}; the same command goes on where this one stopped")
-        return EXIT_LEFT
-    remove_folder(folder / "scratch", tracker_folder(root, name))
-    lock.unmark()
-    addresses = [one.address for one in trackers if one.address]
-    say(settings.told(len(MirrorLedger(folder).runs)) + "".join(f": {address}" for address in addresses[-1:]))
-    return EXIT_DIFFERENCE if store.damage.lines else EXIT_OK
+    log = Log(own / "follower.log")
+    left = follow(make_mirror, stop=stop, lost=trackers.lost, log=log, poll_seconds=poll_seconds)
+    if not left:
+        remove_folder(folder / "scratch", own)
+    return left
 
 
 def main(argv: Sequence[str] | None = None) -> int:

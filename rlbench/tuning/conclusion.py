@@ -4,8 +4,9 @@ In: a request and the trials of its studies. Out: an experiment of the study's n
 or beside it, a report, and a text. The fresh seeds are the study's own: no trial has seen them, and no later experiment takes them.
 """
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from rlbench.tuning.ledger import REASON, TWIN
 from rlbench.tuning.optuna_names import FrozenTrial, TrialState
 from rlbench.tuning.record import compared_record, finite, study_record, write_file, write_record
 from rlbench.tuning.request import TuneRequest, composer_of
+from rlbench.tuning.study import Study
 from rlbench.tuning.winner import variant_yaml
 
 
@@ -32,69 +34,84 @@ class Conclusion:
     lost: bool
 
 
+@dataclass(frozen=True)
+class Tuned:
+    """One study after tuning: its trials, its finalists, and what the fresh seeds say of them, where there are any."""
+
+    trials: Sequence[FrozenTrial]
+    finalists: Finalists
+    confirmation: Confirmation | None = None
+
+    @property
+    def study(self) -> Study:
+        return self.finalists.study
+
+    @property
+    def winner(self) -> tuple[str, float] | None:
+        """The label of the winner and the score that it is compared with; None without any."""
+        if self.confirmation is None:
+            values, scores = self.finalists.values, self.finalists.tuning_scores
+            return max(scores.items(), key=lambda one: values[one[0]], default=None)
+        best = self.confirmation.winner
+        return None if best is None else (best.label, best.fresh.score)
+
+
 def conclude(
     request: TuneRequest, launcher: Launcher, outcomes: Sequence[Sequence[FrozenTrial]], store: Store
 ) -> Conclusion:
     """Confirm, write down and report. Raises Interrupted when a stop was asked for; the same command goes on."""
-    from rlbench.reports import report_folder
-    from rlbench.reports.report import write_study_report
-
     with composer_of(request) as composer:
-        finalists = [
-            finalists_of(study, trials, request.confirm.top, composer)
+        tuned = [
+            Tuned(trials, finalists_of(study, trials, request.confirm.top, composer))
             for study, trials in zip(request.studies, outcomes, strict=True)
         ]
-    confirmations: list[Confirmation | None] = [None] * len(finalists)
     between: list[Compared] = []
     if request.confirm.seeds:
-        planned = fresh_runs([cell for own in finalists for cell in own.cells], request.fresh_seeds)
-        _train(request, launcher, finalists, planned, store)
-        fresh = fresh_values(finalists, planned, load(request.store).experiment(request.name).runs)
-        confirmations = [
-            confirm(
-                own.study.variant,
-                fresh.values[own.study.variant],
-                {cell.label: fresh.values[cell.label] for cell in own.cells[1:]},
-                own.tuning_scores,
-                own.study.objective.statistic,
-                fresh.lost,
-            )
-            for own in finalists
-        ]
-        between = _between(confirmations, fresh.values)
+        tuned, between = _confirmed(request, launcher, tuned, store)
     record = {
         "name": request.name,
         "question": request.question,
         "seeds": len(request.fresh_seeds),
         "fresh_seeds": list(request.fresh_seeds),
-        "studies": [
-            study_record(study, trials, importances(trials), confirmation)
-            for study, trials, confirmation in zip(request.studies, outcomes, confirmations, strict=True)
-        ],
+        "studies": [study_record(one.study, one.trials, importances(one.trials), one.confirmation) for one in tuned],
         "between_variants": [compared_record(one) for one in between],
     }
-    folder = store.root / "studies"
-    write_record(folder / f"{request.name}.json", record)
-    lines = _export(request, finalists, confirmations, outcomes, store)
+    write_record(store.root / "studies" / f"{request.name}.json", record)
+    exported = _export(request, tuned, store)
+    page, is_lost = _report(request, record, store)
+    is_sound = passes_audit(load(request.store).experiment(request.tuning_experiment))
     failed = [
-        (study, trial)
-        for study, trials in zip(request.studies, outcomes, strict=True)
-        for trial in trials
+        f"failed: {one.study.name} trial {trial.number}: {trial.user_attrs.get(REASON, '')}"
+        for one in tuned
+        for trial in one.trials
         if trial.state == TrialState.FAIL
     ]
-    lost = bool(failed)
-    if request.confirm.seeds:
-        page, is_lost = _report(request, store)
-        lost |= is_lost
-    else:
-        page = write_study_report(finite(record), report_folder(store.root, request.name))
-    lines.append(f"report: {page}")
-    lost |= not passes_audit(load(request.store).experiment(request.tuning_experiment))
-    told = _in_words(finalists, confirmations, between, outcomes)
-    told += [
-        f"failed: {study.name} trial {trial.number}: {trial.user_attrs.get(REASON, '')}" for study, trial in failed
+    told = [line for one in tuned for line in _in_words(one)] + [f"between variants: {one.words}" for one in between]
+    text = "\n".join([*told, *failed, *exported, f"report: {page}"])
+    return Conclusion(text, bool(failed) or is_lost or not is_sound)
+
+
+def _confirmed(
+    request: TuneRequest, launcher: Launcher, tuned: Sequence[Tuned], store: Store
+) -> tuple[list[Tuned], list[Compared]]:
+    """The studies with what their finalists did on fresh seeds, and their variants against each other."""
+    finalists = [one.finalists for one in tuned]
+    planned = fresh_runs([cell for own in finalists for cell in own.cells], request.fresh_seeds)
+    _train(request, launcher, finalists, planned, store)
+    fresh = fresh_values(finalists, planned, load(request.store).experiment(request.name).runs)
+    confirmations = [
+        confirm(
+            own.study.variant,
+            fresh.values[own.study.variant],
+            {cell.label: fresh.values[cell.label] for cell in own.cells[1:]},
+            own.tuning_scores,
+            own.study.objective.statistic,
+            fresh.lost,
+        )
+        for own in finalists
     ]
-    return Conclusion("\n".join([*told, *lines]), lost)
+    confirmed = [replace(one, confirmation=own) for one, own in zip(tuned, confirmations, strict=True)]
+    return confirmed, _between(confirmations, fresh.values)
 
 
 def _train(
@@ -135,25 +152,17 @@ def _declared(finalists: Sequence[Finalists], labels: set[str]) -> list[dict[str
     return found
 
 
-def _between(confirmations: Sequence[Confirmation | None], values: dict[str, list[float]]) -> list[Compared]:
+def _between(confirmations: Sequence[Confirmation], values: dict[str, list[float]]) -> list[Compared]:
     """Better, or only better tuned: the variants' winners against each other, and their defaults, as one family."""
-    known = [one for one in confirmations if one is not None]
     pairs = []
-    for index, first in enumerate(known):
-        for second in known[index + 1 :]:
-            pairs.append((first.variant, second.variant))
-            if first.winner and second.winner:
-                pairs.append((first.winner.label, second.winner.label))
+    for first, second in itertools.combinations(confirmations, 2):
+        pairs.append((first.variant, second.variant))
+        if first.winner and second.winner:
+            pairs.append((first.winner.label, second.winner.label))
     return compare(pairs, values)
 
 
-def _export(
-    request: TuneRequest,
-    finalists: Sequence[Finalists],
-    confirmations: Sequence[Confirmation | None],
-    outcomes: Sequence[Sequence[FrozenTrial]],
-    store: Store,
-) -> list[str]:
+def _export(request: TuneRequest, tuned: Sequence[Tuned], store: Store) -> list[str]:
     """Write each variant's winner, and the best of them under the name of the study; returns what was written, in words.
 
     After a confirmation the winner is the confirmed one, and variants are compared by fresh scores alone; without one, by tuning scores.
@@ -161,29 +170,16 @@ def _export(
     folder = store.root / "studies"
     written: list[tuple[float, str]] = []
     lines = []
-    for own, confirmation, trials in zip(finalists, confirmations, outcomes, strict=True):
-        path = folder / f"{own.study.name}.yaml"
-        found = _winner(own, confirmation)
-        if found is None:
+    for one in tuned:
+        path = folder / f"{one.study.name}.yaml"
+        if one.winner is None:
             path.unlink(missing_ok=True)  # one of an earlier, smaller study would no longer be the winner of this one
-            why = (
-                "no candidate has a result on every fresh seed" if own.numbers else "no trial but the default completed"
-            )
-            lines.append(f"{own.study.name} has no winner: {why}")
+            has_candidates = bool(one.finalists.numbers)
+            why = "candidate has a result on every fresh seed" if has_candidates else "trial but the default completed"
+            lines.append(f"{one.study.name} has no winner: no {why}")
             continue
-        label, score = found
-        cell = next(cell for cell in own.cells if cell.label == label)
-        compared = confirmation.winner.against_default if confirmation and confirmation.winner else None
-        header = [
-            f"Winner of the study {own.study.name}: trial {own.numbers[label]} of {len(trials)}, tuned from {own.study.variant}.",
-            f"{own.study.objective} on {len(own.study.seeds)} tuning seeds: {own.values[label]:.6g};"
-            f" sampler {own.study.sampler.kind}, seed {own.study.seed}.",
-            f"On {len(request.fresh_seeds)} fresh seeds, {compared.words}."
-            if compared
-            else "Not confirmed on fresh seeds.",
-            *(f"{key}: {value!r}" for key, value in cell.overrides.items()),
-        ]
-        text = with_checksum(variant_yaml(cell.variant, header))
+        label, score = one.winner
+        text = _winner_yaml(request, one, label)
         write_file(path, text)
         written.append((score, text))
     best = folder / f"{request.name}.yaml"
@@ -194,51 +190,60 @@ def _export(
     return [*lines, f"winner: variant=study:{request.name}, written to {best}"]
 
 
-def _winner(own: Finalists, confirmation: Confirmation | None) -> tuple[str, float] | None:
-    """The label of a study's winner and the score that it is compared with; None without any."""
-    if confirmation is None:
-        return max(own.tuning_scores.items(), key=lambda one: own.values[one[0]], default=None)
-    return None if confirmation.winner is None else (confirmation.winner.label, confirmation.winner.fresh.score)
+def _winner_yaml(request: TuneRequest, tuned: Tuned, label: str) -> str:
+    """The winner as a variant file that says where it came from."""
+    study, confirmation = tuned.study, tuned.confirmation
+    cell = next(cell for cell in tuned.finalists.cells if cell.label == label)
+    compared = confirmation.winner.against_default if confirmation and confirmation.winner else None
+    trial, value = tuned.finalists.numbers[label], tuned.finalists.values[label]
+    header = [
+        f"Winner of the study {study.name}: trial {trial} of {len(tuned.trials)}, tuned from {study.variant}.",
+        f"{study.objective} on {len(study.seeds)} tuning seeds: {value:.6g};"
+        f" sampler {study.sampler.kind}, seed {study.seed}.",
+        f"On {len(request.fresh_seeds)} fresh seeds, {compared.words}."
+        if compared
+        else "Not confirmed on fresh seeds.",
+        *(f"{key}: {value!r}" for key, value in cell.overrides.items()),
+    ]
+    return with_checksum(variant_yaml(cell.variant, header))
 
 
-def _report(request: TuneRequest, store: Store) -> tuple[Path, bool]:
+def _report(request: TuneRequest, record: dict[str, Any], store: Store) -> tuple[Path, bool]:
+    """Write the report: of the confirmation, or without one of the record alone. Returns also whether runs of it were lost."""
     from rlbench.reports import report_folder, write_report
+    from rlbench.reports.report import write_study_report
 
+    folder = report_folder(store.root, request.name)
+    if not request.confirm.seeds:
+        return write_study_report(finite(record), folder), False
     results = load(request.store)
-    page = write_report(results, request.name, report_folder(store.root, request.name))
+    page = write_report(results, request.name, folder)
     statuses = results.experiment(request.name).runs["status"]
     return page, bool((statuses != "done").any())
 
 
-def _in_words(
-    finalists: Sequence[Finalists],
-    confirmations: Sequence[Confirmation | None],
-    between: Sequence[Compared],
-    outcomes: Sequence[Sequence[FrozenTrial]],
-) -> list[str]:
-    lines = []
-    for own, confirmation, trials in zip(finalists, confirmations, outcomes, strict=True):
-        states = [trial.state for trial in trials]
-        lines.append(
-            f"{own.study.name}: {states.count(TrialState.COMPLETE)} trials completed, {states.count(TrialState.PRUNED)} pruned,"
-            f" {states.count(TrialState.FAIL)} failed; {sum(TWIN not in trial.user_attrs for trial in trials)} distinct configurations"
-        )
-        if confirmation is None:
-            continue
-        default = confirmation.default
-        lines.append(f"  untuned {own.study.variant}: {number(default.score)} on fresh seeds{_seeds(default)}")
-        for one in confirmation.candidates:
-            mark = " *" if one is confirmation.winner else ""
-            lines.append(
-                f"  {one.label}{mark}: tuning score {number(one.tuning_score)}, fresh {number(one.fresh.score)}{_seeds(one.fresh)},"
-                f" optimism gap {signed(one.gap)}"
-            )
-            lines.append(
-                f"    {one.against_default.words if one.against_default else 'runs of it diverged or failed: no winner'}"
-            )
-        if confirmation.verdict != SUPPORTED:
-            lines.append("  no tuned configuration is shown to be better than the default")
-    lines += [f"between variants: {one.words}" for one in between]
+def _in_words(tuned: Tuned) -> list[str]:
+    """How the trials of a study ended, and what fresh seeds say of the finalists."""
+    states, name = [trial.state for trial in tuned.trials], tuned.study.name
+    lines = [
+        f"{name}: {states.count(TrialState.COMPLETE)} trials completed, {states.count(TrialState.PRUNED)} pruned,"
+        f" {states.count(TrialState.FAIL)} failed; {sum(TWIN not in trial.user_attrs for trial in tuned.trials)} distinct configurations"
+    ]
+    confirmation = tuned.confirmation
+    if confirmation is None:
+        return lines
+    default = confirmation.default
+    lines.append(f"  untuned {tuned.study.variant}: {number(default.score)} on fresh seeds{_seeds(default)}")
+    for one in confirmation.candidates:
+        mark = " *" if one is confirmation.winner else ""
+        scores = f"tuning score {number(one.tuning_score)}, fresh {number(one.fresh.score)}{_seeds(one.fresh)}"
+        compared = one.against_default
+        lines += [
+            f"  {one.label}{mark}: {scores}, optimism gap {signed(one.gap)}",
+            f"    {compared.words if compared else 'runs of it diverged or failed: no winner'}",
+        ]
+    if confirmation.verdict != SUPPORTED:
+        lines.append("  no tuned configuration is shown to be better than the default")
     return lines
 
 

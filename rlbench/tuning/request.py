@@ -19,7 +19,9 @@ from rlbench.config.keys import launcher_of, trackers_of
 from rlbench.config.launchers import LauncherSettings
 from rlbench.config.request import command_options
 from rlbench.config.seeds import LARGEST_COUNT
+from rlbench.config.settings import Settings
 from rlbench.config.words import Setting, merged, parse_words, split_flags
+from rlbench.config.yaml_files import errors_of
 from rlbench.errors import ConfigError
 from rlbench.places import Place
 from rlbench.plain_text import as_message
@@ -100,41 +102,15 @@ def _resolve(argv: Sequence[str]) -> TuneRequest:
         raise ConfigError(f"study=NAME is needed (one of: {', '.join(study_paths(flags.config_dir)) or 'none found'})")
     file = read_study(own["study"], flags.config_dir)
     if "trials" in own:
-        file = dataclasses.replace(file, trials=_trials(own["trials"]))
+        file = dataclasses.replace(file, trials=whole_number("trials", own["trials"], 1, MOST))
     with composing(flags.config_dir) as composer:
-        try:
-            lower = parse_words(file.words, composer.names)
-        except ConfigError as error:
-            raise ConfigError(f"{file.path}: {error}") from None
-        given = parse_words(words, composer.names)
-        for name in ("variant", "recipe", "experiment"):
-            if name in given:
-                raise ConfigError(f"{name} is the study file's to say; write a study file of your own")
-        settings = merged(yielding(lower, given), given)
-        swept = [name for name, setting in settings.items() if setting.is_swept]
-        if swept:
-            raise ConfigError(f"{swept[0]} takes one value in a study; several belong into its space")
-        studies: list[Study] = []
-        command: dict[str, Any] = {}
-        for variant in file.variants:
-            study, command = _study(file, variant, settings, composer)
-            pruner = pruner_at(file.pruner, study.period, study.steps, _steps_in(lower), yields="steps" in given)
-            study = dataclasses.replace(study, pruner=pruner)
-            studies.append(study)
-        del command["seeds"]
-        options = command_options(
-            {**command, "seeds": 1, "name": given["name"].values[0] if "name" in given else file.name}
-        )
-        studies = [dataclasses.replace(one, **_named(one, options.name, len(studies), settings)) for one in studies]
-        _check_confirm_names(studies)
-        for study in studies:
-            check_effort(file, study.pruner, len(study.seeds), study.period, study.steps)
+        studies, options, command = _studies(file, words, composer)
     if options.until_decided:
         raise ConfigError("until_decided is for experiments; a study ends with its trials")
     request = TuneRequest(
         name=options.name,
         question=file.question,
-        studies=tuple(studies),
+        studies=studies,
         confirm=file.confirm,
         storage=own.get("storage", ""),
         store=user_store(options.store),
@@ -171,14 +147,40 @@ def _own_keys(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     return own, rest
 
 
+def _studies(
+    file: StudyFile, words: Sequence[str], composer: Composer
+) -> tuple[tuple[Study, ...], Settings, dict[str, Any]]:
+    """The studies of a file under a command's words, the command's options, and the values of its keys."""
+    with errors_of(file.path):
+        lower = parse_words(file.words, composer.names)
+    given = parse_words(words, composer.names)
+    for name in ("variant", "recipe", "experiment"):
+        if name in given:
+            raise ConfigError(f"{name} is the study file's to say; write a study file of your own")
+    settings = merged(yielding(lower, given), given)
+    swept = [name for name, setting in settings.items() if setting.is_swept]
+    if swept:
+        raise ConfigError(f"{swept[0]} takes one value in a study; several belong into its space")
+    studies: list[Study] = []
+    command: dict[str, Any] = {}
+    for variant in file.variants:
+        study, command = _study(file, variant, settings, composer)
+        pruner = pruner_at(file.pruner, study.period, study.steps, _steps_in(lower), yields="steps" in given)
+        studies.append(dataclasses.replace(study, pruner=pruner))
+    name = given["name"].values[0] if "name" in given else file.name
+    options = command_options({**command, "seeds": 1, "name": name})
+    named = tuple(dataclasses.replace(one, **_named(one, options.name, len(studies), settings)) for one in studies)
+    if len({study.name for study in named}) < len(named):
+        raise ConfigError("two variants of the study have one name")
+    for study in named:
+        check_effort(file, study.pruner, len(study.seeds), study.period, study.steps)
+    return named, options, command
+
+
 def _steps_in(settings: Mapping[str, Setting]) -> int:
     """The budget in steps that a study file has."""
     value = settings["steps"].values[0] if "steps" in settings else None
     return value if isinstance(value, int) and value > 0 else DEFAULT_STEPS
-
-
-def _trials(text: str) -> int:
-    return whole_number("trials", text, 1, MOST)
 
 
 def _named(study: Study, name: str, num_studies: int, settings: Mapping[str, Setting]) -> dict[str, Any]:
@@ -200,12 +202,6 @@ def _place(name: str) -> int:
     return zlib.crc32(name.encode()) % 4_000_000 * SEEDS_OF_A_NAME
 
 
-def _check_confirm_names(studies: Sequence[Study]) -> None:
-    names = [study.name for study in studies]
-    if len(set(names)) < len(names):
-        raise ConfigError("two variants of the study have one name")
-
-
 def _study(
     file: StudyFile, variant: str, settings: Mapping[str, Setting], composer: Composer
 ) -> tuple[Study, dict[str, Any]]:
@@ -213,10 +209,8 @@ def _study(
     own = {**settings, "variant": Setting("variant", (variant,))}
     cells, command = expand(own, composer)
     base = dataclasses.replace(cells[0], label=variant)
-    try:
+    with errors_of(file.path):
         space = read_space(file.space, variant, base.variant)
-    except ConfigError as error:
-        raise ConfigError(f"{file.path}: {error}") from None
     both = [parameter.key for parameter in space if parameter.key in settings]
     if both:
         raise ConfigError(f"{both[0]} is in the space of the study, so it cannot have one value")

@@ -14,6 +14,7 @@ from rlbench.config.arguments import whole_number
 from rlbench.config.cadence import is_fraction, steps_of
 from rlbench.config.experiment_file import mapping_of, packaged_experiments, read_mapping, set_words, value_text
 from rlbench.config.seeds import SEED_LIMIT
+from rlbench.config.yaml_files import errors_of
 from rlbench.errors import ConfigError, check_choice, did_you_mean
 from rlbench.stats import smallest_sign_flip_p
 from rlbench.tuning.objective import Objective
@@ -119,10 +120,8 @@ def read_study(name: str, config_dir: Path | None) -> StudyFile:
     """The study file of this name. Raises ConfigError for an unknown name and for anything wrong in the file but its space."""
     paths = study_paths(config_dir)
     path = paths[check_choice("study", name, paths)]
-    try:
+    with errors_of(path):
         return _read(name, path)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
 
 
 def _read(name: str, path: Path) -> StudyFile:

@@ -10,7 +10,7 @@ import pytest
 from rlbench.errors import ConfigError
 from rlbench.store import Store, load
 from rlbench.tuning.asking import Proposal
-from rlbench.tuning.conclusion import _export
+from rlbench.tuning.conclusion import Tuned, _export
 from rlbench.tuning.confirmation import confirm
 from rlbench.tuning.existing import check_experiments
 from rlbench.tuning.finalists import Finalists, finalists_of, fresh_runs, fresh_values
@@ -97,12 +97,13 @@ def exported(
     request: TuneRequest, own: list[Finalists], values: list[dict[str, list[float]]]
 ) -> tuple[list[str], Path]:
     store = Store.open(request.store)
-    confirmations = []
+    tuned = []
     for finalist, fresh in zip(own, values, strict=True):
         variant = finalist.study.variant
         candidates = {cell.label: fresh[cell.label] for cell in finalist.cells[1:]}
-        confirmations.append(confirm(variant, fresh[variant], candidates, finalist.tuning_scores, "mean"))
-    return _export(request, own, confirmations, [[None], [None]], store), store.root / "studies"  # type: ignore[list-item]
+        confirmation = confirm(variant, fresh[variant], candidates, finalist.tuning_scores, "mean")
+        tuned.append(Tuned([None], finalist, confirmation))  # type: ignore[list-item]
+    return _export(request, tuned, store), store.root / "studies"
 
 
 def test_variants_are_compared_by_fresh_scores_and_one_without_a_winner_exports_nothing(tmp_path: Path) -> None:
