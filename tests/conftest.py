@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 
 os.environ["RLBENCH_COMPILE"] = "0"
 os.environ["RLBENCH_CHECK_EXACT"] = "0"  # tracing costs more than a short run; the exactness tests do it
+# Tests are rewritten by pytest and compiled, and so is the package in every program that they start: once, and not each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 import torch
 
