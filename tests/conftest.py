@@ -10,9 +10,6 @@ import pytest
 
 os.environ["RLBENCH_COMPILE"] = "0"
 os.environ["RLBENCH_CHECK_EXACT"] = "0"  # tracing costs more than a short run; the exactness tests do it
-# Tests are rewritten by pytest and compiled, and so is the package in every program that they start: once, and not each time.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-sys.dont_write_bytecode = False
 
 import torch
 
@@ -20,6 +17,10 @@ from rlbench.lanes.compiling import prepare_process
 from rlbench.runner.launchers import LAUNCHERS
 from tests import object_server
 from tests.runner.commands import SMALL, SMALL_UNIFORM, run
+
+# Tests are rewritten by pytest and compiled, and so is the package in every program that they start: once, and not each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 prepare_process()
 PROCESSES, THREADS = LAUNCHERS["local"], ("tests.runner.thread_workers:ThreadLauncher", None)
