@@ -74,7 +74,9 @@ def test_the_company_learns_and_no_two_lanes_are_alike(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize(("seeds", "cuts"), [((0,), (1000,)), ((4,), (1,)), ((8,), (39, 1)), ((5, 3), (7, 64, 3))], ids=str)
+@pytest.mark.parametrize(
+    ("seeds", "cuts"), [((0,), (1000,)), ((4,), (1,)), ((8,), (39, 1)), ((5, 3), (7, 64, 3))], ids=str
+)
 def test_alone_or_with_another_and_cut_anywhere(case: str, seeds: tuple[int, ...], cuts: tuple[int, ...]) -> None:
     assert_same_as_in_company(case, seeds, train([lane_run(case, seed) for seed in seeds], cuts))
 

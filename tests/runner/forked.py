@@ -15,7 +15,7 @@ class ForkedProcess:
         _, _, code, *words = command
         reading, writing = os.pipe()
         self.returncode: int | None = None
-        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of threads, which the child does without
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of this process's threads
             self.pid = os.fork()
         if self.pid == 0:
             os.dup2(reading, 0)
