@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from rlbench.lanes.fast.compiling import prepare_process
 from rlbench.runner.launchers import LAUNCHERS
 from tests import object_server
 from tests.runner.commands import SMALL, SMALL_UNIFORM, run
+
+# Tests are rewritten by pytest and compiled, and so is the package in every program that they start: once, and not each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 prepare_process()
 PROCESSES, THREADS = LAUNCHERS["local"], ("tests.runner.thread_workers:ThreadLauncher", None)

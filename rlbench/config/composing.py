@@ -56,7 +56,7 @@ class Composer:
     def __init__(self, config_dir: Path | None) -> None:
         self._config_dir = config_dir
         self.winners: Path | None = None  # the folder of the winners of studies, which `variant=study:NAME` names
-        self._composed = {} if config_dir else _composed_of(_classes())
+        self._composed = {} if _has_groups(config_dir) else _composed_of(_classes())
         self._registered: set[tuple[str, str]] = set()  # classes of one's own that files name, as (group, module:Class)
         self.names: dict[str, tuple[str, ...]] = {
             group: self._members(group) for group in (*NAMED, "env", *groups.CLASSES)
@@ -182,6 +182,12 @@ def composing(config_dir: Path | None = None) -> Iterator[Composer]:
         store.repo = outer_repo
 
 
+def _has_groups(folder: Path | None) -> bool:
+    """Whether a user's folder has files that may be composed, beside studies and experiments, which are none."""
+    names = (*NAMED, "env", *groups.CLASSES, "base.yaml")
+    return folder is not None and any((folder / name).exists() for name in names)
+
+
 def _classes() -> Classes:
     """What there is to choose from, on which all below depends."""
     return tuple((group, tuple(classes)) for group, classes in groups.CLASSES.items())
@@ -189,7 +195,7 @@ def _classes() -> Classes:
 
 @functools.cache
 def _composed_of(classes: Classes) -> dict[str, dict[str, Any]]:
-    """What was composed of the package's own files, which are the same for every composer: Hydra takes a third of a second for each."""
+    """What was composed of the package's files alone, the same for every composer: Hydra takes a third of a second for each."""
     return {}
 
 

@@ -89,17 +89,23 @@ def first_run(study: Study) -> Run:
 def check_space(path: Path, study: Study, composer: Composer) -> None:
     """Build runs from the ends of every range, every choice, and random combinations; raise ConfigError where one is impossible."""
     try:
-        for params in _corners(study.space):
+        # A small space has few combinations, which are drawn again and again.
+        wanted = {repr(params): params for params in (*_corners(study.space), *_draws(study.space))}
+        for params in wanted.values():
             study.cell(params, "", composer)
-        generator = random.Random(0)
-        for _ in range(SAMPLED_CHECKS):
-            drawn: dict[str, Value] = {}
-            for parameter in study.space:
-                if parameter.applies(drawn):
-                    drawn[parameter.key] = generator.choice(parameter.ends())
-            study.cell(drawn, "", composer)
     except ConfigError as error:
         raise ConfigError(f"{path}: space of {study.variant}: {error}") from None
+
+
+def _draws(space: Space) -> Iterator[dict[str, Value]]:
+    """Random combinations of ends and choices."""
+    generator = random.Random(0)
+    for _ in range(SAMPLED_CHECKS):
+        drawn: dict[str, Value] = {}
+        for parameter in space:
+            if parameter.applies(drawn):
+                drawn[parameter.key] = generator.choice(parameter.ends())
+        yield drawn
 
 
 def _corners(space: Space) -> Iterator[dict[str, Value]]:

@@ -1,9 +1,14 @@
 """The `Worker` port's contract, for every implementation that there is."""
 
+import subprocess
+import types
+
 import pytest
 
+from rlbench.runner import cohorts, local  # noqa: F401 (what workers import, for those that are forked)
 from rlbench.runner.local import LocalLauncher, LocalWorker
 from rlbench.runner.worker import Worker
+from tests.forked import ForkedProgram
 from tests.runner.thread_workers import ThreadLauncher, ThreadWorker
 from tests.runner.worker_contract import RUNS, WorkerContract
 
@@ -26,6 +31,12 @@ class TestThreads(WorkerContract):
 
 
 class TestProcesses(WorkerContract):
+    @pytest.fixture(autouse=True)
+    def forked(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+        """In one of the tests workers are new processes, in the others forks of this one."""
+        if request.function.__name__ != "test_an_experiment_is_trained_and_its_launcher_named":
+            monkeypatch.setattr(local, "subprocess", types.SimpleNamespace(Popen=ForkedProgram, PIPE=subprocess.PIPE))
+
     def new_launcher(self) -> LocalLauncher:
         return LocalLauncher()
 

@@ -24,7 +24,6 @@ import pandas  # noqa: F401 (here once, instead of in each of a hundred forked c
 import safetensors.torch  # noqa: F401
 import torch
 
-import rlbench
 from rlbench.store import (
     Checkpoint,
     CheckpointLane,
@@ -39,6 +38,7 @@ from rlbench.store import (
 )
 from rlbench.store.leases import Watch
 from rlbench.store.schema import ROW_ORDER, split_rows
+from tests.forked import ForkedProgram
 
 PERIOD = 10  # env_steps between two commits
 EPISODE = 5  # env_steps an episode
@@ -227,9 +227,8 @@ def index_of(path: Path, kind: str = "") -> Path:
 
 
 def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
-    """Run this file as a script in a process of its own, with this process's rlbench."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(rlbench.__file__).parents[1])}
-    return subprocess.Popen([sys.executable, __file__, *map(str, arguments)], text=True, env=environment, **options)
+    """Run this file as a script in a process of its own, a fork of this one."""
+    return ForkedProgram([sys.executable, __file__, *map(str, arguments)], text=True, **options)
 
 
 def _killed_after(path: Path, primitives: int, toy: Toy) -> None:

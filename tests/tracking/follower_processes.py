@@ -6,8 +6,13 @@ import os
 import subprocess
 from pathlib import Path
 
-from rlbench.tracking import TrackingSettings
+from rlbench.tracking import (
+    TrackingSettings,
+    follower,  # noqa: F401 (what followers import, of which they are forks)
+)
 from rlbench.tracking.process import follower_command
+from rlbench.tracking.wandb import tracker  # noqa: F401
+from tests.forked import ForkedProgram
 
 PLANTED = {"WANDB_API_KEY": "local0000planted" + 40 * "k", "PLANTED_SECRET": "planted-secret-of-the-shell"}
 
@@ -26,7 +31,7 @@ class Followers:
         *options: str,
     ) -> subprocess.Popen[str]:
         """A live follower with a short poll interval."""
-        process = subprocess.Popen(
+        process = ForkedProgram(
             follower_command(store, settings or TrackingSettings(), "--poll-seconds=0.1", *options),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

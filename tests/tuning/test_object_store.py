@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rlbench.places import beside, place_of
 from rlbench.store import Store, load
 from tests.tuning.studies import command, run, told, trials_in, write_study
@@ -31,6 +33,7 @@ def tuned(folder: Path, store: str | Path) -> tuple[list[Any], dict[str, str]]:
     return told(trials_in(f"sqlite:///{place.absolute()}/studies/optuna.db")), digests
 
 
+@pytest.mark.slow
 def test_a_study_is_the_same_in_a_bucket_and_on_a_machine_that_has_only_the_bucket(bucket: str, tmp_path: Path) -> None:
     write_study(tmp_path, **SMALL)
     url = f"{bucket}/store"
