@@ -88,7 +88,7 @@ class Badges:
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """A table's column; a numeric one is aligned to the right."""
 
     title: str
@@ -100,7 +100,7 @@ class Table:
     """A table that the page shows. `groups` are (heading, rows); `name` is its file under tables/, if it has one."""
 
     label: str
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     groups: tuple[tuple[str, tuple[tuple[Line, ...], ...]], ...]
     name: str = ""
     kind: str = "table"
@@ -220,7 +220,7 @@ def table(
     groups = rows if isinstance(rows, Mapping) else {"": rows}
     return Table(
         label,
-        tuple(Column(title, place == 0 or title in texts) for place, title in enumerate(columns)),
+        tuple(TableColumn(title, place == 0 or title in texts) for place, title in enumerate(columns)),
         tuple((group, tuple(tuple(line(cell) for cell in row) for row in own)) for group, own in groups.items()),
         name,
     )

@@ -114,7 +114,7 @@ class CheckpointReader:
 
 
 @dataclass(frozen=True)
-class State:
+class StoredState:
     """Where the most advanced stored state of a run is. name: of the file in the folder of checkpoints."""
 
     env_steps: int
@@ -122,15 +122,15 @@ class State:
     attempt: str
 
 
-def most_advanced(headers: Collection[CheckpointHeader], attempts: Mapping[str, str]) -> dict[str, State]:
+def most_advanced(headers: Collection[CheckpointHeader], attempts: Mapping[str, str]) -> dict[str, StoredState]:
     """run_id -> the stored state that has come furthest since the run's latest beginning (`attempts`, where it has one)."""
-    best: dict[str, State] = {}
+    best: dict[str, StoredState] = {}
     for header in headers:
         for lane in header.lanes:
             if attempts.get(lane.run_id, lane.attempt) != lane.attempt:
                 continue
             if lane.run_id not in best or lane.env_steps > best[lane.run_id].env_steps:
-                best[lane.run_id] = State(lane.env_steps, header.name, lane.attempt)
+                best[lane.run_id] = StoredState(lane.env_steps, header.name, lane.attempt)
     return best
 
 

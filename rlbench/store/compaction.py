@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from rlbench.errors import LeaseLostError, StoreError
 from rlbench.store import parts
-from rlbench.store.index import Index, Part, name_of
+from rlbench.store.index import Index, TablePart, name_of
 from rlbench.store.index_log import IndexLog
 from rlbench.store.layout import Layout
 from rlbench.store.schema import SCHEMAS
@@ -28,9 +28,9 @@ def compact(layout: Layout, log: IndexLog, session: Session) -> None:
         any(_merge(layout, session, group) for group in _groups(log.read(), table))
 
 
-def _groups(index: Index, table: str) -> Iterator[Sequence[Part]]:
+def _groups(index: Index, table: str) -> Iterator[Sequence[TablePart]]:
     """Neighbours of one level, `FAN` each."""
-    group: list[Part] = []
+    group: list[TablePart] = []
     for part in index.of(table):
         group = [*group, part] if group and group[-1].level == part.level else [part]
         if len(group) == FAN:
@@ -39,7 +39,7 @@ def _groups(index: Index, table: str) -> Iterator[Sequence[Part]]:
             group = []
 
 
-def _merge(layout: Layout, session: Session, group: Sequence[Part]) -> bool:
+def _merge(layout: Layout, session: Session, group: Sequence[TablePart]) -> bool:
     """Whether these parts are one now."""
     table = group[0].table
     try:
@@ -55,7 +55,7 @@ def _merge(layout: Layout, session: Session, group: Sequence[Part]) -> bool:
     return part in following.parts
 
 
-def _merged(index: Index, group: Sequence[Part], part: Part) -> Index:
+def _merged(index: Index, group: Sequence[TablePart], part: TablePart) -> Index:
     """With one part in the place of these; the same where somebody else has merged them."""
     following = index.merged([one.name for one in group], part)
     return index if following is None else following.with_doomed(map(name_of, group))

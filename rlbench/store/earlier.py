@@ -30,7 +30,7 @@ from rlbench.store import layout as formats
 from rlbench.store.checkpoints import read_header, set_aside
 from rlbench.store.conditional import FolderStore, Stat
 from rlbench.store.damage import Damage
-from rlbench.store.index import CHECKPOINT_NAME, PART_NAME, Index, Part, name_of, parse_index, parts_of_record
+from rlbench.store.index import CHECKPOINT_NAME, PART_NAME, Index, TablePart, name_of, parse_index, parts_of_record
 from rlbench.store.layout import Layout
 from rlbench.store.names import is_run_id
 from rlbench.store.schema import SCHEMAS
@@ -88,7 +88,7 @@ class EarlierIndexes:
 
 def _listed(layout: Layout, damage: Damage, counts: dict[str, int]) -> Index:
     """The parts of a store without an index: what is called as we call parts, in the order of the names."""
-    found, objects = list[Part](), layout.objects
+    found, objects = list[TablePart](), layout.objects
     missing, has_folders = list[str](), isinstance(objects, FolderStore)
     unreadable: dict[str, StoreError] = {}
     for table in SCHEMAS:
@@ -106,7 +106,7 @@ def _listed(layout: Layout, damage: Damage, counts: dict[str, int]) -> Index:
                     counts[part] = _count(layout, part)
                 except StoreError as error:
                     counts[part], unreadable[part] = 0, error
-            found.append(Part(table, name, counts[part], is_old=True))
+            found.append(TablePart(table, name, counts[part], is_old=True))
     # A store that is just being made has no parts before its index, and one that was taken over meanwhile has an index.
     if found and not objects.names(layout.index):
         for table in missing:
@@ -180,7 +180,7 @@ class Takeover:
         parts = tuple(part if part.sha256 else replace(part, sha256=self._digest(part)) for part in index.parts)
         return replace(index, parts=parts, has_checksums=True).with_checkpoints((), aside)
 
-    def _digest(self, part: Part) -> str:
+    def _digest(self, part: TablePart) -> str:
         """Of what a part holds now, so that what happens to it from now on is seen."""
         path = self._root / self._layout.part(part.table, part.name)
         with files.reading(path):
@@ -240,7 +240,7 @@ def _is_locked(path: Path) -> bool:
 class _Staged:
     """What a staging folder holds: parts that are added, of merged neighbours or, where rows of runs were erased, of single parts."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[TablePart, ...]
     replaces: tuple[str, ...] = ()
     erases: Sequence[str] | None = None
 
@@ -269,7 +269,7 @@ def _record(folder: Path) -> _Staged:
         return _Staged(parts_of_record(record), tuple(replaces), erases)
 
 
-def _unrecorded(folder: Path) -> Iterator[Part]:
+def _unrecorded(folder: Path) -> Iterator[TablePart]:
     for table in SCHEMAS:
         path = folder / f"{table}.parquet"
         if path.exists():
@@ -277,10 +277,10 @@ def _unrecorded(folder: Path) -> Iterator[Part]:
                 data = path.read_bytes()
                 rows = pq.read_metadata(pa.BufferReader(data)).num_rows
             name = f"{time.time_ns():020d}-{folder.name}.parquet"
-            yield Part(table, name, rows, hashlib.sha256(data).hexdigest(), is_old=True)
+            yield TablePart(table, name, rows, hashlib.sha256(data).hexdigest(), is_old=True)
 
 
-def _staged_file(folder: Path, part: Part) -> Path:
+def _staged_file(folder: Path, part: TablePart) -> Path:
     """Where a part lies until it is published; format 1 named the file by its table."""
     earlier = folder / f"{part.table}.parquet"
     return earlier if earlier.exists() else folder / f"{part.table}-{part.name}"

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from rlbench.errors import ConfigError, DamagedError, StoreError
 from rlbench.store import parts
 from rlbench.store.conditional import FolderStore
-from rlbench.store.index import Index, Part, name_of
+from rlbench.store.index import Index, TablePart, name_of
 from rlbench.store.recording import standing
 from rlbench.store.schema import SCHEMAS, record_table
 from rlbench.store.sessions import Session
@@ -107,8 +107,8 @@ class _Rewriting:
     def __init__(self, store: Store, session: Session, wanted: Erasure, standing: tuple[int, ...]) -> None:
         self.standing = standing
         self._store, self._wanted, self._writer = store, wanted, f"{session.name}-erased"
-        self._new: dict[str, Part | None] = {}  # by the name of the old one; None where nothing of it is to go
-        self._begin: list[Part] | None = None
+        self._new: dict[str, TablePart | None] = {}  # by the name of the old one; None where nothing of it is to go
+        self._begin: list[TablePart] | None = None
 
     def follow(self, index: Index) -> Index | None:
         """The index without what is to go, and with where these runs may begin again; None where it has moved on."""
@@ -147,7 +147,7 @@ def _check_free(store: Store, index: Index, wanted: Erasure) -> bool:
     return True
 
 
-def _rewritten(store: Store, writer: str, part: Part, wanted: Erasure) -> Part | None:
+def _rewritten(store: Store, writer: str, part: TablePart, wanted: Erasure) -> TablePart | None:
     """The part without what is to go; None where nothing of it is there, or where it cannot be read anyway."""
     try:
         rows = parts.read_part(store.layout, part)

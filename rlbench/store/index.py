@@ -25,7 +25,7 @@ _CLAIM = re.compile(r"[0-9a-f]{12}-\d{6,}")
 
 
 @dataclass(frozen=True)
-class Part:
+class TablePart:
     """A part of a table. level: how often its rows have been merged. is_old: its checksum is younger than itself."""
 
     table: str
@@ -75,7 +75,7 @@ class Index:
     removed by whoever comes: parts that were merged or rewritten, weights of runs that were erased.
     """
 
-    parts: tuple[Part, ...] = ()
+    parts: tuple[TablePart, ...] = ()
     has_checksums: bool = True
     erasures: int = 0
     version: int = 0
@@ -83,7 +83,7 @@ class Index:
     writers: Mapping[str, Writer] = field(default_factory=dict)
     doomed: tuple[str, ...] = ()
 
-    def of(self, table: str) -> tuple[Part, ...]:
+    def of(self, table: str) -> tuple[TablePart, ...]:
         return tuple(part for part in self.parts if part.table == table)
 
     def num_rows(self, table: str) -> int:
@@ -94,12 +94,12 @@ class Index:
         """How many parts were written before there were checksums."""
         return sum(part.is_old or not part.sha256 for part in self.parts)
 
-    def with_parts(self, new: Sequence[Part]) -> Index:
+    def with_parts(self, new: Sequence[TablePart]) -> Index:
         """With these behind the others; what is there already is not added again."""
         known = set(self.parts)
         return replace(self, parts=(*self.parts, *(part for part in new if part not in known)))
 
-    def merged(self, replaced: Sequence[str], part: Part) -> Index | None:
+    def merged(self, replaced: Sequence[str], part: TablePart) -> Index | None:
         """With `part` in the place of these neighbours; None where they do not stand there side by side."""
         own = self.of(part.table)
         names = [one.name for one in own]
@@ -109,7 +109,7 @@ class Index:
         table = (*own[:start], part, *own[start + len(replaced) :])
         return replace(self, parts=(*(one for one in self.parts if one.table != part.table), *table))
 
-    def rewritten(self, old: Mapping[str, Part]) -> Index:
+    def rewritten(self, old: Mapping[str, TablePart]) -> Index:
         """With each of these parts in the place of the one of that name, less rows that were erased."""
         return replace(self, parts=tuple(old.get(part.name, part) for part in self.parts), erasures=self.erasures + 1)
 
@@ -139,7 +139,7 @@ class Index:
         return replace(self, checkpoints=(*(name for name in self.checkpoints if name not in old), *new))
 
 
-def name_of(part: Part) -> str:
+def name_of(part: TablePart) -> str:
     """Where a part lies in its store."""
     return f"tables/{part.table}/{part.name}"
 
@@ -178,9 +178,9 @@ def sealed_index(index: Index) -> bytes:
     )
 
 
-def parts_of_record(record: Mapping[str, Any]) -> tuple[Part, ...]:
+def parts_of_record(record: Mapping[str, Any]) -> tuple[TablePart, ...]:
     """The parts that a record names. Raises ValueError for anything else."""
     try:
-        return tuple(Part(**part) for part in record["parts"])
+        return tuple(TablePart(**part) for part in record["parts"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"it is no record of parts: {error}") from error

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from rlbench.errors import DamagedError, StoreError, UnreachableError
 from rlbench.store.damage import Damage
-from rlbench.store.index import Index, Part
+from rlbench.store.index import Index, TablePart
 from rlbench.store.index_log import IndexLog
 from rlbench.store.layout import Layout
 from rlbench.store.schema import SCHEMAS, as_declared
@@ -29,7 +29,9 @@ _SUFFIX = ".parquet"
 _BLANK = ""  # in the first column of every table, of a row that was erased: it keeps the positions of the others
 
 
-def write_part(layout: Layout, writer: str, table: str, rows: pa.Table, level: int = 0, is_old: bool = False) -> Part:
+def write_part(
+    layout: Layout, writer: str, table: str, rows: pa.Table, level: int = 0, is_old: bool = False
+) -> TablePart:
     """Write a part, which counts for nobody yet. writer: a session's name, and what for."""
     buffer = pa.BufferOutputStream()
     pq.write_table(rows, buffer)
@@ -37,21 +39,21 @@ def write_part(layout: Layout, writer: str, table: str, rows: pa.Table, level: i
     name = f"{time.time_ns():020d}-{writer}{_SUFFIX}"
     layout.objects.write(layout.part(table, name), [data])
     layout.objects.flush(layout.table(table))
-    return Part(table, name, len(rows), hashlib.sha256(data).hexdigest(), level, is_old)
+    return TablePart(table, name, len(rows), hashlib.sha256(data).hexdigest(), level, is_old)
 
 
-def remove_parts(layout: Layout, unwanted: Iterable[Part]) -> None:
+def remove_parts(layout: Layout, unwanted: Iterable[TablePart]) -> None:
     for part in unwanted:
         layout.objects.delete(layout.part(part.table, part.name))
 
 
-def read_part(layout: Layout, part: Part) -> pa.Table:
+def read_part(layout: Layout, part: TablePart) -> pa.Table:
     """One part's rows, checked against what the index says of it."""
     name = layout.part(part.table, part.name)
     return read_rows(layout.objects.local(name), part, layout.objects.where(name))
 
 
-def read_rows(path: Path, part: Part | None = None, where: str = "") -> pa.Table:
+def read_rows(path: Path, part: TablePart | None = None, where: str = "") -> pa.Table:
     """The rows in a part's file, checked against what the index says of it, where that is given. where: what it is called in texts.
 
     Raises DamagedError where it is not what was written, StoreError where it cannot be read, and FileNotFoundError.
@@ -90,7 +92,7 @@ class TableReader:
         """The rows at positions `since` to `until` (the end), as pieces, each with the position of its first row."""
         index = self._index.read()
         end = index.num_rows(table) if until is None else until
-        missing: set[Part] = set()
+        missing: set[TablePart] = set()
         while True:
             try:
                 for first, rows in self._pieces(index.of(table), since, end, missing):
@@ -106,14 +108,14 @@ class TableReader:
                 self._damage.note_part(where, DamagedError(f"{where} is missing"))
                 missing = {part for part in index.of(table) if not self._is_there(part)}
 
-    def _is_there(self, part: Part) -> bool:
+    def _is_there(self, part: TablePart) -> bool:
         return self._layout.objects.stat(self._layout.part(part.table, part.name)) is not None
 
-    def _where(self, part: Part) -> str:
+    def _where(self, part: TablePart) -> str:
         return self._layout.objects.where(self._layout.part(part.table, part.name))
 
     def _pieces(
-        self, parts: Iterable[Part], since: int, until: int, missing: Iterable[Part] = ()
+        self, parts: Iterable[TablePart], since: int, until: int, missing: Iterable[TablePart] = ()
     ) -> Iterator[tuple[int, pa.Table]]:
         first = 0
         for part in parts:

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from rlbench.errors import DamagedError, StoreError, WriteError
 from rlbench.store import parts
-from rlbench.store.checkpoints import State, checkpoint_name, load_lane, write_checkpoint
+from rlbench.store.checkpoints import StoredState, checkpoint_name, load_lane, write_checkpoint
 from rlbench.store.claims import write_claim
 from rlbench.store.compaction import compact
 from rlbench.store.index import Index
@@ -174,7 +174,7 @@ class Program:
                     raise
         return None
 
-    def _check_covers(self, state: State, run_id: str) -> None:
+    def _check_covers(self, state: StoredState, run_id: str) -> None:
         """Raise DamagedError where rows behind this state are published: whoever went on from it would publish them twice.
 
         So it is only where a later state was damaged, and rows are only read where one was.
@@ -184,7 +184,7 @@ class Program:
                 f"{self._layout.objects.where(state.name)} has run {run_id} at {state.env_steps} env_steps, and its rows go on to {step}"
             )
 
-    def _states(self) -> dict[str, State]:
+    def _states(self) -> dict[str, StoredState]:
         """The states from which runs have to go on."""
         return {run_id: state for run_id, state in self._store.states().items() if run_id not in self._lost}
 
@@ -274,7 +274,7 @@ class Program:
                 raise ValueError(f"checkpoint tensor {name!r} {tuple(tensor.shape)} has not {len(lanes)} lanes")
 
     def _with_attempts(
-        self, checkpoint: Checkpoint, finished: Sequence[Finished], stored: Mapping[str, State], name: str
+        self, checkpoint: Checkpoint, finished: Sequence[Finished], stored: Mapping[str, StoredState], name: str
     ) -> tuple[Checkpoint, list[dict[str, Any]]]:
         """The checkpoint whose lanes say since which beginning they go on, and the beginnings that this commit makes."""
         final = [end.run_id for end in finished if end.status in FINAL_STATUSES]
@@ -291,7 +291,7 @@ class Program:
         rows: Mapping[str, Columns],
         checkpoint: Checkpoint,
         finished: Sequence[Finished],
-        stored: Mapping[str, State],
+        stored: Mapping[str, StoredState],
     ) -> dict[str, Any]:
         """The rows as Arrow tables, less those of failed runs; each within what its run's state covers."""
         states = {lane.run_id: lane.env_steps for lane in checkpoint.lanes}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rlbench.store import parts
-from rlbench.store.index import Index, Part
+from rlbench.store.index import Index, TablePart
 from rlbench.store.index_log import IndexLog
 from rlbench.store.layout import Layout
 from rlbench.store.names import problem_of
@@ -35,7 +35,7 @@ def publish_records(layout: Layout, log: IndexLog, additions: Callable[[], Addit
     if not any(_checked(additions()).values()):
         return
     with Session(log) as session:
-        written: list[Part] = []
+        written: list[TablePart] = []
         seen: tuple[int, ...] = ()
 
         def change(index: Index) -> Index:

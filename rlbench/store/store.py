@@ -22,7 +22,7 @@ from rlbench.store import parts
 from rlbench.store.checkpoints import (
     CheckpointHeader,
     CheckpointReader,
-    State,
+    StoredState,
     load_lane,
     most_advanced,
 )
@@ -350,7 +350,7 @@ class Store:
         index = self.index.read()
         return {table: index.num_rows(table) for table in ROW_TABLES}
 
-    def states(self) -> dict[str, State]:
+    def states(self) -> dict[str, StoredState]:
         """run_id -> where its most advanced stored state is, of every run that has one."""
         headers = self.headers()
         return most_advanced(headers, self.attempts(headers))

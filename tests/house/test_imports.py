@@ -1,8 +1,9 @@
-"""Imports point one way, each library of somebody else's that is optional or slow is imported in one place, and no circle."""
+"""Imports point one way and in no circle, a library that is optional or slow has one home, and a class's name one meaning."""
 
 from __future__ import annotations
 
 import ast
+from collections import Counter
 
 import pytest
 from import_graph import cycles, graph, imported, modules, unit
@@ -108,6 +109,11 @@ def test_imports_of_the_engine_point_one_way(part: str) -> None:
         and place[other.split(".")[2]] > place[part]
     ]
     assert wrong == []
+
+
+def test_a_name_of_a_class_stands_for_one_thing() -> None:
+    names = Counter(node.name for tree in modules().values() for node in tree.body if isinstance(node, ast.ClassDef))
+    assert [name for name, times in names.items() if times > 1] == []
 
 
 def test_no_module_leads_back_to_itself() -> None:

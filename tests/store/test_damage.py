@@ -18,7 +18,7 @@ from store_toy import Toy, everything, index_of
 
 from rlbench.errors import ConfigError, DamagedError
 from rlbench.store import Results, Store, audit, compaction, load
-from rlbench.store.index import Part
+from rlbench.store.index import TablePart
 from rlbench.store.schema import SCHEMAS
 from rlbench.store.sealed import seal, unseal
 from rlbench.verify import is_as_written
@@ -261,7 +261,7 @@ def test_an_impossible_record_is_left_out_and_named(store: Path, case: str) -> N
 def test_an_index_that_names_a_path_is_damaged(store: Path) -> None:
     for values in ({"name": "../../../evil.parquet"}, {"table": "../evil"}, {"rows": -1}, {"rows": "many"}):
         with pytest.raises(ValueError, match=r"no part is|wrong type"):
-            Part(**{"table": "episodes", "name": f"{0:020d}-{'a' * 12}-000001.parquet", "rows": 1} | values)
+            TablePart(**{"table": "episodes", "name": f"{0:020d}-{'a' * 12}-000001.parquet", "rows": 1} | values)
 
 
 def test_a_name_that_could_be_a_path_is_not_written(tmp_path: Path) -> None:

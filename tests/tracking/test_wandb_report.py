@@ -19,7 +19,7 @@ from rlbench.tracking.follower import EXIT_LEFT
 from rlbench.tracking.wandb import report as wandb_report
 from rlbench.tracking.wandb.report import (
     MirroredRuns,
-    Section,
+    WrittenSection,
     build,
     mirrored_runs,
     publish,
@@ -89,7 +89,7 @@ def test_a_report_is_cut_at_its_headings(folder: Path) -> None:
     title, sections = read_story(folder)
     assert title == "my experiment"
     assert [section.heading for section in sections] == ["", "Verdicts", "Scoreboard"]
-    assert sections[0] == Section("", "Which is better?")
+    assert sections[0] == WrittenSection("", "Which is better?")
     assert sections[1].text == (
         "soft is better than hard: **supported**, see the table and [the paper](https://example.org/p)."
     )

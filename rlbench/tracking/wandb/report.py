@@ -50,7 +50,7 @@ _ABOUT_PANELS = (
 
 
 @dataclass(frozen=True)
-class Section:
+class WrittenSection:
     """One `## ` section of a written report, or what stands before the first one (without a heading)."""
 
     heading: str
@@ -144,24 +144,24 @@ def films_of(results: Results, experiment: str) -> dict[str, Path]:
     }
 
 
-def read_story(folder: Path) -> tuple[str, list[Section]]:
+def read_story(folder: Path) -> tuple[str, list[WrittenSection]]:
     """The title and sections of a written report. Raises StoreError where there is none."""
     try:
         lines = (folder / "report.md").read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise StoreError(f"cannot read {folder / 'report.md'}: {error.strerror or error}") from None
     title, heading, text, is_code = "", "", [""], False
-    sections: list[Section] = []
+    sections: list[WrittenSection] = []
     for line in lines:
         is_code ^= line.lstrip().startswith("```")
         if line.startswith("## ") and not is_code:
-            sections.append(Section(heading, _plain("\n".join(text))))
+            sections.append(WrittenSection(heading, _plain("\n".join(text))))
             heading, text = line.removeprefix("## ").strip(), []
         elif line.startswith("# ") and not is_code and not title:
             title = line.removeprefix("# ").strip()
         else:
             text.append(line)
-    sections.append(Section(heading, _plain("\n".join(text))))
+    sections.append(WrittenSection(heading, _plain("\n".join(text))))
     return title, [section for section in sections if section.text]
 
 
