@@ -1,8 +1,10 @@
 """Python programs that begin as forks of this process, with what it has imported: torch, pandas and wandb take a new one two seconds."""
 
 import atexit
+import gc
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +19,9 @@ class ForkedProgram(subprocess.Popen[Any]):
     """`subprocess.Popen` of `[sys.executable, ...]` with `-m MODULE`, `-c CODE` or a script, and its own files, folder and environment."""
 
     def _execute_child(self, args: Sequence[Any], *given: Any) -> None:
-        _, _, _, kept, folder, variables, _, _, _, *pipes = given[:15]
+        before, _, _, kept, folder, variables, _, _, _, *pipes = given[:15]
+        if before is not None:
+            raise ValueError("a forked program has no preexec_fn")
         to_read, _, _, to_write, _, to_write_errors = pipes
         leads = given[20]
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of this process's threads
@@ -51,7 +55,13 @@ def _take_files(files: Sequence[int], kept: Collection[int]) -> None:
 
 def _begin(folder: Path | None, variables: Mapping[str, str] | None) -> None:
     """Leave behind what belongs to the process that it was."""
+    gc.freeze()  # files of the tests whose numbers are now closed are not closed again
     atexit._clear()
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if callable(signal.getsignal(number)):  # as `exec` does: handlers go, what is ignored stays so
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    warnings._showwarnmsg_impl = _show_warning  # type: ignore[attr-defined]  # pytest collects them
     warnings.resetwarnings()
     for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
         warnings.simplefilter("ignore", category)
@@ -61,6 +71,10 @@ def _begin(folder: Path | None, variables: Mapping[str, str] | None) -> None:
     if variables is not None:
         os.environ.clear()
         os.environ.update({os.fspath(name): os.fspath(value) for name, value in variables.items()})
+
+
+def _show_warning(message: warnings.WarningMessage) -> None:
+    sys.stderr.write(warnings._formatwarnmsg(message))  # type: ignore[attr-defined]
 
 
 def _run(words: list[str]) -> None:
@@ -76,6 +90,11 @@ def _run(words: list[str]) -> None:
         code: Any = 0
     except SystemExit as end:
         code = end.code
+    except KeyboardInterrupt:
+        traceback.print_exc()
+        sys.stderr.flush()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     except BaseException:
         traceback.print_exc()
         code = 1

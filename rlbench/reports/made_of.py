@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlbench.store.program import package_version
+from rlbench.store.package_version import package_version
 
 if TYPE_CHECKING:
     from rlbench.store import Results

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Mapping
 from importlib import metadata
 
-from rlbench.store.program import package_version
+from rlbench.store.package_version import package_version
 
 
 def versions() -> dict[str, str]:

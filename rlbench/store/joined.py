@@ -14,9 +14,10 @@ import pyarrow as pa
 
 from rlbench.errors import StoreError
 from rlbench.store.damage import Damage
+from rlbench.store.experiments import going_on
 from rlbench.store.records import FINAL_STATUSES
 from rlbench.store.schema import ENDS, canonical_json
-from rlbench.store.store import Store, going_on
+from rlbench.store.store import Store
 
 if TYPE_CHECKING:
     import torch

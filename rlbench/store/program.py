@@ -8,19 +8,12 @@ Must never publish a row that its run's stored state does not cover. Knows nothi
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
-from importlib import metadata
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from rlbench.errors import DamagedError, StoreError, WriteError
 from rlbench.store import parts
@@ -29,8 +22,10 @@ from rlbench.store.claims import write_claim
 from rlbench.store.compaction import compact
 from rlbench.store.index import Index
 from rlbench.store.leases import LEASE_SECONDS
+from rlbench.store.package_version import package_version
+from rlbench.store.publishable import publishable
 from rlbench.store.records import FINAL_STATUSES, STATUSES, Checkpoint, Finished, LaneCheckpoint
-from rlbench.store.schema import ROW_TABLES, Columns, canonical_json, record_table, row_table, split_rows
+from rlbench.store.schema import Columns, canonical_json, record_table
 from rlbench.store.sessions import Session
 from rlbench.store.sweeping import forget, has_staged
 from rlbench.store.weights import write_weights
@@ -39,27 +34,6 @@ if TYPE_CHECKING:
     from rlbench.store.store import Store
 
 _EMPTY = Checkpoint({}, ())
-
-
-@cache
-def package_version() -> str:
-    """The installed version of rlbench; from a git checkout with its revision, and `.dirty` where the package was changed since."""
-    try:
-        version = metadata.version("rlbench")
-    except metadata.PackageNotFoundError:
-        version = "0+unknown"
-    package = Path(__file__).resolve().parents[1]
-    if not (package.parent / ".git").exists():
-        return version
-    git = ["git", "-C", str(package.parent)]
-    try:
-        asked = [[*git, "rev-parse", "--short=12", "HEAD"], [*git, "status", "--porcelain", "--", str(package)]]
-        revision, changes = (
-            subprocess.run(one, capture_output=True, text=True, check=True).stdout.strip() for one in asked
-        )
-    except (OSError, subprocess.CalledProcessError):  # no git, or a checkout that it will not read
-        return version
-    return f"{version}{'.' if '+' in version else '+'}g{revision}{'.dirty' if changes else ''}"
 
 
 class Program:
@@ -214,7 +188,7 @@ class Program:
         checkpoint = checkpoint or _EMPTY
         self._check_runs(checkpoint, finished)
         states = self._states()
-        tables = self._publishable(rows, checkpoint, finished, states)
+        tables = publishable(rows, checkpoint, finished, states)
         self._commits += 1
         checkpoint, starts = self._with_attempts(
             checkpoint, finished, states, f"{self._session.name}-{self._commits:06d}"
@@ -285,48 +259,6 @@ class Program:
         fresh = [run_id for run_id in [*(lane.run_id for lane in lanes), *final] if run_id not in stored]
         rows = [{"run_id": run_id, "attempt": name, **self._store.positions()} for run_id in fresh]
         return Checkpoint(checkpoint.tensors, lanes), rows
-
-    def _publishable(
-        self,
-        rows: Mapping[str, Columns],
-        checkpoint: Checkpoint,
-        finished: Sequence[Finished],
-        stored: Mapping[str, StoredState],
-    ) -> dict[str, Any]:
-        """The rows as Arrow tables, less those of failed runs; each within what its run's state covers."""
-        states = {lane.run_id: lane.env_steps for lane in checkpoint.lanes}
-        ends = {end.run_id: end.env_steps for end in finished if end.status in FINAL_STATUSES}
-        failed = {end.run_id for end in finished} - ends.keys()
-        covered = {
-            run_id: (stored[run_id].env_steps if run_id in stored else 0, until)
-            for run_id, until in (states | ends).items()
-        }
-        for run_id, (since, until) in covered.items():
-            if until < since:
-                raise ValueError(f"run {run_id} at {until} env_steps must go on from its stored state at {since}")
-        tables = {}
-        for table, columns in rows.items():
-            if table not in ROW_TABLES:
-                raise ValueError(f"unknown table {table!r}; the row tables are {sorted(ROW_TABLES)}")
-            whole = row_table(table, columns)
-            for run_id, own in split_rows(table, columns).items():
-                if run_id in failed:
-                    continue
-                if run_id not in covered:
-                    raise ValueError(
-                        f"{table}: rows of run {run_id}, which has neither a lane nor an end in this commit"
-                    )
-                (since, until), steps = covered[run_id], own["env_steps"]
-                if steps.min() < since or steps.max() > until:
-                    raise ValueError(
-                        f"{table}: rows of run {run_id} at {steps.min()} to {steps.max()} env_steps; this commit takes"
-                        f" it from {since} to {until}"
-                    )
-            if failed:
-                whole = whole.filter(pc.invert(pc.is_in(whole["run_id"], value_set=pa.array(sorted(failed)))))
-            if len(whole):
-                tables[table] = whole
-        return tables
 
     def _publish(self, tables: Mapping[str, Any], checkpoint: Checkpoint, finished: Sequence[Finished]) -> None:
         """Write everything that this commit consists of, and then the index in which it counts."""

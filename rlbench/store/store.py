@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from rlbench.errors import ConfigError, DamagedError, StoreError
+from rlbench.errors import DamagedError, StoreError
 from rlbench.store import layout as formats
 from rlbench.store import parts
 from rlbench.store.checkpoints import (
@@ -29,17 +28,16 @@ from rlbench.store.checkpoints import (
 from rlbench.store.claims import ClaimReader
 from rlbench.store.damage import Damage
 from rlbench.store.earlier import Takeover, is_earlier
+from rlbench.store.experiments import StoredExperiment, additions, planned_members
 from rlbench.store.index import Index
 from rlbench.store.index_log import IndexLog
 from rlbench.store.layout import Layout, layout_of
 from rlbench.store.leases import LEASE_SECONDS, Owner, Watch
-from rlbench.store.names import is_name
 from rlbench.store.program import Program
 from rlbench.store.reading import RecordReader
 from rlbench.store.recording import publish_records
 from rlbench.store.records import FINAL_STATUSES, Member
 from rlbench.store.schema import RECORD_TABLES, ROW_TABLES, SCHEMAS, canonical_json
-from rlbench.store.specs import configurations
 from rlbench.store.sweeping import settle, strays
 from rlbench.store.weights import read_weights
 
@@ -168,47 +166,12 @@ class Store:
         specs: Mapping[str, Mapping[str, Any]],
     ) -> dict[str, list[dict[str, Any]]]:
         """The rows that an experiment adds to the records, by table."""
-        if not is_name(name):
-            raise ConfigError(f"an experiment has a plain name, without / and no dot in front; got {name[:80]!r}")
-        planned: dict[str, Member] = {}
-        for member in members:
-            other = planned.setdefault(member.run_id, member).variant
-            if other != member.variant:
-                raise ConfigError(
-                    f"experiment {name!r}: {other!r} and {member.variant!r} are the same run ({member.run_id}):"
-                    " their settings do not differ; nothing was written"
-                )
+        planned = planned_members(name, members)
         placed = self.members(name)
         known = self.specs()  # after the members: whoever adds some meanwhile adds their specifications with them
-        ours, theirs = configurations(specs), configurations({run_id: known[run_id] for run_id in specs.keys() & known})
-        for run_id, text in theirs.items():
-            if ours[run_id] != text or specs[run_id]["seed"] != known[run_id]["seed"]:
-                raise StoreError(f"run {run_id} is stored with another specification; nothing was written")
-        missing = planned.keys() - known.keys() - specs.keys()
-        if missing:
-            raise ValueError(f"members without a specification: {sorted(missing)}")
-        latest = {key: row["definition"] for key, row in self._records["experiments"].latest().items()}
-        if name in latest:
-            seeds = {run_id: spec["seed"] for run_id, spec in {**known, **specs}.items()}
-            grows = self._grows(placed, planned, seeds) and "sequential" not in definition
-            adds = bool(planned.keys() - (placed.keys() & self.final_runs()))
-            definition = going_on(name, json.loads(latest[name]), definition, grows=grows, adds=adds)
-        elif definition.get("command"):
-            definition = {**definition, "commands": [definition["command"]]}
-        text = canonical_json(definition)
-        return {
-            "specs": [
-                {"run_id": run_id, "spec": canonical_json(spec)}
-                for run_id, spec in specs.items()
-                if run_id not in known
-            ],
-            "members": [
-                {"experiment": name, **asdict(member)}
-                for run_id, member in planned.items()
-                if placed.get(run_id) != member
-            ],
-            "experiments": [{"name": name, "definition": text}] if latest.get(name) != text else [],
-        }
+        row = self._records["experiments"].latest().get(name)
+        stored = StoredExperiment(placed, known, self.final_runs(), row["definition"] if row else None)
+        return additions(name, definition, planned, specs, stored)
 
     def plan(self, experiment: str) -> dict[str, Any] | None:
         """The latest state of an experiment's sequential plan; None where it has none."""
@@ -229,16 +192,6 @@ class Store:
 
         publish_records(self.layout, self.index, following)
         return is_next
-
-    def _grows(self, placed: Mapping[str, Member], planned: Mapping[str, Member], seeds: Mapping[str, Any]) -> bool:
-        """Whether a variant that has results gets seeds that it had not."""
-        final = self.final_runs() & placed.keys()
-        with_results = {placed[run_id].variant for run_id in final}
-        had = {(member.variant, seeds[run_id]) for run_id, member in placed.items()}
-        return any(
-            member.variant in with_results and (member.variant, seeds[run_id]) not in had
-            for run_id, member in planned.items()
-        )
 
     def program(self, run_ids: Iterable[str], lease_seconds: float = LEASE_SECONDS) -> Program:
         """Claim those of the runs that are not final and that no live program holds."""
@@ -412,37 +365,3 @@ class Store:
     def settle(self) -> None:
         """Fence those who are dead, and finish or sweep what they left behind."""
         settle(self)
-
-
-def going_on(
-    name: str, before: Mapping[str, Any], now: Mapping[str, Any], *, grows: bool, adds: bool
-) -> dict[str, Any]:
-    """The definition of an experiment to which a command adds: the latest, with all comparisons that were declared.
-
-    Its `commands` are all that added or trained runs, in their order; one that does neither leaves them as they are.
-    Its `seeds_added` counts the commands that added seeds to a variant that had results.
-    """
-    window = before.get("final_window")
-    if window is not None and window != now.get("final_window", window):
-        raise ConfigError(
-            f"experiment {name!r} has final_window={window}; with another one its finished runs would say something else:"
-            " keep it, or give the experiment another name=NAME; nothing was written"
-        )
-    pairs: dict[str, list[Any]] = {}
-    for comparison in (*before.get("comparisons", []), *now.get("comparisons", [])):
-        known = pairs.setdefault(comparison["family"], [])
-        known += [pair for pair in comparison["pairs"] if pair not in known]
-    together = {**now} if window is None else {**now, "final_window": window}
-    earlier = before.get("commands") or ([before["command"]] if before.get("command") else [])
-    own = [now["command"]] if adds and now.get("command") else []
-    commands = [*earlier, *(command for command in own if command not in earlier)]
-    if commands:
-        together["commands"] = commands
-    if not adds:
-        together |= {key: before[key] for key in ("command", "machine") if key in before}
-    times = int(before.get("seeds_added", 0)) + grows
-    if times:
-        together["seeds_added"] = times
-    if pairs:
-        together["comparisons"] = [{"family": family, "pairs": own} for family, own in pairs.items()]
-    return together

@@ -139,7 +139,7 @@ class Ticker:
 
 
 def _take(lock: Lock, stop: Stop, handover_seconds: float, tell: Callable[[str], None]) -> bool:
-    """Wait for the lock, and hold it; when told to stop, only for as long as another follower may need to end."""
+    """Wait for the lock, which our children hold too; when told to stop, only for as long as another follower may need to end."""
     deadline, is_told = None, False
     while not lock.try_take():
         if not is_told:

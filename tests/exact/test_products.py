@@ -17,7 +17,7 @@ from rlbench.exact import building, emulation
 
 ULP = 2.0**-23  # of 1 in float32
 # (lanes, rows, depth, columns): edges of every tile, one row, one column, and what networks have.
-SHAPES = [(1, 1, 1, 1), (3, 7, 5, 9), (2, 13, 17, 33), (2, 6, 4, 16), (1, 1, 64, 64), (2, 64, 64, 64), (3, 32, 24, 2)]  # fmt: skip
+SHAPES = [(1, 1, 1, 1), (3, 7, 5, 9), (2, 13, 17, 33), (2, 6, 4, 16), (1, 1, 64, 64), (2, 64, 64, 64), (3, 32, 24, 2), (3, 32, 256, 256)]  # fmt: skip
 
 
 def arguments(shape: tuple[int, int, int, int], seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:

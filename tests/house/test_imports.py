@@ -116,6 +116,19 @@ def test_a_name_of_a_class_stands_for_one_thing() -> None:
     assert [name for name, times in names.items() if times > 1] == []
 
 
+def test_the_engine_knows_nothing_of_files() -> None:
+    engine = {name: tree for name, tree in modules().items() if unit(name) == "lanes"}
+    opening = [
+        name
+        for name, tree in engine.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open"
+    ]
+    assert len(engine) > 50
+    assert opening == []
+    assert [name for name, tree in engine.items() if imported(tree) & {"pathlib", "shutil", "tempfile", "io"}] == []
+
+
 def test_no_module_leads_back_to_itself() -> None:
     assert cycles(graph()) == []
     assert [circle for circle in cycles(graph(typing=True)) if circle not in KNOWN_CIRCLES] == []

@@ -76,7 +76,7 @@ VARIANTS = {
     "one_row": with_fields(
         BASE, network=MLP(units=(5,)), optimizer=SGD(lr=1e-4, momentum=0.9), target=NoTarget(), batch_size=1
     ),
-    "chunks_of_four": with_fields(BASE, target=SOFT),  # with the bytes of a chunk below
+    "chunks_of_four": with_fields(BASE, target=SOFT),  # where a chunk has BYTES_FOR_FOUR
     # Eight optimiser steps a minibatch on the whole output vector, and final states that bootstrap.
     "single_steps": with_fields(
         BASE,

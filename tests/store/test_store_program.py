@@ -11,6 +11,7 @@ from store_toy import Toy
 
 from rlbench.errors import ConfigError, StoreError
 from rlbench.store import Checkpoint, CheckpointLane, Finished, Member, Program, Store, load
+from rlbench.store.schema import canonical_json
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_an_outcome_holds_what_was_said(store: Store, toy: Toy) -> None:
     assert outcome["finished_at"].tzinfo is not None
     assert store.outcomes()[second]["error"] == "loss is inf"
     with safe_open(store.weights_path(first), framework="pt") as file:
-        assert file.metadata()["spec"] == store_toy.rlbench.store.schema.canonical_json(toy.specs[first])
+        assert file.metadata()["spec"] == canonical_json(toy.specs[first])
     loaded = load(store.root).weights(first)
     assert loaded.keys() == weights.keys()
     assert torch.equal(loaded["0.weight"], weights["0.weight"])

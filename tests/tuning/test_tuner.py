@@ -64,8 +64,8 @@ def test_one_trial_that_trains_nothing_is_asked_for_between_two_rounds(
         return Proposal(dict(proposal.params), {"loss": kept["loss"]}, {})
 
     monkeypatch.setattr(tuning, "propose", told_the_same)
-    monkeypatch.setattr(log.Ledger, "create", _create)
-    ledger = log.Ledger(tuner._storage, tuner.study)
+    monkeypatch.setattr(log.StudyLedger, "create", _create)
+    ledger = log.StudyLedger(tuner._storage, tuner.study)
     tuner._take_up(ledger)
     assert len(ledger.trials()) == first  # not all eight
     tuner._take_up(ledger)  # as after a kill in between
@@ -77,17 +77,17 @@ def test_one_trial_that_trains_nothing_is_asked_for_between_two_rounds(
     assert len(ledger.trials()) == first + 1
 
 
-def _create(self: log.Ledger, number: int, proposal: Proposal, notes: dict[str, Any]) -> Any:
+def _create(self: log.StudyLedger, number: int, proposal: Proposal, notes: dict[str, Any]) -> Any:
     """Without the parameters, of which an impossible set has no distributions."""
     return _real_create(self, number, Proposal({}, {}, {}), notes)
 
 
-_real_create = log.Ledger.create
+_real_create = log.StudyLedger.create
 
 
 def test_the_twin_of_a_failed_trial_says_why(tuner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning, "propose", lambda *_, **__: SAME)
-    ledger = log.Ledger(tuner._storage, tuner.study)
+    ledger = log.StudyLedger(tuner._storage, tuner.study)
     tuner._take_up(ledger)
     (lanes,) = tuner._mine.values()
     assert isinstance(lanes, TrialLanes)

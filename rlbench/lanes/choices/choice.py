@@ -155,7 +155,7 @@ def check(choice: Any, prefix: str = "") -> None:
             raise ConfigError(f"{name} must be one of {', '.join(allowed)}; got {value!r}")
         bound = field.metadata.get("bound", "")
         for one in value if isinstance(value, tuple) else (value,):
-            if one is None or isinstance(one, str):
+            if one is None or isinstance(one, (bool, str)):
                 continue
             if not math.isfinite(one) or not _within(bound, one):
                 raise ConfigError(f"{name} must be {bound or 'finite'}; got {one!r}")

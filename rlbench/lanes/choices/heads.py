@@ -1,4 +1,4 @@
-"""Heads: what stands behind the last hidden layer of a network, and makes outputs of its features.
+"""Heads: what stands behind the last hidden layer of a network, and makes outputs of its features. What outputs mean is an estimator's.
 
 A head has linear layers, each over all features, which the network draws, stores and multiplies like its others; here is how many there
 are, what they are called, and how their results become outputs. A new one is a class here and an entry in `HEADS`.
