@@ -1,7 +1,6 @@
 """Python programs that begin as forks of this process, with what it has imported: torch, pandas and wandb take a new one two seconds."""
 
 import atexit
-import gc
 import os
 import runpy
 import signal
@@ -11,6 +10,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +42,22 @@ class ForkedProgram(subprocess.Popen[Any]):
 
 
 def _take_files(files: Sequence[int], kept: Collection[int]) -> None:
-    """Its own standard files where there are any, and no others but those to be kept."""
+    """Its own standard files where there are any, and no others but those to be kept.
+
+    The numbers of the others stay taken, by nothing: objects of the tests that had them may yet write to them or close them.
+    """
     for number, file in enumerate(files):
         if file != -1:
             os.dup2(file, number)
-    begin = 3
-    for number in sorted(kept):
-        os.closerange(begin, number)
-        begin = number + 1
-    os.closerange(begin, os.sysconf("SC_OPEN_MAX"))
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in map(int, os.listdir("/dev/fd")):
+        if number > 2 and number not in kept:
+            with suppress(OSError):  # that of the listing itself
+                os.dup2(nothing, number, inheritable=False)
 
 
 def _begin(folder: Path | None, variables: Mapping[str, str] | None) -> None:
     """Leave behind what belongs to the process that it was."""
-    gc.freeze()  # files of the tests whose numbers are now closed are not closed again
     atexit._clear()
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         if callable(signal.getsignal(number)):  # as `exec` does: handlers go, what is ignored stays so

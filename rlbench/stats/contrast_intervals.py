@@ -26,18 +26,19 @@ class Spread:
     shares: Floats  # [effects, means]
     freedoms: Floats  # degrees of freedom of each [means]
 
+    @cached_property
     def errors(self) -> list[tuple[float, float]]:
         """The standard error of each effect and Satterthwaite's degrees of freedom."""
         return [satterthwaite(own, self.freedoms) for own in self.shares]
 
     def student(self, estimates: Floats, upper: float) -> Floats:
         """Ends [2, effects] of the t intervals up to the quantile `upper`."""
-        half = np.array([t_half_width(error, freedom, upper) for error, freedom in self.errors()])
+        half = np.array([t_half_width(error, freedom, upper) for error, freedom in self.errors])
         return np.stack([estimates - half, estimates + half])
 
     def p_values(self, estimates: Floats) -> Floats:
         """Two-sided p-values [effects] of Student's t."""
-        tested = zip(estimates, self.errors(), strict=True)
+        tested = zip(estimates, self.errors, strict=True)
         return np.array([t_p_value(float(estimate), *error, "two-sided") for estimate, error in tested])
 
 

@@ -148,7 +148,7 @@ def factorial_effects(
     sample = sample_of(grid, np.array(list(weights.values())))
     tests = sign_flip_family(sample.contributions, resamples, seed)
     in_units = sample.bootstrap(bounds, resamples, seed) if interval == "bootstrap" else sample.student(bounds[1])
-    in_units["paired_error"] = np.array([error for error, _ in sample.paired.errors()])
+    in_units["paired_error"] = np.array([error for error, _ in sample.paired.errors])
     unitless = _unitless(sample, tests, correction)
     by_environment = [_by_environment(grid, weight, bounds[1], scale) for weight in weights.values()]
     effects = tuple(
@@ -200,7 +200,7 @@ def _unitless(sample: Sample, tests: SignFlips, correction: str) -> dict[str, Fl
     unpaired_p = sample.unpaired.p_values(sample.estimates)
     spread = np.array(cochran(sample.by_environment))
     return {
-        "paired_freedom": np.array([freedom for _, freedom in sample.paired.errors()]),
+        "paired_freedom": np.array([freedom for _, freedom in sample.paired.errors]),
         "p_value": tests.p_values,
         "p_adjusted": tests.max_t if correction == "max-T" else holm(tests.p_values),
         "unpaired_p_value": unpaired_p,

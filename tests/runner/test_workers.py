@@ -34,7 +34,8 @@ class TestProcesses(WorkerContract):
     @pytest.fixture(autouse=True)
     def forked(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
         """In one of the tests workers are new processes, in the others forks of this one."""
-        if request.function.__name__ != "test_an_experiment_is_trained_and_its_launcher_named":
+        in_new_processes = WorkerContract.test_an_experiment_is_trained_and_its_launcher_named
+        if request.function.__name__ != in_new_processes.__name__:
             monkeypatch.setattr(local, "subprocess", types.SimpleNamespace(Popen=ForkedProgram, PIPE=subprocess.PIPE))
 
     def new_launcher(self) -> LocalLauncher:

@@ -73,11 +73,11 @@ def bases_of(group: str) -> Members:
     """The classes of which a class of one's own has to be one to be a choice of this group."""
     if group in TOLD_APART:
         return CLASSES[group]
-    return (_fields()[group],)
+    return (_types()[group],)
 
 
 @functools.cache
-def _fields() -> Mapping[str, type[Choice]]:
+def _types() -> Mapping[str, type[Choice]]:
     """The type of every field of a variant: reading its annotations costs as much as a tenth of a plan's cell."""
     return typing.get_type_hints(Variant)
 
