@@ -16,7 +16,7 @@ COMMANDS = {
     "results": "print a table of results",
     "play": "write a video of a trained run, or a sheet of what its network sees",
     "verify": "re-run a lane alone and compare its digest",
-    "sync": "mirror to Weights & Biases what is not there yet",
+    "sync": "mirror to trackers, such as Weights & Biases, what is not there yet",
     "completion": "what makes a shell complete these words",
 }
 

@@ -1,4 +1,4 @@
-"""`python -m rlbench.sync`: mirror a store to Weights & Biases, whatever is not there yet.
+"""`python -m rlbench.sync`: mirror a store to its trackers, such as Weights & Biases, whatever is not there yet.
 
 In: key=value words. Out: runs at every tracker that is enabled, and an exit code: 0 when all that is published has been mirrored,
 2 for input that cannot work, with nothing written, 3 when a tracker could not be reached or another follower is at it; 1 where
@@ -23,12 +23,15 @@ from rlbench.tracking.trackers import TRACKERS
 PROG = "python -m rlbench.sync"
 KEYS = {f"{name}.{field.name}": field for name, (kind, _) in TRACKERS.items() for field in fields(kind)}
 _TOLD = "\n".join(f"  {key:<17} {field.metadata['meaning']}" for key, field in KEYS.items())
-DOC = f"""Mirror a store to Weights & Biases: whatever is not there yet. Can be repeated and interrupted at will.
+_AT_FIRST = " ".join(f"{key}={field.default}" for key, field in KEYS.items() if isinstance(field.default, str))
+DOC = f"""Mirror a store to its trackers, such as Weights & Biases: whatever is not there yet. Can be repeated and interrupted at will.
+
+The keys of a tracker begin with its name; there is {", ".join(TRACKERS)}.
 
   store             the folder of results
 {_TOLD}
 
-What is not given is as it was when the store was last mirrored; if it never was: offline, to the project rlbench."""
+What is not given is as it was when the store was last mirrored to that tracker; if it never was: {_AT_FIRST}."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

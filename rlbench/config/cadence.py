@@ -13,6 +13,7 @@ from typing import Any
 
 from rlbench.config import groups
 from rlbench.config.keys import Key, convert, find_key, fixed_keys, keys_of_choice, show
+from rlbench.config.specification import choice_of
 from rlbench.config.words import Setting, is_given
 from rlbench.errors import ConfigError
 from rlbench.lanes.choices.variant import Budget
@@ -123,9 +124,8 @@ def resolve_cadences(tree: dict[str, Any], given: Mapping[str, Any], file_steps:
 
 def _warmup(steps: int, tree: Mapping[str, Any]) -> int:
     """A warm-up that the replay can hold, and from which a minibatch can be drawn."""
-    replay, returns = tree["replay"], tree["returns"]
+    replay = tree["replay"]
+    returns: Any = choice_of("returns", tree["returns"])
     needed = 1 if replay.get("replacement", True) else convert(find_key("batch_size"), tree["batch_size"])
-    if returns.get("kind") == "n_step":  # the newest steps are of no transition yet
-        needed += convert(find_key("returns.steps"), returns["steps"]) - 1
-    steps = max(steps, needed)
+    steps = max(steps, needed + returns.num_steps - 1)  # the newest steps are of no transition yet
     return min(steps, convert(find_key("replay.capacity"), replay.get("capacity", steps)))
