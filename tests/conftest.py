@@ -13,8 +13,8 @@ os.environ["RLBENCH_CHECK_EXACT"] = "0"  # tracing costs more than a short run; 
 
 import torch
 
+from rlbench.config.launchers import LAUNCHERS
 from rlbench.lanes.fast.compiling import prepare_process
-from rlbench.runner.launchers import LAUNCHERS
 from tests import object_server
 from tests.runner.commands import SMALL, SMALL_UNIFORM, run
 

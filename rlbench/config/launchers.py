@@ -1,6 +1,7 @@
-"""Where workers run: the `launcher` key and the `launcher.*` keys, for all launchers together.
+"""Where workers run: which launchers there are, the `launcher` key and the `launcher.*` keys of all of them together.
 
-None of them changes the result of a run, and none is part of a run's id. Knows no launcher, only what may be said of them.
+The one place where a new launcher is entered: its line in `LAUNCHERS` and its keys. None of them changes the result of a run, and
+none is part of a run's id. Imports no launcher.
 """
 
 import dataclasses
@@ -10,6 +11,13 @@ from rlbench.errors import ConfigError
 from rlbench.lanes.choices.choice import check, structural
 
 LOCAL, RAY, SLURM = "local", "ray", "slurm"
+
+# What is typed -> its class as module:Class, and the package beside those of rlbench that it needs, an extra of the launcher's name.
+LAUNCHERS: dict[str, tuple[str, str | None]] = {
+    LOCAL: ("rlbench.runner.local:LocalLauncher", None),
+    RAY: ("rlbench.runner.ray:RayLauncher", "ray"),
+    SLURM: ("rlbench.runner.slurm:SlurmLauncher", "submitit"),
+}
 EXECUTORS = ("slurm", "local")
 
 
@@ -24,7 +32,7 @@ class LauncherSettings:
     """The keys; `kind` is typed as `launcher` alone."""
 
     kind: str = structural(
-        LOCAL, "where workers run: processes here, actors of Ray, or jobs of SLURM", allowed=(LOCAL, RAY, SLURM)
+        LOCAL, "where workers run: processes here, actors of Ray, or jobs of SLURM", allowed=tuple(LAUNCHERS)
     )
     address: str | None = _of((RAY,), None, "the cluster, host:port or auto; null starts Ray here")
     cpus: float = _of((RAY, SLURM), 1.0, "CPUs of a worker; with Ray it may share one: 0.5", "> 0")

@@ -1,4 +1,4 @@
-"""The launchers that there are: the one place where a new one is entered.
+"""The launcher that a command asks for, of those of `rlbench.config.launchers`.
 
 Importing this imports neither torch nor what a launcher needs; one that is taken is imported when it is made.
 """
@@ -9,16 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from rlbench.config.launchers import LOCAL, RAY, SLURM, LauncherSettings
+from rlbench.config.launchers import LAUNCHERS, LauncherSettings
 from rlbench.errors import ConfigError
 from rlbench.runner.worker import Launcher
-
-# What is typed -> its class as module:Class, and the package beside those of rlbench that it needs, an extra of the launcher's name.
-LAUNCHERS: dict[str, tuple[str, str | None]] = {
-    LOCAL: ("rlbench.runner.local:LocalLauncher", None),
-    RAY: ("rlbench.runner.ray:RayLauncher", "ray"),
-    SLURM: ("rlbench.runner.slurm:SlurmLauncher", "submitit"),
-}
 
 
 class LauncherRequest(Protocol):

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from rlbench.stats.aggregates import Statistic, mean_of_middle, statistic_named
+from rlbench.stats.aggregates import AGGREGATES, Statistic, mean_of_middle, statistic_named
 from rlbench.stats.results import Interval
 from rlbench.stats.scores import Floats, Scores, check_name, check_resamples, checked_columns, tails
 
@@ -52,7 +52,7 @@ def bootstrap_interval(
 
 def bootstrap_intervals(
     scores: Scores,
-    statistics: Sequence[str] = ("iqm", "median", "mean", "optimality_gap"),
+    statistics: Sequence[str] = tuple(AGGREGATES),
     method: str = "percentile",
     resamples: int = 10_000,
     seed: int = 0,

@@ -61,7 +61,7 @@ def test_shapes_and_types_for_any_leading_axes(env_id: str, axes: tuple[int, ...
     assert state.shape == next_state.shape == (*axes, env.state_size)
     assert state.dtype == next_state.dtype == torch.float64
     assert obs.shape == (*axes, *env.obs_shape)
-    assert obs.dtype == torch.float32
+    assert obs.dtype == getattr(torch, env.obs_dtype)
     assert reward.shape == terminated.shape == axes
     assert reward.dtype == torch.float64
     assert terminated.dtype == torch.bool

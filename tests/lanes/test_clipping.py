@@ -6,7 +6,6 @@ import torch
 from rlbench.errors import ConfigError
 from rlbench.lanes.choices.choice import check, stack
 from rlbench.lanes.choices.clipping import ClipNorm, ClipValue, NoClip
-from rlbench.lanes.choices.registry import CLASSES
 
 SHAPES = ((4, 3), (1, 3), (2, 3))
 SCALES = (0.01, 1.0, 100.0)
@@ -69,7 +68,3 @@ def test_none_changes_nothing() -> None:
 def test_an_impossible_threshold_is_refused(clip: ClipNorm | ClipValue, name: str) -> None:
     with pytest.raises(ConfigError, match=rf"^{name} must be > 0; got"):
         check(clip)
-
-
-def test_names() -> None:
-    assert [clip.kind for clip in CLASSES["clip"]] == ["none", "value", "norm"]

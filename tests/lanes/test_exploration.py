@@ -10,7 +10,6 @@ from lane_runs import SMALL, fresh, small_run, with_fields
 from rlbench.errors import ConfigError
 from rlbench.lanes.choices.choice import check, stack
 from rlbench.lanes.choices.exploration import Constant, Exponential, Linear, Multiplicative
-from rlbench.lanes.choices.registry import CLASSES
 from rlbench.lanes.steps.noise import acting_noise
 from rlbench.lanes.training.lane_state import join
 
@@ -131,7 +130,3 @@ def test_each_lane_is_at_its_own_place_of_the_schedule() -> None:
     noise = acting_noise(state, stack([run.variant for run in runs]), 50, 2, None)
     assert noise.epsilon[0].tolist() == pytest.approx([1 - n / 100 for n in range(50)])
     assert noise.epsilon[1].tolist() == pytest.approx([max(0.0, 0.4 - n / 100) for n in range(50)])
-
-
-def test_names() -> None:
-    assert [choice.kind for choice in CLASSES["exploration"]] == ["constant", "linear", "exponential", "multiplicative"]

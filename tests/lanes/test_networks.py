@@ -12,7 +12,6 @@ from rlbench import exact
 from rlbench.errors import ConfigError
 from rlbench.lanes.choices.choice import check
 from rlbench.lanes.choices.networks import MLP, UniformPolicy
-from rlbench.lanes.choices.registry import CLASSES
 
 NUM_LANES = 3
 # (features, units, actions): products of many widths.
@@ -175,7 +174,3 @@ def test_impossible_networks_are_refused(network: Any, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         check(network)
     assert str(caught.value) == message
-
-
-def test_names() -> None:
-    assert [network.kind for network in CLASSES["network"]] == ["mlp", "uniform", "conv"]

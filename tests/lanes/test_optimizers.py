@@ -10,7 +10,6 @@ from plain_dqn import torch_optimizer
 from rlbench.errors import ConfigError
 from rlbench.lanes.choices.choice import check, stack
 from rlbench.lanes.choices.optimizers import SGD, Adam, AdamW, RMSprop
-from rlbench.lanes.choices.registry import CLASSES
 from rlbench.lanes.choices.variant import Variant
 from rlbench.lanes.training.lane_state import initial_state
 
@@ -123,7 +122,3 @@ def test_impossible_numbers_are_refused(choice: Any, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         check(choice)
     assert str(caught.value) == message
-
-
-def test_names() -> None:
-    assert [optimizer.kind for optimizer in CLASSES["optimizer"]] == ["adam", "adamw", "rmsprop", "sgd"]

@@ -1,10 +1,12 @@
 """The registry of choices: members, bases, and variants in which every member and every flag occurs."""
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from rlbench.lanes.choices import losses, registry
+from rlbench.lanes.choices.bases import Loss
 from rlbench.lanes.choices.choice import Choice, structural
 from rlbench.lanes.choices.convolution import Conv
 from rlbench.lanes.choices.losses import Huber, Squared
@@ -56,20 +58,11 @@ def test_a_class_of_ones_own_has_variants_too() -> None:
         gated: bool = structural(False, "whether the skips are gated")
 
     found = dict(every_variant({"network": [Residual]}))
-    names = [name.replace(Residual.kind, "own") for name in found]
-    assert names == [
-        "network=own",
-        "network=own network.activation=tanh",
-        "network=own network.init=glorot",
-        "network=own network.init=variance_scaling",
-        "network=own network.init_fan=fan_in",
-        "network=own network.init_fan=fan_out",
-        "network=own network.head=dueling",
-        "network=own network.noise=fresh",
-        "network=own network.noise=frozen",
-        "network=own network.normalisation=layer",
-        "network=own network.gated=true",
+    of_its_base = [
+        name.replace("network=mlp", f"network={Residual.kind}") for name, _ in every_variant({"network": [MLP]})
     ]
+    assert list(found) == [*of_its_base, f"network={Residual.kind} network.gated=true"]
+    assert len(of_its_base) > 5
     assert [variant.network for variant in found.values()][-1] == Residual(units=(9, 7), gated=True)
     assert all(isinstance(variant.network, Residual) for variant in found.values())
 
@@ -101,3 +94,30 @@ def test_members_are_of_the_bases_of_their_group_and_of_no_other(group: str) -> 
 def test_a_member_has_all_that_its_base_asks_for(cls: type[Choice]) -> None:
     assert [name for name in dir(cls) if getattr(getattr(cls, name), "__isabstractmethod__", False)] == []
     assert "kind" in vars(cls)
+
+
+@pytest.mark.parametrize("group", CLASSES)
+def test_a_name_stands_for_one_member(group: str) -> None:
+    kinds = [cls.kind for cls in CLASSES[group]]
+    assert len(set(kinds)) == len(kinds) >= 2
+
+
+def test_a_class_beside_its_siblings_is_a_member_by_its_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has no name, or is of another module, is none."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Named(Squared):
+        kind: ClassVar[str] = "named"
+
+    @dataclasses.dataclass(frozen=True)
+    class Unnamed(Squared):
+        pass
+
+    members = registry.members(Loss)
+    assert members == CLASSES["loss"]
+    for cls in (Named, Unnamed):
+        monkeypatch.setattr(losses, cls.__name__, cls, raising=False)
+    assert registry.members(Loss) == members
+    for cls in (Named, Unnamed):
+        monkeypatch.setattr(cls, "__module__", losses.__name__)
+    assert registry.members(Loss) == (*members, Named)

@@ -6,7 +6,6 @@ from lane_runs import SMALL, fresh, small_run, with_fields
 
 from rlbench.errors import ConfigError
 from rlbench.lanes.choices.choice import check
-from rlbench.lanes.choices.registry import CLASSES
 from rlbench.lanes.choices.targets import NoTarget, Periodic, is_multiple
 from rlbench.lanes.choices.variant import Variant
 from rlbench.lanes.training.lane_state import initial_state
@@ -110,7 +109,3 @@ def test_impossible_rules_are_refused(rule: Periodic, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         check(rule)
     assert str(caught.value) == message
-
-
-def test_names() -> None:
-    assert [rule.kind for rule in CLASSES["target"]] == ["periodic", "none"]

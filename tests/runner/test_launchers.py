@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rlbench.config import resolve
-from rlbench.config.launchers import LauncherSettings
+from rlbench.config.launchers import LAUNCHERS, LauncherSettings
 from rlbench.errors import ConfigError
 from tests.runner.commands import SMALL, run
 
@@ -23,7 +23,7 @@ def test_a_launcher_is_chosen_by_its_name_and_its_keys() -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["launcher=rya"], "unknown launcher 'rya'; did you mean 'ray'? (one of: local, ray, slurm)"),
+        (["launcher=rya"], f"unknown launcher 'rya'; did you mean 'ray'? (one of: {', '.join(LAUNCHERS)})"),
         (["launcher=local,ray"], "launcher takes one value for the whole command; got local,ray"),
         (
             ["launcher.address=auto"],

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlbench.rows import TABLES
 from rlbench.store.schema import RowDigest, digest_rows, row_table, run_digest, split_rows
 
 END = {"status": "done", "env_steps": 5, "updates": 4, "episodes": 3}
@@ -22,14 +23,7 @@ EPISODES = {
     "episode_return": [9.0, -0.5, float("nan")],
     "terminated": [True, False, True],
 }
-EMPTY = {
-    "episodes": {name: [] for name in EPISODES},
-    "evaluations": {"env_steps": [], "episode": [], "episode_return": [], "length": []},
-    "diagnostics": {
-        name: []
-        for name in ("env_steps", "updates", "loss", "q_mean", "q_max", "grad_norm", "epsilon", "target_distance")
-    },
-}
+EMPTY: dict[str, dict[str, list]] = {name: {column: [] for column in table.names} for name, table in TABLES.items()}
 
 
 def cut(columns: dict[str, list], *bounds: int) -> list[dict[str, list]]:

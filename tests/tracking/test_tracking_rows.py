@@ -27,9 +27,9 @@ EPISODES = {
 }
 EVALUATIONS = {"env_steps": [5, 5, 10, 10], "episode": [0, 1, 0, 1], "episode_return": [1.0, 2.0, 4.0, 8.0]}
 DIAGNOSTICS = {
+    **{name: [0.5, 1.5] for name in TABLES["diagnostics"].names},
     "env_steps": [10, 20],
     "updates": [3, 8],
-    **{name: [0.5, 1.5] for name in ("loss", "q_mean", "q_max", "grad_norm", "epsilon", "target_distance")},
 }
 WHOLE: dict[str, dict[str, list[Any]]] = {
     "episodes": EPISODES,
@@ -84,7 +84,7 @@ def test_rows_come_by_env_steps_and_then_by_table() -> None:
         "episode/terminated": 1,
     }
     assert rows[6]["diagnostics/updates"] == 8
-    assert len(rows[6]) == 8
+    assert len(rows[6]) == len(DIAGNOSTICS)
 
 
 def test_the_last_env_steps_wait_for_what_may_join_them() -> None:

@@ -7,7 +7,7 @@ meaning and the values that are possible. `stack` turns the choices of many lane
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
 from rlbench.deferred import Tensor, torch
@@ -20,6 +20,8 @@ class Choice:
 
     kind: ClassVar[str]
     precise: ClassVar[bool] = False  # numbers are stacked as float64 instead of float32
+    # The fields of an instance that trains in seconds and still learns, moves its target and ends episodes, where defaults do not.
+    small: ClassVar[Mapping[str, Any]] = {}
 
     def __init_subclass__(cls) -> None:
         if "kind" not in vars(cls):

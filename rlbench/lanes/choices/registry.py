@@ -1,67 +1,80 @@
 """Which classes are the members of which group, and variants in which every member and every flag occurs.
 
-A group is a field of `Variant` that holds a choice; its base class is the type of that field. Adding a class to `CLASSES` makes it a
-member of its group under its `kind`: configuration, specifications, help and the tests of exactness are made from here.
+A group is a field of `Variant` that holds a choice; its base class is the type of that field. A class of one of `MODULES` that derives
+from that base and gives itself a `kind` is a member: configuration, specifications, help and the tests of exactness are made from here.
 Knows nothing of Hydra, files or the command line.
 """
 
 import dataclasses
-import functools
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from rlbench.lanes.choices import (
+    clipping,
+    convolution,
+    distributions,
+    estimators,
+    exploration,
+    losses,
+    networks,
+    observations,
+    optimizers,
+    prioritised,
+    replay,
+    returns,
+    targets,
+    validation,
+)
 from rlbench.lanes.choices.choice import Choice, choices_of
-from rlbench.lanes.choices.clipping import ClipNorm, ClipValue, NoClip
 from rlbench.lanes.choices.convolution import Conv
-from rlbench.lanes.choices.distributions import C51, QR
-from rlbench.lanes.choices.estimators import Munchausen, Scalar
-from rlbench.lanes.choices.exploration import Constant, Exponential, Linear, Multiplicative
-from rlbench.lanes.choices.losses import CrossEntropy, Huber, Squared
-from rlbench.lanes.choices.networks import MLP, UniformPolicy
-from rlbench.lanes.choices.observations import Pixel, State
-from rlbench.lanes.choices.optimizers import SGD, Adam, AdamW, RMSprop
-from rlbench.lanes.choices.prioritised import Prioritised
-from rlbench.lanes.choices.replay import Uniform
-from rlbench.lanes.choices.returns import NStep, OneStep
-from rlbench.lanes.choices.targets import NoTarget, Periodic
-from rlbench.lanes.choices.validation import EpisodeValidation, NoValidation
+from rlbench.lanes.choices.observations import Pixel
+from rlbench.lanes.choices.optimizers import SGD
 from rlbench.lanes.choices.variant import Variant
 
 Members = tuple[type[Choice], ...]
 
+# Where members are defined, in the order in which they are listed. A module of one's own is added here; a class in one of these is not.
+MODULES = (
+    networks,
+    convolution,
+    losses,
+    targets,
+    optimizers,
+    clipping,
+    exploration,
+    replay,
+    prioritised,
+    validation,
+    observations,
+    estimators,
+    distributions,
+    returns,
+)
+
+
+def members(base: type[Choice]) -> Members:
+    """The classes of `MODULES` that derive from a group's base and have a name for configurations, in order of definition."""
+    classes = [
+        one
+        for module in MODULES
+        for one in vars(module).values()
+        if getattr(one, "__module__", None) == module.__name__
+    ]
+    return tuple(one for one in classes if isinstance(one, type) and issubclass(one, base) and ":" not in one.kind)
+
+
+# The type of every field of a variant, read once: it costs as much as a tenth of a plan's cell.
+_TYPES: Mapping[str, Any] = typing.get_type_hints(Variant)
+
 CLASSES: Mapping[str, Members] = {
-    "network": (MLP, UniformPolicy, Conv),
-    "loss": (Squared, Huber, CrossEntropy),
-    "target": (Periodic, NoTarget),
-    "optimizer": (Adam, AdamW, RMSprop, SGD),
-    "clip": (NoClip, ClipValue, ClipNorm),
-    "exploration": (Constant, Linear, Exponential, Multiplicative),
-    "replay": (Uniform, Prioritised),
-    "validation": (NoValidation, EpisodeValidation),
-    "observation": (State, Pixel),
-    "estimator": (Scalar, C51, QR, Munchausen),
-    "returns": (OneStep, NStep),
+    field.name: members(_TYPES[field.name])
+    for field in dataclasses.fields(Variant)
+    if isinstance(field.default, Choice)
 }
 
 # Groups whose members the engine tells apart by class: a class of one's own has to be one of them.
 TOLD_APART = ("target", "validation", "observation")
-
-# Small instances, so that a variant of them trains in seconds and still learns, moves its target and ends episodes.
-SMALL: tuple[Choice, ...] = (
-    MLP(units=(9, 7)),
-    Conv(channels=(5, 7), kernels=(5, 3), strides=(2, 2)),
-    Pixel(rows=17, columns=31, colour="grey"),
-    Uniform(capacity=90, warmup=24),
-    Prioritised(capacity=43, warmup=24, beta_fraction=None, beta_steps=60),
-    Periodic(every=9),
-    Linear(decay_fraction=None, decay_steps=60),
-    Exponential(decay_steps=40.0),
-    Multiplicative(factor=0.98),
-    EpisodeValidation(max_env_steps=12),
-    C51(atoms=7, v_min=-2.0, v_max=14.0),
-    QR(quantiles=5),
-)
 
 
 def is_own(cls: type[Choice]) -> bool:
@@ -73,13 +86,7 @@ def bases_of(group: str) -> Members:
     """The classes of which a class of one's own has to be one to be a choice of this group."""
     if group in TOLD_APART:
         return CLASSES[group]
-    return (_types()[group],)
-
-
-@functools.cache
-def _types() -> Mapping[str, type[Choice]]:
-    """The type of every field of a variant: reading its annotations costs as much as a tenth of a plan's cell."""
-    return typing.get_type_hints(Variant)
+    return (_TYPES[group],)
 
 
 def small_variant(**changes: Any) -> Variant:
@@ -106,10 +113,8 @@ def _fits(variant: Variant) -> bool:
 
 
 def small(cls: type[Choice]) -> Any:
-    """A small instance of a class: its defaults, with the fields that a small instance of its family has."""
-    family = next((one for one in SMALL if issubclass(cls, type(one))), None)
-    known = dataclasses.fields(family) if family is not None else ()
-    return cls(**{field.name: getattr(family, field.name) for field in known})
+    """A small instance of a class: its defaults, and what it or its family says that a small one has instead."""
+    return cls(**cls.small)
 
 
 def every_variant(classes: Mapping[str, Iterable[type[Choice]]] = CLASSES) -> Iterator[tuple[str, Variant]]:
