@@ -1,7 +1,9 @@
 """The default suite runs the engine eagerly and on one thread, as a worker does; compiling is tested in programs of its own."""
 
 import fcntl
+import gc
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +24,11 @@ from tests.runner.commands import SMALL, SMALL_UNIFORM, run
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# A store waits for the disk at each commit, and the tests make thousands: they take place in memory where there is enough of it.
+MEMORY = Path("/dev/shm")
+if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
 prepare_process()
 PROCESSES, THREADS = LAUNCHERS["local"], ("tests.runner.thread_workers:ThreadLauncher", None)
 
@@ -37,12 +44,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in LONG_FILES)
 
 
+def pytest_collection_finish() -> None:
+    """What has been imported stays: it need not be looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
 @pytest.fixture(autouse=True)
 def denormals() -> Iterator[None]:
     """Denormal numbers as the standard has them, whatever the test before did: Hypothesis refuses to draw floats without them."""
     torch.set_flush_denormal(False)
     yield
     torch.set_flush_denormal(False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def coarse_pictures() -> Iterator[None]:
+    """Nobody looks at the PNG files of a test's report, and their points take as long as all the rest of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rlbench.reports.canvas.DPI", 30)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -56,6 +56,8 @@ def main() -> None:
             return list(app(environ, start_response))
 
     class Quiet(MotoRequestHandler):  # type: ignore[misc]
+        protocol_version = "HTTP/1.1"  # a connection for many requests
+
         def log_request(self, *_: Any, **__: Any) -> None:
             pass
 

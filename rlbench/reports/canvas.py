@@ -15,7 +15,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -25,6 +25,7 @@ from rlbench.text import shortened
 
 WIDTH, HEIGHT = 320.0, 250.0  # points; on a phone of 390 pixels a figure has about 338
 SMALL = 9.5  # points: no text is smaller
+DPI = 200  # of PNG files
 # Okabe and Ito (2008), the hues that colour-blind readers tell apart, without the yellow that white paper swallows.
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#b04a86", "#b47a00", "#2b8cc4", "#7a5230", "#5b6470")
 # Seven dashes beside eight hues: the pair repeats after 56 variants, and neighbours differ in grey too.
@@ -71,6 +72,10 @@ class Drawing:
     png: bytes  # none of a drawing that only a page shows
     page_svg: str  # for inlining: no prolog, colours as CSS variables, ids under a prefix of its own
     summary: str  # what it shows, for readers who cannot see it
+
+    def again(self, name: str) -> Drawing:
+        """The same for another place of the page, where its ids have another prefix."""
+        return replace(self, page_svg=inline_svg(self.svg, name))
 
 
 def colour_of(index: int) -> str:
@@ -143,7 +148,7 @@ def render(figure: Figure, name: str, summary: str, *, is_for_page: bool = False
     with _what_is_known_unsaid():
         figure.savefig(svg, format="svg", metadata=nothing)
         if not is_for_page:
-            figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
+            figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
     numbers = itertools.count()
     text = re.sub(r'\bid="([^"]*?) ?\bof ([\d ]+)"', lambda found: _owned(found, next(numbers)), svg.getvalue())
     return Drawing(text, png.getvalue(), inline_svg(text, name), summary)

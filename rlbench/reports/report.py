@@ -33,7 +33,7 @@ from rlbench.reports.sections.parts import part_pictures, parts_section
 from rlbench.reports.sections.power import power_section
 from rlbench.reports.sections.provenance import methods_section, provenance_section
 from rlbench.reports.sections.reading import reading_section
-from rlbench.reports.sections.scoreboard import answer_pictures, scoreboard_section
+from rlbench.reports.sections.scoreboard import answer_pictures, final_returns, scoreboard_section
 from rlbench.reports.sections.sequential import sequential_section
 from rlbench.reports.sections.training import diagnostics_section, threshold_section, training_section
 from rlbench.reports.sections.tuning import history_picture, tuning_section
@@ -89,6 +89,7 @@ def build_report(summary: Summary, out: Path | None = None) -> Report:
     parts = parts_section(summary, families, ledger)
     films = films_section(summary, out) if out is not None else None
     links = film_links(summary, out) if out is not None else {}
+    dots = final_returns(summary)
     sections = [
         *([tuning_section(summary.study, ledger)] if summary.study else []),
         *([sequential_section(summary.plan, ledger)] if summary.plan else []),
@@ -97,7 +98,7 @@ def build_report(summary: Summary, out: Path | None = None) -> Report:
         *([reading_section(summary, summary.definition["reading"])] if "reading" in summary.definition else []),
         design_section(summary, design, families, ledger),
         *(
-            scoreboard_section(summary, env, slug(env, i), families, ledger, links)
+            scoreboard_section(summary, env, slug(env, i), families, ledger, dots[env], links)
             for i, env in enumerate(summary.envs)
         ),
         factorial_section(summary, design, effects, ledger),
@@ -113,7 +114,7 @@ def build_report(summary: Summary, out: Path | None = None) -> Report:
         provenance_section(summary),
     ]
     facts = tuple(_facts(summary))
-    pictures = part_pictures(summary, families) or answer_pictures(summary, links)
+    pictures = part_pictures(summary, families) or answer_pictures(summary, dots, links)
     head = summary.experiment, summary.question, tuple(answers), pictures, facts
     return Report(*head, tuple(sections), ledger.records, summary.variants)
 

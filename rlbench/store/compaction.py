@@ -13,7 +13,6 @@ import pyarrow as pa
 from rlbench.errors import LeaseLostError, StoreError
 from rlbench.store import parts
 from rlbench.store.index import Index, TablePart, name_of
-from rlbench.store.index_log import IndexLog
 from rlbench.store.layout import Layout
 from rlbench.store.schema import SCHEMAS
 from rlbench.store.sessions import Session
@@ -22,10 +21,10 @@ FAN = 16  # so many parts of a level become one of the next: each row is written
 MOST_ROWS = 2_000_000  # of a merged part: it is held in memory twice
 
 
-def compact(layout: Layout, log: IndexLog, session: Session) -> None:
+def compact(layout: Layout, index: Index, session: Session) -> None:
     """Merge one group of parts in each table that has one; what cannot be read or written is left as it is. Raises LeaseLostError."""
     for table in SCHEMAS:
-        any(_merge(layout, session, group) for group in _groups(log.read(), table))
+        any(_merge(layout, session, group) for group in _groups(index, table))
 
 
 def _groups(index: Index, table: str) -> Iterator[Sequence[TablePart]]:

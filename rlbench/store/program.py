@@ -198,7 +198,7 @@ class Program:
         if finished:
             tables["outcomes"] = record_table("outcomes", [self._outcome(end, platform, launcher) for end in finished])
         try:
-            self._publish(tables, checkpoint, finished)
+            index = self._publish(tables, checkpoint, finished)
         except BaseException as error:
             self._broken = True
             try:
@@ -208,7 +208,7 @@ class Program:
                 forget(self._layout, self._store.index, self._session)
             raise
         self._lost -= {lane.run_id for lane in checkpoint.lanes} | {end.run_id for end in finished}
-        compact(self._layout, self._store.index, self._session)
+        compact(self._layout, index, self._session)
 
     def close(self) -> None:
         """Let go of everything and remove what is no longer needed. Safe to call twice."""
@@ -257,10 +257,11 @@ class Program:
             for lane in checkpoint.lanes
         ]
         fresh = [run_id for run_id in [*(lane.run_id for lane in lanes), *final] if run_id not in stored]
-        rows = [{"run_id": run_id, "attempt": name, **self._store.positions()} for run_id in fresh]
+        positions = self._store.positions() if fresh else {}
+        rows = [{"run_id": run_id, "attempt": name, **positions} for run_id in fresh]
         return Checkpoint(checkpoint.tensors, lanes), rows
 
-    def _publish(self, tables: Mapping[str, Any], checkpoint: Checkpoint, finished: Sequence[Finished]) -> None:
+    def _publish(self, tables: Mapping[str, Any], checkpoint: Checkpoint, finished: Sequence[Finished]) -> Index:
         """Write everything that this commit consists of, and then the index in which it counts."""
         name = f"{self._session.name}-{self._commits:06d}"
         self._write_weights(finished)
@@ -289,6 +290,7 @@ class Program:
             self._layout.objects.delete(self._layout.checkpoint(one))
         if ended:
             self._remove_old_claims(following)
+        return following
 
     def _write_weights(self, finished: Sequence[Finished]) -> None:
         """Put the weights of the runs that end in their places, where nobody looks before their ends are published.

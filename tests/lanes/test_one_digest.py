@@ -62,6 +62,7 @@ def test_other_instructions(tmp_path: Path, first: str, then: str) -> None:
     assert program("rest", state, ATEN_CPU_CAPABILITY=then) == expected
 
 
+@pytest.mark.slow
 def test_other_instructions_with_all_parts_of_rainbow(tmp_path: Path) -> None:
     expected, state = program("whole", tmp_path, "rainbow"), tmp_path / "state"
     assert len(expected) == 64

@@ -17,6 +17,13 @@ def toy() -> Toy:
     return Toy(budgets=(20, 30))
 
 
+@pytest.fixture(scope="module", params=[5, pytest.param(1, marks=pytest.mark.slow)])
+def stride(request: pytest.FixtureRequest) -> int:
+    """Before each how manieth file operation something happens: all of them take long."""
+    chosen: int = request.param
+    return chosen
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("whole") / "store"

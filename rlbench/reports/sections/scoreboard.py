@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from rlbench import text
 from rlbench.envs.scores import random_return
+from rlbench.reports.canvas import Drawing
 from rlbench.reports.cells import STATISTICS, STATUSES, Cell, Metric
 from rlbench.reports.comparisons import Family
 from rlbench.reports.distribution import draw_distribution
@@ -25,18 +26,36 @@ _SPREAD: tuple[str | Part, ...] = (
 )
 
 
-def scoreboard_section(
-    summary: Summary, env: str, slug: str, families: Sequence[Family], ledger: Ledger, films: Mapping[str, str]
-) -> Section:
-    """How good each variant is on one environment."""
-    place = summary.envs.index(env)
+def final_returns(summary: Summary) -> dict[str, Drawing]:
+    """Environment -> every run's final return, as its section shows it, and of the first ones the answer too."""
+    return {
+        env: draw_final_returns(*_rows(summary, env), random_return(env), name=f"final{place}")
+        for place, env in enumerate(summary.envs)
+    }
+
+
+def _rows(summary: Summary, env: str) -> tuple[tuple[Cell, ...], list[int]]:
+    """The cells of an environment, and the place of each among the variants, by which it is coloured."""
     cells = summary.cells_of(env)
-    styles = [summary.variants.index(cell.variant) for cell in cells]
+    return cells, [summary.variants.index(cell.variant) for cell in cells]
+
+
+def scoreboard_section(
+    summary: Summary,
+    env: str,
+    slug: str,
+    families: Sequence[Family],
+    ledger: Ledger,
+    dots: Drawing,
+    films: Mapping[str, str],
+) -> Section:
+    """How good each variant is on one environment. dots: its final returns."""
+    place = summary.envs.index(env)
+    cells, styles = _rows(summary, env)
     baseline = random_return(env)
     for cell in cells:
         for name in SCORES:
             record_metric(cell, name, ledger)
-    dots = draw_final_returns(cells, styles, baseline, name=f"final{place}")
     marks = marks_of(cells, f"final{place}", films)
     pictures = [
         curves_picture(summary, env, slug, baseline, ledger),
@@ -52,20 +71,16 @@ def scoreboard_section(
     return Section(f"env{place}", env, tuple(blocks))
 
 
-def answer_pictures(summary: Summary, films: Mapping[str, str]) -> tuple[Picture, ...]:
-    """What stands beside the answer: every run's final return on the first environments with a done run."""
+def answer_pictures(summary: Summary, dots: Mapping[str, Drawing], films: Mapping[str, str]) -> tuple[Picture, ...]:
+    """What stands beside the answer: every run's final return on the first environments with a done run. dots: of all of them."""
     found: list[Picture] = []
     for env in summary.envs:
-        cells = summary.cells_of(env)
+        cells, styles = _rows(summary, env)
         if any(cell.done for cell in cells) and len(found) < MOST_BESIDE:
-            styles = [summary.variants.index(cell.variant) for cell in cells]
-            name = f"answer{len(found)}"
-            drawn = [
-                draw_final_returns(cells, styles, random_return(env), name=name, is_wide=is_wide)
-                for is_wide in (False, True)
-            ]
-            caption, marks = line(_dots_caption(cells, random_return(env))), marks_of(cells, name, films)
-            found.append(Picture(drawn[0], name, caption, drawn[1], marks))
+            name, baseline = f"answer{len(found)}", random_return(env)
+            wide = draw_final_returns(cells, styles, baseline, name=name, is_wide=True)
+            caption, marks = line(_dots_caption(cells, baseline)), marks_of(cells, name, films)
+            found.append(Picture(dots[env].again(name), name, caption, wide, marks))
     return tuple(found)
 
 
