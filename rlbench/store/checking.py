@@ -13,10 +13,10 @@ from rlbench.store.schema import SCHEMAS
 from rlbench.store.weights import has_checksum, read_weights
 
 if TYPE_CHECKING:
-    from rlbench.store.store import Store
+    from rlbench.store.contents import Contents
 
 
-def check_files(store: Store, read_later: Collection[str] = ()) -> None:
+def check_files(store: Contents, read_later: Collection[str] = ()) -> None:
     """Read every part, checkpoint and weights file, but the weights of runs that are read later, and note what is damaged or of nobody."""
     for problem in store.index.damaged():
         store.damage.note(problem)
@@ -40,7 +40,7 @@ def check_files(store: Store, read_later: Collection[str] = ()) -> None:
                 store.damage.note_error(error)
 
 
-def without_checksums(store: Store, run_ids: Iterable[str]) -> str:
+def without_checksums(store: Contents, run_ids: Iterable[str]) -> str:
     """How much of a store was written before there were checksums, in words; empty where nothing was."""
     num_parts, num_weights = store.index.read().old_parts, 0
     for run_id in run_ids:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from rlbench.errors import StoreError
+from rlbench.store.contents import Contents
 from rlbench.store.damage import Damage
 from rlbench.store.experiments import going_on
 from rlbench.store.records import FINAL_STATUSES
 from rlbench.store.schema import ENDS, canonical_json
-from rlbench.store.store import Store
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,7 @@ _OF_A_RUN = ("digest", *ENDS)
 class _Damage(Damage):
     """What was found damaged in any of several stores."""
 
-    def __init__(self, stores: Sequence[Store]) -> None:
+    def __init__(self, stores: Sequence[Contents]) -> None:
         super().__init__()
         self._stores = stores
 
@@ -47,7 +47,7 @@ class _Damage(Damage):
 class JoinedStore:
     """The reading half of a store over several. Raises StoreError where they hold different things under one name or id."""
 
-    def __init__(self, stores: Sequence[Store]) -> None:
+    def __init__(self, stores: Sequence[Contents]) -> None:
         self._stores = stores
         self.root = Path(",".join(str(store.root) for store in stores))
         self.address = ",".join(store.address for store in stores)
@@ -57,7 +57,7 @@ class JoinedStore:
 
     def _check_ends(self) -> None:
         """Raise StoreError where one run has ended in two ways."""
-        seen: dict[str, tuple[Store, Mapping[str, Any]]] = {}
+        seen: dict[str, tuple[Contents, Mapping[str, Any]]] = {}
         for store in self._stores:
             for run_id, end in store.outcomes().items():
                 if end["status"] not in FINAL_STATUSES:
@@ -79,7 +79,7 @@ class JoinedStore:
                     best[run_id] = (far, place)
         return {run_id: place for run_id, (_, place) in best.items()}
 
-    def _of_owners(self, read: Callable[[Store], Mapping[str, Any]]) -> dict[str, Any]:
+    def _of_owners(self, read: Callable[[Contents], Mapping[str, Any]]) -> dict[str, Any]:
         """What the store of each run says of it."""
         found: dict[str, Any] = {}
         for place, store in enumerate(self._stores):
@@ -121,14 +121,14 @@ class JoinedStore:
         return sorted(found.values(), key=lambda row: (order[row["experiment"]], row["position"]))
 
     def specs(self, run_ids: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
-        known = self._of_owners(Store.specs)
+        known = self._of_owners(Contents.specs)
         return known if run_ids is None else {run_id: known[run_id] for run_id in run_ids}
 
     def outcomes(self) -> dict[str, dict[str, Any]]:
-        return self._of_owners(Store.outcomes)
+        return self._of_owners(Contents.outcomes)
 
     def progress(self) -> dict[str, int]:
-        return self._of_owners(Store.progress)
+        return self._of_owners(Contents.progress)
 
     def claimed(self) -> set[str]:
         return set().union(*(store.claimed() for store in self._stores))

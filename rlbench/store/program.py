@@ -31,7 +31,7 @@ from rlbench.store.sweeping import forget, has_staged
 from rlbench.store.weights import write_weights
 
 if TYPE_CHECKING:
-    from rlbench.store.store import Store
+    from rlbench.store.contents import Contents
 
 _EMPTY = Checkpoint({}, ())
 
@@ -39,7 +39,7 @@ _EMPTY = Checkpoint({}, ())
 class Program:
     """The runs that one process holds. Made by `Store.program`; a context manager that lets them go at the end."""
 
-    def __init__(self, store: Store, run_ids: Iterable[str], lease_seconds: float = LEASE_SECONDS) -> None:
+    def __init__(self, store: Contents, run_ids: Iterable[str], lease_seconds: float = LEASE_SECONDS) -> None:
         self._store = store
         self._layout = store.layout
         self._commits = self._claims = 0

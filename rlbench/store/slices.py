@@ -17,8 +17,8 @@ from rlbench.store.schema import ROW_TABLES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from rlbench.store.contents import Contents
     from rlbench.store.joined import JoinedStore
-    from rlbench.store.store import Store
 
 Columns = dict[str, "NDArray[Any]"]
 
@@ -40,7 +40,7 @@ class Slices(Mapping[str, Columns]):
         return len(self._bounds)
 
 
-def rows_by_run(store: Store | JoinedStore, table: str, until: Any, run_ids: Iterable[str]) -> Slices:
+def rows_by_run(store: Contents | JoinedStore, table: str, until: Any, run_ids: Iterable[str]) -> Slices:
     """The rows of these runs up to a position of a row table."""
     rows = store.read_rows(table, until, run_ids).combine_chunks()
     encoded = pc.dictionary_encode(rows["run_id"]).combine_chunks()

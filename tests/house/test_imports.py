@@ -60,7 +60,6 @@ STRANGERS = {
 # Modules that know of each other, if only for their annotations. This list can only shrink.
 KNOWN_CIRCLES = [
     ["rlbench.lanes.choices.bases", "rlbench.lanes.choices.observations", "rlbench.lanes.choices.validation"],
-    ["rlbench.store.program", "rlbench.store.store"],
 ]
 # Who imports a library. A list of more than one can only shrink.
 HOMES = {
