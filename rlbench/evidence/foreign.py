@@ -24,7 +24,7 @@ from rlbench.evidence.twins import curves_of, twins
 from rlbench.metrics import FINAL_WINDOW, of_runs
 from rlbench.plain_text import escaped
 from rlbench.stats import align_previous
-from rlbench.store.results import typed_runs, untyped_runs
+from rlbench.store.run_table import typed_runs, untyped_runs
 from rlbench.store.schema import ROW_TABLES
 
 GRID_POINTS = 20  # of the grid on which training returns are looked at

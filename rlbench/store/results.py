@@ -16,40 +16,20 @@ from typing import TYPE_CHECKING, Any
 from rlbench.errors import ConfigError, StoreError, check_choice, did_you_mean
 from rlbench.metrics import MEASURES, final_window, of_runs
 from rlbench.store.joined import JoinedStore
-from rlbench.store.labels import differing, distinct_labels
+from rlbench.store.labels import differing
 from rlbench.store.records import FINAL_STATUSES
+from rlbench.store.run_table import typed_runs, untyped_runs
 from rlbench.store.schema import ROW_ORDER, RowDigest, digest_rows, run_digest
 from rlbench.store.slices import rows_by_run
+from rlbench.store.snapshot import Snapshot
 from rlbench.store.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-RUN_COLUMNS = [
-    "run_id",
-    "experiment",
-    "variant",
-    "env",
-    "seed",
-    "status",
-    "env_steps",
-    "updates",
-    "episodes",
-    *MEASURES,
-    "wall_s",
-    "digest",
-    "version",
-    "platform",
-    "launcher",
-    "namespace",
-    "study",
-    "trial",
-    "error",
-]
 FRAMES = ("runs", "curves", "episodes", "evaluations", "diagnostics")
 IDENTITY = ["experiment", "variant", "env", "seed"]
-_TEXT_OF_THE_END = ["digest", "version", "platform", "launcher", "error"]
 
 
 def load(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], experiment: str | None = None) -> Results:
@@ -62,22 +42,6 @@ def load(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], experi
     else:
         results = Results(JoinedStore([Store.open(one, create=False) for one in path]))
     return results if experiment is None else results.experiment(experiment)
-
-
-def untyped_runs(facts: Iterable[Mapping[str, Any]], measured: pd.DataFrame) -> pd.DataFrame:
-    """The table `runs`, still indexed by run_id: what is known of each run, and its measures."""
-    import pandas as pd
-
-    runs = pd.DataFrame(facts, index=measured.index, columns=RUN_COLUMNS)
-    runs[[*MEASURES]] = measured
-    return runs
-
-
-def typed_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """The table `runs` with the type of each column, which even an empty one has."""
-    counts = dict.fromkeys(["seed", "env_steps", "updates", "episodes"], "int64")
-    measures = dict.fromkeys([*MEASURES, "wall_s"], "float64")
-    return runs.astype({**counts, **measures, "trial": "Int64"}).reset_index(drop=True)
 
 
 class Results:
@@ -94,23 +58,13 @@ class Results:
     """
 
     def __init__(
-        self, store: Store | JoinedStore, experiment: str | None = None, snapshot: Mapping[str, Any] | None = None
+        self, store: Store | JoinedStore, experiment: str | None = None, snapshot: Snapshot | None = None
     ) -> None:
         self.store = store
         self.name = experiment
         if snapshot is None:
             store.note_strays()
-        # Outcomes are listed before rows, and published after them: a run that is done here has all its rows.
-        self._snapshot = snapshot or {
-            "experiments": store.experiments(),
-            "memberships": (members := store.memberships()),
-            "all_memberships": members,  # also where `memberships` are of some runs only
-            "specs": store.specs(),
-            "claimed": store.claimed(),
-            "outcomes": store.outcomes(),
-            "progress": store.progress(),
-            "rows": {table: store.num_rows(table) for table in ROW_ORDER},
-        }
+        self._snapshot = snapshot or Snapshot.of(store)
 
     @property
     def path(self) -> Path:
@@ -125,7 +79,7 @@ class Results:
     @property
     def experiments(self) -> dict[str, dict[str, Any]]:
         """Name -> definition of every experiment in the store, also where the results are those of one."""
-        return dict(self._snapshot["experiments"])
+        return dict(self._snapshot.experiments)
 
     def plan(self, experiment: str) -> dict[str, Any] | None:
         """The state of an experiment's sequential plan as it is now; None where it follows none."""
@@ -135,7 +89,7 @@ class Results:
         """The same snapshot, restricted to one experiment. Raises StoreError for an unknown name."""
         if name == self.name:
             return self
-        known = self._snapshot["experiments"]
+        known = self._snapshot.experiments
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(known)) or 'none'}"
@@ -145,28 +99,22 @@ class Results:
     def kind_of(self, name: str) -> str:
         """Whether this is the name of an "experiment" or the id of a "run". Raises ConfigError, with the nearest of either, for neither."""
         runs = [row["run_id"] for row in self._members]
-        if name in self._snapshot["experiments"] or name in runs:
-            return "experiment" if name in self._snapshot["experiments"] else "run"
-        known = [*self._snapshot["experiments"], *runs]
-        experiments = ", ".join(self._snapshot["experiments"]) or "none"
+        if name in self._snapshot.experiments or name in runs:
+            return "experiment" if name in self._snapshot.experiments else "run"
+        known = [*self._snapshot.experiments, *runs]
+        experiments = ", ".join(self._snapshot.experiments) or "none"
         raise ConfigError(
             f"no run or experiment '{name}' in {self.address}{did_you_mean(name, known)} (experiments: {experiments})"
         )
 
     def only(self, run_ids: Iterable[str]) -> Results:
         """The same snapshot, restricted to these runs."""
-        wanted = set(run_ids)
-        members = [row for row in self._snapshot["memberships"] if row["run_id"] in wanted]
-        return Results(self.store, self.name, {**self._snapshot, "memberships": members})
+        return Results(self.store, self.name, self._snapshot.only(run_ids))
 
     @cached_property
-    def _members(self) -> list[dict[str, Any]]:
+    def _members(self) -> list[Mapping[str, Any]]:
         """One membership a run, in the order of `runs`."""
-        first: dict[str, dict[str, Any]] = {}
-        for row in self._snapshot["memberships"]:
-            if self.name in (None, row["experiment"]):
-                first.setdefault(row["run_id"], row)
-        return list(first.values())
+        return self._snapshot.members(self.name)
 
     @cached_property
     def episodes(self) -> pd.DataFrame:
@@ -199,7 +147,7 @@ class Results:
         rows = rows if table in ("runs", "curves") else self._identified(rows)
         if not config:
             return rows
-        settings = differing({row["run_id"]: self._snapshot["specs"][row["run_id"]] for row in self._members})
+        settings = differing({row["run_id"]: self._snapshot.specs[row["run_id"]] for row in self._members})
         return rows.assign(**{key: rows["run_id"].map(values) for key, values in settings.items() if key not in rows})
 
     def _identified(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -252,29 +200,18 @@ class Results:
     def recorded(self) -> list[Any]:
         """All that the records say of these runs and their experiment: tables follow from it, since a digest stands for a run's rows."""
         ids = [row["run_id"] for row in self._members]
-        ends = [[self._snapshot[one].get(run_id) for run_id in ids] for one in ("outcomes", "progress")]
-        running = [run_id for run_id in ids if run_id in self._snapshot["claimed"]]
-        return [self._snapshot["experiments"].get(self.name or ""), self._members, *ends, running]
+        ends = [[one.get(run_id) for run_id in ids] for one in (self._snapshot.outcomes, self._snapshot.progress)]
+        running = [run_id for run_id in ids if run_id in self._snapshot.claimed]
+        return [self._snapshot.experiments.get(self.name or ""), self._members, *ends, running]
 
     @cached_property
     def recorded_names(self) -> dict[str, str]:
         """run_id -> the variant's name as it was recorded, which several configurations may share."""
         return {row["run_id"]: row["variant"] for row in self._members}
 
-    @cached_property
-    def _labels(self) -> dict[str, str]:
-        """run_id -> a label that tells its settings from those of its namesakes, whichever of an experiment's runs these are."""
-        of_experiments: dict[str, dict[str, str]] = {}
-        for row in self._snapshot["all_memberships"]:
-            of_experiments.setdefault(row["experiment"], {})[row["run_id"]] = row["variant"]
-        wanted = {row["experiment"] for row in self._members}
-        specs = self._snapshot["specs"]
-        labels = {name: distinct_labels(own, specs) for name, own in of_experiments.items() if name in wanted}
-        return {row["run_id"]: labels[row["experiment"]][row["run_id"]] for row in self._members}
-
     def _rows(self, table: str) -> pd.DataFrame:
         run_ids = [row["run_id"] for row in self._members]
-        rows = self.store.read_rows(table, self._snapshot["rows"][table], run_ids).to_pandas()
+        rows = self.store.read_rows(table, self._snapshot.rows[table], run_ids).to_pandas()
         return rows.sort_values(["run_id", *ROW_ORDER[table]], kind="stable", ignore_index=True)
 
     @cached_property
@@ -282,8 +219,10 @@ class Results:
         run_ids = [row["run_id"] for row in self._members]
         windows = {row["run_id"]: self._final_window(row["experiment"]) for row in self._members}
         measured = of_runs(self.evaluations, self.episodes, windows)
-        runs = untyped_runs([self._facts(row) for row in self._members], measured)
-        unfinished = [run_id for run_id in run_ids if run_id not in self._snapshot["outcomes"]]
+        labels = self._snapshot.labels(self._members)
+        facts = [self._snapshot.facts(row) | {"variant": labels[row["run_id"]]} for row in self._members]
+        runs = untyped_runs(facts, measured)
+        unfinished = [run_id for run_id in run_ids if run_id not in self._snapshot.outcomes]
         if unfinished:  # of the others it is known
             seen = self.episodes.groupby("run_id").size()
             updates = self.diagnostics.groupby("run_id")["updates"].max()
@@ -299,34 +238,12 @@ class Results:
         """The finished runs whose rows are not all there; nobody looks for them where every part was read."""
         if not self.store.damage.lost_rows:
             return []
-        ends = self._snapshot["outcomes"]
+        ends = self._snapshot.outcomes
         final = [row["run_id"] for row in self._members if ends.get(row["run_id"], {}).get("status") in FINAL_STATUSES]
         return [run_id for run_id, digest in self.stored_digests(final).items() if digest != ends[run_id]["digest"]]
 
     def _final_window(self, experiment: str) -> int:
-        return final_window(self._snapshot["experiments"].get(experiment, {}))
-
-    def _facts(self, member: Mapping[str, Any]) -> dict[str, Any]:
-        """What is known of a run without reading its rows."""
-        run_id = member["run_id"]
-        spec = self._snapshot["specs"][run_id]
-        outcome = self._snapshot["outcomes"].get(run_id, {})
-        status = outcome.get("status", "pending")
-        if status not in FINAL_STATUSES and run_id in self._snapshot["claimed"]:
-            status = "running"
-        return {
-            **{key: member[key] for key in ("run_id", "experiment", "study", "trial")},
-            "variant": self._labels[run_id],
-            "env": spec["env"]["id"],
-            "seed": spec["seed"],
-            "namespace": spec["namespace"],
-            "status": status,
-            "env_steps": outcome.get("env_steps", self._snapshot["progress"].get(run_id, 0)),
-            "updates": outcome.get("updates", 0),
-            "episodes": outcome.get("episodes", 0),
-            "wall_s": outcome.get("wall_s", float("nan")),
-            **{key: outcome.get(key, "") for key in _TEXT_OF_THE_END},
-        }
+        return final_window(self._snapshot.experiments.get(experiment, {}))
 
     def specs(self, run_ids: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
         """The specifications of these runs, or of all in the store. Raises KeyError for an unknown one."""
@@ -344,7 +261,7 @@ class Results:
         """A run's digest recomputed from its stored rows, weights and outcome; differs from `runs.digest` where they changed."""
         frames = {table: getattr(self, table) for table in ROW_ORDER}
         own = {table: frame[frame["run_id"] == run_id] for table, frame in frames.items()}
-        return run_digest(digest_rows(own), self.weights(run_id), self._snapshot["outcomes"][run_id])
+        return run_digest(digest_rows(own), self.weights(run_id), self._snapshot.outcomes[run_id])
 
     def stored_digests(self, run_ids: Iterable[str]) -> dict[str, str | None]:
         """The same of many finished runs, in time linear in their rows; None where a run's weights are damaged, which is noted."""
@@ -354,7 +271,7 @@ class Results:
         found: dict[str, str | None] = {}
         for run_id, digest in digests.items():
             try:
-                found[run_id] = run_digest(digest, self.weights(run_id), self._snapshot["outcomes"][run_id])
+                found[run_id] = run_digest(digest, self.weights(run_id), self._snapshot.outcomes[run_id])
             except StoreError as error:
                 self.store.damage.note_error(error)
                 found[run_id] = None
@@ -362,6 +279,6 @@ class Results:
 
     def _advance(self, digests: Mapping[str, RowDigest], table: str) -> None:
         """Add the rows of one table, which alone is in memory meanwhile, to the digests of these runs."""
-        rows = rows_by_run(self.store, table, self._snapshot["rows"][table], digests)
+        rows = rows_by_run(self.store, table, self._snapshot.rows[table], digests)
         for run_id, digest in digests.items():
             digest.advance_sorted(table, rows[run_id])

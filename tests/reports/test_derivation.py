@@ -69,7 +69,7 @@ def test_a_store_that_knows_one_command_only_prints_it(tmp_path: Path) -> None:
     written(store, RUNS[:2], "variant=a", "seeds=2")
     results = load(store)
     definition = {key: one for key, one in results.experiments["example"].items() if key != "commands"}
-    results._snapshot["experiments"]["example"] = definition
+    results._snapshot.experiments["example"] = definition
     markdown = (write_report(results, "example", tmp_path / "out").parent / "report.md").read_text()
     assert "    python -m rlbench.run variant=a seeds=2 store=mine\n" in markdown
 

@@ -11,7 +11,7 @@ from store_toy import Toy
 
 from rlbench.errors import ConfigError, DamagedError, StoreError
 from rlbench.store import Finished, Member, Store, load
-from rlbench.store.results import RUN_COLUMNS
+from rlbench.store.run_table import RUN_COLUMNS
 
 
 def rows_of(run_id: str, evaluations: dict[int, list[float]], episode_returns: list[float]) -> dict[str, Any]:
