@@ -64,14 +64,6 @@ def denormals() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def coarse_pictures() -> Iterator[None]:
-    """Nobody looks at the PNG files of a test's report, and their points take as long as all the rest of it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rlbench.reports.canvas.DPI", 30)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
 def worker_threads() -> Iterator[None]:
     """Commands that a test calls in its own process train in threads of it: a process costs seconds before its first step."""
     with pytest.MonkeyPatch.context() as patch:
@@ -89,7 +81,7 @@ def worker_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 def s3_server() -> Iterator[str]:
     """The address of an S3 on loopback."""
     object_server.require()
-    with object_server.serving() as address:
+    with object_server.models_read_once(), object_server.serving() as address:
         yield address
 
 

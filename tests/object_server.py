@@ -3,9 +3,11 @@
 moto looks whether a name is taken and takes it in two steps. Here one request is answered after the other, which makes it one step.
 """
 
+import functools
 import subprocess
 import sys
 import threading
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,11 +39,20 @@ def serving() -> Iterator[str]:
 
 def new_bucket(address: str) -> str:
     """The URL of a new bucket."""
-    import s3fs
-
     name = f"b{uuid.uuid4().hex[:12]}"
-    s3fs.S3FileSystem(endpoint_url=address, skip_instance_cache=True).mkdir(name)
+    urllib.request.urlopen(urllib.request.Request(f"{address}/{name}", method="PUT")).close()
     return f"s3://{name}"
+
+
+@contextmanager
+def models_read_once() -> Iterator[None]:
+    """Every client reads the description of all services, in which it looks up one: a tenth of a second each time."""
+    from botocore.loaders import JSONFileLoader
+
+    with pytest.MonkeyPatch.context() as patch:
+        read = functools.cache(JSONFileLoader().load_file)
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: read(path))
+        yield
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Where workers run: which launchers there are, the `launcher` key and the `launcher.*` keys of all of them together.
 
-The one place where a new launcher is entered: its line in `LAUNCHERS` and its keys. None of them changes the result of a run, and
+A new launcher is entered here: its line in `LAUNCHERS` and its keys. None of them changes the result of a run, and
 none is part of a run's id. Imports no launcher.
 """
 

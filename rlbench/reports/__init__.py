@@ -6,12 +6,14 @@ nor matplotlib; `write_report` does the latter.
 How a number gets from an episode to the page, in the order in which a newcomer reads:
 
 1. `rlbench.rows` declares what a run leaves; `rlbench.lanes.training.recording` makes the rows, `rlbench.store.program` commits them.
-2. `rlbench.store.results.load` reads them back: a row a run (`runs`), and a row an episode, an evaluation's episode, a diagnosis.
-3. `summary.summarise` makes one curve and one final value of each run (`rlbench.metrics`), and cells of runs (`cells`): the `Summary`.
+2. `rlbench.store.results.load` reads them back, a row each, and makes the one final value of each run (`rlbench.metrics`): `Results`.
+3. `summary.summarise` makes the curve of each run, and cells of runs with the mean or IQM of their values and its interval (`cells`): the
+   `Summary`, which `terminal` prints.
 4. `comparisons`, `across`, `effects`, `learning` compute with `rlbench.stats` on a `Summary`: tests, intervals, aggregates.
-5. `sections` write what was computed: each number is recorded in the `ledger` (with how it was made; it becomes stats.json) and stands
-   in a `document` of paragraphs, tables and figures. `report.build_report` has their order.
-6. `html`, `markdown`, `latex`, `terminal` write documents down; figures are drawn by the modules that `canvas` serves.
+5. `sections` write what was computed, and compute what only they show: each number is recorded in the `ledger` (with how it was made; it
+   becomes stats.json) and stands in a `document` of paragraphs, tables and figures. `report.build_report` has their order.
+6. `html` and `markdown` write the document down, `latex`, `tables` and `spreadsheet` its tables; figures are drawn by the modules that
+   `canvas` serves.
 """
 
 from __future__ import annotations

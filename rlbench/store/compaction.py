@@ -22,7 +22,10 @@ MOST_ROWS = 2_000_000  # of a merged part: it is held in memory twice
 
 
 def compact(layout: Layout, index: Index, session: Session) -> None:
-    """Merge one group of parts in each table that has one; what cannot be read or written is left as it is. Raises LeaseLostError."""
+    """Merge one group of parts in each table that has one; what cannot be read or written is left as it is. Raises LeaseLostError.
+
+    The index may be an old one: parts that somebody else has merged or rewritten since are left to them.
+    """
     for table in SCHEMAS:
         any(_merge(layout, session, group) for group in _groups(index, table))
 

@@ -21,6 +21,7 @@ from rlbench.lanes.choices.losses import Huber
 from rlbench.lanes.choices.observations import State
 from rlbench.lanes.choices.optimizers import Adam
 from rlbench.lanes.choices.prioritised import Prioritised
+from rlbench.lanes.choices.registry import CLASSES
 from rlbench.lanes.choices.returns import OneStep
 from rlbench.lanes.choices.targets import Periodic
 from rlbench.lanes.choices.validation import EpisodeValidation, NoValidation
@@ -198,7 +199,11 @@ def test_the_id_of_a_named_run_is_what_stores_already_hold() -> None:
     [
         (("variant", "discont"), 0.9, "the specification has an unknown key 'discont'"),
         (("variant", "loss", "delta"), 1.0, "the specification has an unknown key 'loss.delta'"),
-        (("variant", "loss", "kind"), "hubber", "unknown kind of loss 'hubber' (one of: mse, huber, cross_entropy)"),
+        (
+            ("variant", "loss", "kind"),
+            "hubber",
+            f"unknown kind of loss 'hubber' (one of: {', '.join(cls.kind for cls in CLASSES['loss'])})",
+        ),
         (("variant", "kind"), "ppo", "unknown kind of variant 'ppo' (one of: dqn)"),
         (("variant", "batch_size"), 1.5, "batch_size must be a whole number; got 1.5"),
         (("variant", "network", "units"), 64, "network.units is a list: write network.units=[64]"),

@@ -4,8 +4,9 @@ import subprocess
 import types
 
 import pytest
+import torch.nested._internal.nested_tensor  # noqa: F401 (what workers import, for those that are forked)
 
-from rlbench.runner import cohorts, local  # noqa: F401 (what workers import, for those that are forked)
+from rlbench.runner import cohorts, local  # noqa: F401
 from rlbench.runner.local import LocalLauncher, LocalWorker
 from rlbench.runner.worker import Worker
 from tests.forked import ForkedProgram

@@ -19,7 +19,7 @@ def toy() -> Toy:
 
 @pytest.fixture(scope="module", params=[5, pytest.param(1, marks=pytest.mark.slow)])
 def stride(request: pytest.FixtureRequest) -> int:
-    """Before each how manieth file operation something happens: all of them take long."""
+    """Something happens before every n-th file operation: before each of them takes long."""
     chosen: int = request.param
     return chosen
 

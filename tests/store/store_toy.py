@@ -249,9 +249,7 @@ def _killed_after(path: Path, primitives: int, toy: Toy) -> None:
 
 def main(command: str, *args: str) -> None:
     torch.set_num_threads(1)
-    if (
-        command == "kill-everywhere"
-    ):  # FOLDER STRIDE: one store per so manieth file operation of a whole training, killed before it
+    if command == "kill-everywhere":  # FOLDER STRIDE: one store per n-th file operation of a training, killed before it
         for n in range(0, 1000, int(args[1])):
             child = os.fork()
             if child == 0:

@@ -29,8 +29,10 @@ def test_killed_before_any_file_operation_it_resumes_to_the_same_result(
     whole = everything(tmp_path / "whole")
     stores = sorted(path for path in killed.iterdir() if path.is_dir())
     where = Counter(path.read_text() for path in killed.glob("*.killed"))
-    assert where["link"] > 8 // stride  # every commit and claim among them
-    assert where["write_file"] > 10 // stride
+    if stride == 1:  # every commit and claim among them
+        assert where["link"] > 8
+        assert where["write_file"] > 10
+    assert where["link"] >= 2
     for store in stores:
         _check_that_whoever_sees_an_end_sees_all_rows(store, toy)
         _check_that_published_rows_are_whole_commits(store, toy)

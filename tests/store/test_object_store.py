@@ -19,7 +19,7 @@ from rlbench.store.layout import layout_of
 from rlbench.store.sweeping import strays
 from tests.runner.commands import called
 
-TOY = Toy((20, 20))  # two commits, of which the second ends both runs
+TOY = Toy((20, 30))
 
 
 @pytest.fixture(scope="module")

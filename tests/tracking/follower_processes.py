@@ -6,6 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import wandb.sdk.launch  # noqa: F401 (what every run imports when it begins)
+
 from rlbench.tracking import (
     TrackingSettings,
     follower,  # noqa: F401 (what followers import, of which they are forks)

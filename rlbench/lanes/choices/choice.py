@@ -21,7 +21,7 @@ class Choice:
     kind: ClassVar[str]
     precise: ClassVar[bool] = False  # numbers are stacked as float64 instead of float32
     # The fields of an instance that trains in seconds and still learns, moves its target and ends episodes, where defaults do not.
-    small: ClassVar[Mapping[str, Any]] = {}
+    small_fields: ClassVar[Mapping[str, Any]] = {}
 
     def __init_subclass__(cls) -> None:
         if "kind" not in vars(cls):

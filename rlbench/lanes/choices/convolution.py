@@ -29,7 +29,7 @@ class Conv(Network):
     """Convolutions with ReLU, hidden layers with ReLU, linear head. The defaults are those of PyTorch's DQN tutorial of 2019."""
 
     kind: ClassVar[str] = "conv"
-    small: ClassVar = {"channels": (5, 7), "kernels": (5, 3), "strides": (2, 2)}
+    small_fields: ClassVar = {"channels": (5, 7), "kernels": (5, 3), "strides": (2, 2)}
     channels: tuple[int, ...] = structural((16, 32, 32), "output channels of the convolutions", ">= 1")
     kernels: tuple[int, ...] = structural((5, 5, 5), "kernel sizes of the convolutions", ">= 1")
     strides: tuple[int, ...] = structural((2, 2, 2), "strides of the convolutions", ">= 1")

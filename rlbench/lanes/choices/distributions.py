@@ -21,7 +21,7 @@ class C51(Estimator):
     """Probabilities of evenly spaced returns, the atoms (Bellemare, Dabney and Munos, 2017)."""
 
     kind: ClassVar[str] = "c51"
-    small: ClassVar = {"atoms": 7, "v_min": -2.0, "v_max": 14.0}
+    small_fields: ClassVar = {"atoms": 7, "v_min": -2.0, "v_max": 14.0}
     gives: ClassVar[str] = "log_probabilities"
     atoms: int = structural(51, "returns that have a probability", ">= 2")
     v_min: float = number(-10.0, "lowest atom; returns below it count as it")
@@ -97,7 +97,7 @@ class QR(Estimator):
     """
 
     kind: ClassVar[str] = "qr"
-    small: ClassVar = {"quantiles": 5}
+    small_fields: ClassVar = {"quantiles": 5}
     quantiles: int = structural(51, "quantiles of equal probability", ">= 1")
 
     @property

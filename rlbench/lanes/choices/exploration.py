@@ -35,7 +35,7 @@ class Linear(Exploration):
     """From `start` to `end` in a straight line over `decay_steps` actions, then `end`."""
 
     kind: ClassVar[str] = "linear"
-    small: ClassVar = {"decay_fraction": None, "decay_steps": 60}
+    small_fields: ClassVar = {"decay_fraction": None, "decay_steps": 60}
     precise: ClassVar[bool] = True
     start: float = number(1.0, "epsilon of the first action", "0 <= x <= 1")
     end: float = number(0.05, "epsilon after the decay", "0 <= x <= 1")
@@ -63,7 +63,7 @@ class Exponential(Exploration):
     """end + (start - end) * exp(-n / decay_steps)."""
 
     kind: ClassVar[str] = "exponential"
-    small: ClassVar = {"decay_steps": 40.0}
+    small_fields: ClassVar = {"decay_steps": 40.0}
     precise: ClassVar[bool] = True
     start: float = number(0.9, "epsilon of the first action", "0 <= x <= 1")
     end: float = number(0.05, "epsilon in the limit", "0 <= x <= 1")
@@ -84,7 +84,7 @@ class Multiplicative(Exploration):
     """Multiplied by `factor` with every action, never below `floor`: max(floor, start * factor**n)."""
 
     kind: ClassVar[str] = "multiplicative"
-    small: ClassVar = {"factor": 0.98}
+    small_fields: ClassVar = {"factor": 0.98}
     precise: ClassVar[bool] = True
     start: float = number(1.0, "epsilon of the first action", "0 <= x <= 1")
     factor: float = number(0.995, "factor per action", "0 < x <= 1")

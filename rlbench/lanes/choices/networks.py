@@ -25,7 +25,7 @@ class MLP(Network):
     """Fully connected network: hidden layers of `units`, linear head."""
 
     kind: ClassVar[str] = "mlp"
-    small: ClassVar = {"units": (9, 7)}
+    small_fields: ClassVar = {"units": (9, 7)}
     units: tuple[int, ...] = structural((64, 64), "hidden layer widths", ">= 1")
     activation: str = structural("relu", "hidden activation", allowed=("relu", "tanh"))
     init: str = structural(

@@ -28,7 +28,7 @@ class Pixel(Observation):
     """Patches of the environment's window. The defaults are those of PyTorch's DQN tutorial of 2019, on CartPole."""
 
     kind: ClassVar[str] = "pixel"
-    small: ClassVar = {"rows": 17, "columns": 31, "colour": "grey"}
+    small_fields: ClassVar = {"rows": 17, "columns": 31, "colour": "grey"}
     top: float = structural(0.4, "upper edge of the crop as a fraction of the frame's height", "0 <= x < 1")
     bottom: float = structural(0.8, "lower edge of the crop as a fraction of the frame's height", "0 < x <= 1")
     width: float = structural(0.6, "width of the crop as a fraction of the frame's width", "0 < x <= 1")

@@ -22,7 +22,7 @@ class Prioritised(Replay):
     """
 
     kind: ClassVar[str] = "prioritised"
-    small: ClassVar = {"capacity": 43, "warmup": 24, "beta_fraction": None, "beta_steps": 60}
+    small_fields: ClassVar = {"capacity": 43, "warmup": 24, "beta_fraction": None, "beta_steps": 60}
     precise: ClassVar[bool] = True
     remembers: ClassVar[bool] = True
     replacement = True

@@ -34,7 +34,7 @@ from rlbench.lanes.choices.variant import Variant
 
 Members = tuple[type[Choice], ...]
 
-# Where members are defined, in the order in which they are listed. A module of one's own is added here; a class in one of these is not.
+# Where members are defined, in the order in which they are listed. A new module is added here; a class in one of these is not.
 MODULES = (
     networks,
     convolution,
@@ -114,7 +114,7 @@ def _fits(variant: Variant) -> bool:
 
 def small(cls: type[Choice]) -> Any:
     """A small instance of a class: its defaults, and what it or its family says that a small one has instead."""
-    return cls(**cls.small)
+    return cls(**cls.small_fields)
 
 
 def every_variant(classes: Mapping[str, Iterable[type[Choice]]] = CLASSES) -> Iterator[tuple[str, Variant]]:
@@ -123,8 +123,8 @@ def every_variant(classes: Mapping[str, Iterable[type[Choice]]] = CLASSES) -> It
     A flag is a field of truth values, or one with `allowed` values; one of them differs from the small instance at a time. Those of
     `Variant` itself come with its groups' own classes, not with `classes` of somebody's. Yields a name and the variant.
     """
-    for group, members in classes.items():
-        for cls in members:
+    for group, own in classes.items():
+        for cls in own:
             name, choice = f"{group}={cls.kind}", small(cls)
             yield name, small_variant(**{group: choice})
             for flag, value in _flags(choice):

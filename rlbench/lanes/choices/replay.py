@@ -16,7 +16,7 @@ class Uniform(Replay):
     """Uniform replay over the last `capacity` transitions."""
 
     kind: ClassVar[str] = "uniform"
-    small: ClassVar = {"capacity": 90, "warmup": 24}
+    small_fields: ClassVar = {"capacity": 90, "warmup": 24}
     capacity: int = structural(10_000, "transitions kept", ">= 1")
     warmup: int = structural(1_000, "transitions stored before the first update", ">= 1")
     replacement: bool = structural(True, "whether one minibatch may take a transition twice")

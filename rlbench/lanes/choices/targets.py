@@ -16,7 +16,7 @@ class Periodic(Target):
     """Move the target by the fraction `tau` once every `every` of `unit`."""
 
     kind: ClassVar[str] = "periodic"
-    small: ClassVar = {"every": 9}
+    small_fields: ClassVar = {"every": 9}
     precise: ClassVar[bool] = True
     every: int = number(250, "how many of `unit` between two moves of the target", ">= 1")
     tau: float = number(1.0, "how far the target moves: 1 copies (hard), less averages (soft)", "0 < x <= 1")

@@ -22,7 +22,7 @@ class EpisodeValidation(Validation):
     """One validation episode after every training episode that began when learning had started."""
 
     kind: ClassVar[str] = "episode"
-    small: ClassVar = {"max_env_steps": 12}
+    small_fields: ClassVar = {"max_env_steps": 12}
     max_env_steps: int | None = structural(
         None, "steps after which a validation episode is cut; null takes the environment's limit", ">= 1"
     )
