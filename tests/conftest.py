@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,14 @@ def denormals() -> Iterator[None]:
     torch.set_flush_denormal(False)
     yield
     torch.set_flush_denormal(False)
+
+
+@pytest.fixture(autouse=True)
+def coarse_pictures() -> None:
+    """Nobody looks at the PNG files of a test's report, and their points take as long as all the rest of it."""
+    canvas: Any = sys.modules.get("rlbench.reports.canvas")  # imported by the first report: it takes half a second
+    if canvas is not None:
+        canvas.DPI = 30
 
 
 @pytest.fixture(scope="session", autouse=True)

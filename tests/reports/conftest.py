@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from rlbench.reports import canvas
-
 sys.path.insert(0, str(Path(__file__).parent))
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="1pt" height="1pt"></svg>'
@@ -26,12 +24,4 @@ def blank_pictures() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Figure, "savefig", save)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def coarse_pictures() -> Iterator[None]:
-    """Nobody looks at the PNG files of a test's report, and their points take as long as all the rest of it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(canvas, "DPI", 30)
         yield
