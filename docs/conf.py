@@ -5,6 +5,7 @@ Needs no network. README, CHANGELOG and CONTRIBUTING are pages by inclusion, so 
 
 import dataclasses
 import importlib.metadata
+import re
 from typing import Any
 
 from docutils import nodes
@@ -51,8 +52,16 @@ html_copy_source = False
 rlbench.run = getattr(rlbench.run, "run", rlbench.run)  # type: ignore[assignment]
 
 
+def _as_written(part: str, is_code: bool) -> str:
+    return part if is_code else re.sub(r"([*|])", r"\\\1", part)
+
+
 def add_fields(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Add the fields of a choice to its docstring: each with its default, its bound and what it means, as `--help` has them."""
+    """Add the fields of a choice to its docstring: each with its default, its bound and what it means, as `--help` has them.
+
+    What the docstring says in stars and bars is a shape or a number there, and no emphasis.
+    """
+    lines[:] = ["`".join(_as_written(part, i % 2 == 1) for i, part in enumerate(line.split("`"))) for line in lines]
     if what != "class" or not dataclasses.is_dataclass(thing):
         return
     for field in dataclasses.fields(thing):
