@@ -13,7 +13,9 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import rlbench
+import rlbench.report
 import rlbench.run
+from rlbench import exact
 from rlbench.config import groups
 
 project = "rlbench"
@@ -50,6 +52,9 @@ html_copy_source = False
 
 # A module that can be called is shown as the function that it is.
 rlbench.run = getattr(rlbench.run, "run", rlbench.run)  # type: ignore[assignment]
+rlbench.report = getattr(rlbench.report, "report", rlbench.report)  # type: ignore[attr-defined]
+for lazy in exact.__all__:  # imported when they are asked for
+    getattr(exact, lazy)
 
 
 def _as_written(part: str, is_code: bool) -> str:
