@@ -62,6 +62,9 @@ COMPANIONS = {
     "pixel": ["network=conv"],
     "conv": ["observation=pixel"],
     "dqn2015": ["observation=pixel"],
+    "c51": ["loss=cross_entropy"],
+    "cross_entropy": ["estimator=c51"],
+    "qr": ["loss=huber"],
 }
 
 
