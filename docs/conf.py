@@ -57,16 +57,13 @@ for lazy in exact.__all__:  # imported when they are asked for
     getattr(exact, lazy)
 
 
-def _as_written(part: str, is_code: bool) -> str:
-    return part if is_code else re.sub(r"([*|])", r"\\\1", part)
+def keep_signs(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Stars and bars of a docstring are of a shape or a number, and no emphasis; code is left as it is."""
+    lines[:] = [re.sub(r"(`[^`]*`)|([*|])", lambda found: found[1] or "\\" + found[2], line) for line in lines]
 
 
 def add_fields(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Add the fields of a choice to its docstring: each with its default, its bound and what it means, as `--help` has them.
-
-    What the docstring says in stars and bars is a shape or a number there, and no emphasis.
-    """
-    lines[:] = ["`".join(_as_written(part, i % 2 == 1) for i, part in enumerate(line.split("`"))) for line in lines]
+    """Add the fields of a choice to its docstring: each with its default, its bound and what it means, as `--help` has them."""
     if what != "class" or not dataclasses.is_dataclass(thing):
         return
     for field in dataclasses.fields(thing):
@@ -92,5 +89,6 @@ class Members(SphinxDirective):
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    app.connect("autodoc-process-docstring", keep_signs)
     app.connect("autodoc-process-docstring", add_fields)
     app.add_directive("members", Members)

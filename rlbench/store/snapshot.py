@@ -37,14 +37,14 @@ class Snapshot:
         """The records as they are now."""
         # Outcomes are listed before rows, and published after them: a run that is done here has all its rows.
         return cls(
-            store.experiments(),
-            members := store.memberships(),
-            members,
-            store.specs(),
-            store.claimed(),
-            store.outcomes(),
-            store.progress(),
-            {table: store.num_rows(table) for table in ROW_ORDER},
+            experiments=store.experiments(),
+            memberships=(members := store.memberships()),
+            all_memberships=members,
+            specs=store.specs(),
+            claimed=store.claimed(),
+            outcomes=store.outcomes(),
+            progress=store.progress(),
+            rows={table: store.num_rows(table) for table in ROW_ORDER},
         )
 
     def only(self, run_ids: Iterable[str]) -> Snapshot:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlbench.config import HelpRequested, resolve
+from rlbench.config import HelpRequested, groups, resolve
 from rlbench.errors import ConfigError
 
 SEE = "(see: python -m rlbench.run --help)"
@@ -22,7 +22,7 @@ REFUSALS = {
     "variant=soft_hubber": f"unknown variant 'soft_hubber'; did you mean 'soft_huber'? {VARIANTS}",
     "variant=hard_mse,soft_hubber": f"unknown variant 'soft_hubber'; did you mean 'soft_huber'? {VARIANTS}",
     "variant=1": f"unknown variant '1' {VARIANTS}",
-    "optimizer=adamm": "unknown optimizer 'adamm'; did you mean 'adam'? (one of: adam, ",
+    "optimizer=adamm": f"unknown optimizer 'adamm'; did you mean 'adam'? (one of: {', '.join(groups.members('optimizer'))})",
     "target=periodic": "unknown target 'periodic' (one of: hard, soft, none)",
     "experiment=target_by_los": "unknown experiment 'target_by_los'; did you mean 'target_by_loss'?",
     "recipe=clean_cartpole": "unknown recipe 'clean_cartpole'; did you mean 'cleanrl_cartpole'?",
